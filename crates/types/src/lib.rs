@@ -1,0 +1,24 @@
+//! The words of Banjia: names, money, usage, loss, error class, outcome.
+//!
+//! Rules: words and arithmetic on them. No rule of the product, no JSON value, no I/O, no clock. Every crate may use this
+//! one, and this one uses none of ours.
+
+mod error_class;
+mod loss;
+mod money;
+mod names;
+mod outcome;
+mod secret;
+mod stage;
+mod time;
+mod usage;
+
+pub use error_class::ErrorClass;
+pub use loss::{Loss, LossLevel, LossPolicy};
+pub use money::{Currency, Money, Price, PriceTier};
+pub use names::{AccountId, KeyId, ModelName, RequestId, RouteName, Target, VendorName};
+pub use outcome::{Outcome, Tally};
+pub use secret::Secret;
+pub use stage::Stage;
+pub use time::Timestamp;
+pub use usage::Usage;

@@ -1,0 +1,137 @@
+//! Money as whole micro-units, and prices per million tokens. Never floats: a ledger must add up.
+
+use crate::Usage;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A currency that a vendor bills in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Currency {
+    /// Renminbi.
+    Cny,
+    /// US dollar.
+    Usd,
+}
+
+impl Currency {
+    /// The ISO 4217 code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cny => "CNY",
+            Self::Usd => "USD",
+        }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An amount in millionths of one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Money {
+    /// Millionths of the currency's unit.
+    pub micros: i64,
+    /// The currency.
+    pub currency: Currency,
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.micros < 0 { "-" } else { "" };
+        let abs = self.micros.unsigned_abs();
+        write!(f, "{sign}{}.{:06} {}", abs / 1_000_000, abs % 1_000_000, self.currency)
+    }
+}
+
+/// What a model costs, in millionths of `currency` per million tokens. The first tier whose bounds hold is charged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// The currency of every tier.
+    pub currency: Currency,
+    /// Tiers in the order in which they are tried; the last one has no bounds in a well-formed price.
+    pub tiers: Vec<PriceTier>,
+}
+
+/// One step of a tiered price. Bounds are exclusive upper limits in tokens; none means no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceTier {
+    /// Applies while the prompt has fewer tokens than this.
+    pub input_below: Option<u64>,
+    /// Applies while the answer has fewer tokens than this (some vendors tier by output too).
+    pub output_below: Option<u64>,
+    /// Per million prompt tokens.
+    pub input: i64,
+    /// Per million completion tokens.
+    pub output: i64,
+    /// Per million prompt tokens served from the vendor's cache; `None` charges them as `input`.
+    pub cached: Option<i64>,
+}
+
+impl Price {
+    /// The cost of `usage`, rounded up to a whole micro-unit: an estimate must not flatter. A price without tiers costs 0.
+    pub fn cost(&self, usage: &Usage) -> Money {
+        let fits = |t: &&PriceTier| {
+            t.input_below.is_none_or(|n| usage.prompt < n) && t.output_below.is_none_or(|n| usage.completion < n)
+        };
+        let micros = self.tiers.iter().find(fits).or(self.tiers.last()).map_or(0, |tier| {
+            let cached = usage.cached.min(usage.prompt);
+            let of = |tokens: u64, rate: i64| i128::from(tokens) * i128::from(rate);
+            let total = of(usage.prompt - cached, tier.input)
+                + of(cached, tier.cached.unwrap_or(tier.input))
+                + of(usage.completion, tier.output);
+            i64::try_from((total + 999_999) / 1_000_000).unwrap_or(i64::MAX)
+        });
+        Money { micros, currency: self.currency }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(prompt: u64, completion: u64, cached: u64) -> Usage {
+        Usage { prompt, completion, cached, ..Usage::default() }
+    }
+
+    #[test]
+    fn cost_takes_the_first_tier_that_fits_both_bounds() {
+        // glm-4.7 of the 2026-09 price page: 2/8, then 3/14 from 200 output tokens, then 4/16 from 32K input.
+        let tier = |input_below, output_below, input, output| PriceTier {
+            input_below,
+            output_below,
+            input,
+            output,
+            cached: None,
+        };
+        let price = Price {
+            currency: Currency::Cny,
+            tiers: vec![
+                tier(Some(32_000), Some(200), 2_000_000, 8_000_000),
+                tier(Some(32_000), None, 3_000_000, 14_000_000),
+                tier(None, None, 4_000_000, 16_000_000),
+            ],
+        };
+        assert_eq!(price.cost(&usage(1_000, 100, 0)).micros, 2_800);
+        assert_eq!(price.cost(&usage(1_000, 200, 0)).micros, 5_800);
+        assert_eq!(price.cost(&usage(40_000, 10, 0)).micros, 160_160);
+    }
+
+    #[test]
+    fn cached_tokens_are_charged_at_their_own_rate_and_parts_round_up() {
+        let tier = PriceTier { input: 8_000_000, output: 28_000_000, cached: Some(2_000_000), ..PriceTier::default() };
+        let price = Price { currency: Currency::Usd, tiers: vec![tier] };
+        assert_eq!(price.cost(&usage(10, 0, 10)).micros, 20);
+        let odd = Price { currency: Currency::Usd, tiers: vec![PriceTier { input: 1, ..PriceTier::default() }] };
+        assert_eq!(odd.cost(&usage(1, 0, 0)).micros, 1);
+        assert_eq!(Price { currency: Currency::Usd, tiers: vec![] }.cost(&usage(9, 9, 0)).micros, 0);
+    }
+
+    #[test]
+    fn money_prints_with_six_decimals_and_its_currency() {
+        assert_eq!(Money { micros: -1_250_000, currency: Currency::Cny }.to_string(), "-1.250000 CNY");
+    }
+}

@@ -1,0 +1,120 @@
+//! Names and ids. Each is its own type, so that an account never stands where a key was meant.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use uuid::Uuid;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<S: AsRef<str>> From<S> for $name {
+            fn from(text: S) -> Self {
+                Self(Arc::from(text.as_ref()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name! {
+    /// A vendor, as its profile's file is called: `zhipu`.
+    VendorName
+}
+name! {
+    /// A model as its vendor calls it: `glm-4.7`.
+    ModelName
+}
+name! {
+    /// A route: the model name that clients ask for.
+    RouteName
+}
+name! {
+    /// A customer of this gateway.
+    AccountId
+}
+name! {
+    /// A credential of an account, by its public id (never the secret itself).
+    KeyId
+}
+
+/// A vendor plus one of its models, written `vendor/model`. The model's own name may hold slashes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// Who serves it.
+    pub vendor: VendorName,
+    /// Which model is asked for there.
+    pub model: ModelName,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.vendor, self.model)
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    /// Reads `vendor/model`.
+    ///
+    /// # Errors
+    /// Text without a slash, or with nothing on one side of the first slash.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((vendor, model)) if !vendor.is_empty() && !model.is_empty() => {
+                Ok(Self { vendor: vendor.into(), model: model.into() })
+            }
+            _ => Err(format!("a target is written vendor/model, for example zhipu/glm-4.7; found {text:?}")),
+        }
+    }
+}
+
+/// The id of one accepted request, end to end: time-ordered (UUID version 7), made by the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub Uuid);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "req_{}", self.0.simple())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_keeps_slashes_of_the_model() {
+        let target: Target = "alibaba/siliconflow/deepseek-v3.2".parse().unwrap();
+        assert_eq!((target.vendor.as_str(), target.model.as_str()), ("alibaba", "siliconflow/deepseek-v3.2"));
+        assert_eq!(target.to_string(), "alibaba/siliconflow/deepseek-v3.2");
+        for bad in ["", "zhipu", "/glm", "zhipu/"] {
+            assert!(bad.parse::<Target>().is_err(), "{bad:?} must be refused");
+        }
+    }
+}
