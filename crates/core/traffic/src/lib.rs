@@ -1,1 +1,24 @@
-//! placeholder
+//! What happens to one request between its acceptance and its end: which targets, in which order, with which patience.
+//!
+//! Pure: the time, the dice (a number between 0 and 1) and everything known are arguments; each answer carries its reason.
+//!
+//! - [`exchange`]: the life of one request
+//! - [`choose`](mod@choose): targets for a request
+//! - [`health`]: breakers from outcomes, first-content time and broken streams
+//! - [`limit`]: requests, tokens, concurrency
+//! - [`retry`]: back-off
+//! - [`sticky`]: which conversation sits where
+
+pub mod choose;
+pub mod exchange;
+pub mod health;
+pub mod limit;
+pub mod retry;
+pub mod sticky;
+
+pub use choose::{Candidate, ChooseInput, Choice, Why, choose};
+pub use exchange::{Action, Actions, Cause, Event, Exchange, FrameClass, Plan, PlannedTarget, Refusal};
+pub use health::{Breaker, HealthRules, Observation, Standing};
+pub use limit::{Admission, Bucket, Limit, LimitRules, Limiter, Room, Taken};
+pub use retry::RetryRules;
+pub use sticky::{Hints, Places, StickyKey};

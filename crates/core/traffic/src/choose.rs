@@ -1,0 +1,173 @@
+//! Which targets a request may go to, and in which order.
+//!
+//! Rules, in this order:
+//!
+//! 1. A target whose vendor is cut is left out, whatever else holds: a region denial is final.
+//! 2. The target that a conversation sits at comes first, if it is well.
+//! 3. The others follow in the route's order.
+//! 4. Targets that are unwell (an open breaker, a rest that the vendor asked for) come last, still in the route's order:
+//!    when nothing else is left, asking a doubtful vendor is better than refusing the client.
+//!
+//! A target whose breaker wants a probe keeps its place in the order: the request that asks it is the probe, and failover
+//! shields the client from the answer.
+//!
+//! Each target's place comes with the reason for it, so that the ledger and the console can say why.
+
+use crate::health::Standing;
+use std::fmt;
+
+/// One target of a route, as it stands at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its vendor refused our region, now or before a restart.
+    pub cut: bool,
+    /// What its breaker says, from [`crate::Breaker::standing`] for the present moment.
+    pub standing: Standing,
+}
+
+/// What the choice is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct ChooseInput<'a> {
+    /// The route's targets in the route's order.
+    pub candidates: &'a [Candidate],
+    /// Where the conversation sits, as a place in `candidates`; a place that does not exist is ignored.
+    pub sticky: Option<usize>,
+}
+
+/// The order, and the reason for each target's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Places in [`ChooseInput::candidates`], first choice first. Empty when every vendor is cut.
+    pub order: Vec<usize>,
+    /// One reason for each candidate, in the route's order.
+    pub why: Vec<Why>,
+}
+
+/// Why a target stands where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// The conversation sits there.
+    Sticky,
+    /// In the route's order.
+    Route,
+    /// In the route's order, to learn whether it is well again.
+    Probe,
+    /// Last: its breaker is open.
+    Open,
+    /// Last: it asked to be left alone for a while, or its account there is out of order.
+    Resting,
+    /// Left out: its vendor refused our region.
+    Cut,
+}
+
+impl Why {
+    /// The name used in the ledger and in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sticky => "sticky",
+            Self::Route => "route",
+            Self::Probe => "probe",
+            Self::Open => "open",
+            Self::Resting => "resting",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Orders a route's targets for one request.
+pub fn choose(input: &ChooseInput<'_>) -> Choice {
+    let why: Vec<Why> =
+        input.candidates.iter().enumerate().map(|(place, it)| reason(it, input.sticky == Some(place))).collect();
+    let mut order: Vec<usize> = (0..why.len()).filter(|&place| why[place] != Why::Cut).collect();
+    order.sort_by_key(|&place| rank(why[place]));
+    Choice { order, why }
+}
+
+const fn reason(candidate: &Candidate, sticky: bool) -> Why {
+    match (candidate.cut, candidate.standing) {
+        (true, _) => Why::Cut,
+        (_, Standing::Open { .. }) => Why::Open,
+        (_, Standing::Resting { .. }) => Why::Resting,
+        (_, Standing::Probe | Standing::Closed) if sticky => Why::Sticky,
+        (_, Standing::Probe) => Why::Probe,
+        (_, Standing::Closed) => Why::Route,
+    }
+}
+
+const fn rank(why: Why) -> u8 {
+    match why {
+        Why::Sticky => 0,
+        Why::Route | Why::Probe => 1,
+        Why::Open | Why::Resting => 2,
+        Why::Cut => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use banjia_types::Timestamp;
+    use proptest::prelude::*;
+
+    const WELL: Candidate = Candidate { cut: false, standing: Standing::Closed };
+    const CUT: Candidate = Candidate { cut: true, standing: Standing::Closed };
+    const OPEN: Candidate = Candidate { cut: false, standing: Standing::Open { until: Timestamp(9) } };
+    const RESTING: Candidate = Candidate { cut: false, standing: Standing::Resting { until: Timestamp(9) } };
+    const PROBE: Candidate = Candidate { cut: false, standing: Standing::Probe };
+
+    fn check(candidates: &[Candidate], sticky: Option<usize>, order: &[usize], why: &[Why]) {
+        let choice = choose(&ChooseInput { candidates, sticky });
+        assert_eq!((choice.order.as_slice(), choice.why.as_slice()), (order, why));
+    }
+
+    #[test]
+    fn the_routes_order_holds_when_all_are_well() {
+        check(&[WELL, WELL], None, &[0, 1], &[Why::Route, Why::Route]);
+    }
+
+    #[test]
+    fn a_conversation_stays_but_not_with_a_cut_or_broken_target() {
+        check(&[WELL, WELL, WELL], Some(2), &[2, 0, 1], &[Why::Route, Why::Route, Why::Sticky]);
+        check(&[CUT, WELL], Some(0), &[1], &[Why::Cut, Why::Route]);
+        check(&[WELL, OPEN], Some(1), &[0, 1], &[Why::Route, Why::Open]);
+        check(&[WELL, WELL], Some(7), &[0, 1], &[Why::Route, Why::Route]);
+    }
+
+    #[test]
+    fn unwell_targets_come_last_in_order_and_a_probe_keeps_its_place() {
+        check(
+            &[OPEN, PROBE, RESTING, WELL],
+            None,
+            &[1, 3, 0, 2],
+            &[Why::Open, Why::Probe, Why::Resting, Why::Route],
+        );
+        check(&[OPEN], None, &[0], &[Why::Open]);
+    }
+
+    #[test]
+    fn nothing_is_left_when_every_vendor_is_cut() {
+        check(&[CUT, CUT], Some(0), &[], &[Why::Cut, Why::Cut]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_target_that_is_not_cut_appears_once(
+            kinds in prop::collection::vec(0_usize..5, 0..8),
+            sticky in prop::option::of(0_usize..8),
+        ) {
+            let candidates: Vec<_> = kinds.iter().map(|&kind| [WELL, CUT, OPEN, RESTING, PROBE][kind]).collect();
+            let choice = choose(&ChooseInput { candidates: &candidates, sticky });
+            let mut seen = choice.order;
+            seen.sort_unstable();
+            let expected: Vec<_> = (0..kinds.len()).filter(|&place| !candidates[place].cut).collect();
+            prop_assert_eq!(seen, expected);
+            prop_assert_eq!(choice.why.len(), kinds.len());
+        }
+    }
+}

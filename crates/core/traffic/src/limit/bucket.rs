@@ -1,0 +1,116 @@
+//! One rate: a GCRA kept as the moment at which its bucket is full again.
+
+use banjia_types::Timestamp;
+use std::time::Duration;
+
+const NANOS_PER_MINUTE: i128 = 60_000_000_000;
+
+/// Whether an amount was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It was.
+    Yes,
+    /// It was not.
+    No {
+        /// When it would be there; `None` when the bucket is too small for it.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// What is left in a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How much there is when full.
+    pub limit: u32,
+    /// How much is left, rounded down.
+    pub left: u32,
+    /// When it is full again.
+    pub full_in: Duration,
+}
+
+impl Room {
+    /// `full_in` as OpenAI writes it in `x-ratelimit-reset-*`: `17ms`, `1.5s`, `6m0s`.
+    pub fn reset_text(&self) -> String {
+        // Rounded up to a millisecond: a client that waits as told must not come too early.
+        let millis = self.full_in.as_nanos().div_ceil(1_000_000);
+        let (minutes, rest) = (millis / 60_000, millis % 60_000);
+        let seconds = match rest % 1_000 {
+            0 => format!("{}s", rest / 1_000),
+            part => format!("{}.{}s", rest / 1_000, format!("{part:03}").trim_end_matches('0')),
+        };
+        match (minutes, rest) {
+            (0, 0..1_000) if rest > 0 => format!("{rest}ms"),
+            (0, _) => seconds,
+            _ => format!("{minutes}m{seconds}"),
+        }
+    }
+}
+
+/// A rate with a burst. All figures are exact: nanoseconds in 128 bits, so neither a high rate nor a far date rounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    limit: u32,
+    /// When the bucket is full again, in nanoseconds times `limit` since 1970: so one unit is a whole number at any rate.
+    full_at: i128,
+}
+
+impl Bucket {
+    /// `limit` units a minute, as many at once. 0 lets nothing through.
+    pub const fn per_minute(limit: u32) -> Self {
+        Self { limit, full_at: i128::MIN }
+    }
+
+    /// Takes `amount` if it is there.
+    pub fn take(&mut self, amount: u32, now: Timestamp) -> Taken {
+        let taken = self.would_take(amount, now);
+        if taken == Taken::Yes {
+            self.settle(0, u64::from(amount), now);
+        }
+        taken
+    }
+
+    /// Whether [`Bucket::take`] would succeed.
+    pub fn would_take(&self, amount: u32, now: Timestamp) -> Taken {
+        if amount > self.limit || self.limit == 0 {
+            return Taken::No { retry_after: None };
+        }
+        let missing = self.used(now) + i128::from(amount) * NANOS_PER_MINUTE - self.whole();
+        if missing <= 0 {
+            return Taken::Yes;
+        }
+        Taken::No { retry_after: Some(nanos(missing, self.limit)) }
+    }
+
+    /// Corrects what was `reserved` to what was `used`. More than reserved may leave a debt; less gives back.
+    pub fn settle(&mut self, reserved: u64, used: u64, now: Timestamp) {
+        let change = (i128::from(used) - i128::from(reserved)) * NANOS_PER_MINUTE;
+        self.full_at = self.moment(now) + (self.used(now) + change).max(0);
+    }
+
+    /// What is left.
+    pub fn room(&self, now: Timestamp) -> Room {
+        let left = (self.whole() - self.used(now)).max(0) / NANOS_PER_MINUTE;
+        let full_in = if self.limit == 0 { Duration::ZERO } else { nanos(self.used(now), self.limit) };
+        Room { limit: self.limit, left: u32::try_from(left).unwrap_or(self.limit), full_in }
+    }
+
+    /// A full bucket's content.
+    fn whole(&self) -> i128 {
+        i128::from(self.limit) * NANOS_PER_MINUTE
+    }
+
+    /// What is missing from a full bucket; more than whole when there is a debt.
+    fn used(&self, now: Timestamp) -> i128 {
+        self.full_at.saturating_sub(self.moment(now)).max(0)
+    }
+
+    fn moment(&self, now: Timestamp) -> i128 {
+        i128::from(now.0) * 1_000_000 * i128::from(self.limit)
+    }
+}
+
+/// A span in nanoseconds times `limit`, rounded up to a nanosecond.
+fn nanos(scaled: i128, limit: u32) -> Duration {
+    let whole = (scaled + i128::from(limit) - 1) / i128::from(limit);
+    Duration::from_nanos(u64::try_from(whole).unwrap_or(u64::MAX))
+}
