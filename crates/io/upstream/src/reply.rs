@@ -1,0 +1,156 @@
+//! A vendor's answer: head at once, body as it comes.
+//!
+//! Rules: the body is handed on in the parts that arrive; the wait for each is bounded; a sum is read only up to a limit
+//! that the caller names. Dropping the body closes the connection, which stops the vendor's work. A body that is read to
+//! its end (`None`) gives its connection back to the pool.
+//! Why one timer that is moved rarely: a stream has hundreds of parts, and moving a timer for each costs more than
+//! reading it.
+
+use crate::send::innermost;
+use crate::{Phase, SendError, Timeouts};
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body;
+use hyper::body::Incoming;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// What a vendor answered.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status, whatever it is.
+    pub status: u16,
+    /// The answer's headers.
+    pub headers: HeaderMap,
+    /// The body, as it comes.
+    pub body: ReplyBody,
+}
+
+/// The body of an answer.
+pub struct ReplyBody {
+    incoming: Incoming,
+    host: Arc<str>,
+    timer: Pin<Box<Sleep>>,
+    /// When the wait under way ends. The timer may stand earlier; it is moved only when it rings.
+    until: Instant,
+    phase: Phase,
+    within: Duration,
+    idle: Duration,
+    ended: bool,
+}
+
+impl ReplyBody {
+    pub(crate) fn new(
+        incoming: Incoming,
+        host: Arc<str>,
+        timer: Pin<Box<Sleep>>,
+        begun: Instant,
+        timeouts: Timeouts,
+    ) -> Self {
+        let (until, within) = (begun + timeouts.first_byte, timeouts.first_byte);
+        Self { incoming, host, timer, until, phase: Phase::FirstByte, within, idle: timeouts.idle, ended: false }
+    }
+
+    /// The next part, or `None` at the end. Parts are never empty. After an error there is nothing more.
+    pub async fn next_chunk(&mut self) -> Option<Result<Bytes, SendError>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// As [`Self::next_chunk`], for a caller that is polled itself.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => {
+                        (self.phase, self.within) = (Phase::Idle, self.idle);
+                        self.until = Instant::now() + self.idle;
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                    // Trailers and empty parts say nothing to anybody.
+                    _ => {}
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(self.broken(&error))));
+                }
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => return self.poll_late(cx).map(|error| Some(Err(error))),
+            }
+        }
+    }
+
+    /// Ready when the wait under way has lasted too long.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<SendError> {
+        loop {
+            if self.timer.deadline() > self.until {
+                self.timer.as_mut().reset(self.until);
+            }
+            match self.timer.as_mut().poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(()) if self.timer.deadline() < self.until => self.timer.as_mut().reset(self.until),
+                Poll::Ready(()) => {
+                    self.ended = true;
+                    return Poll::Ready(SendError::Timeout {
+                        host: Arc::clone(&self.host),
+                        phase: self.phase,
+                        within: self.within,
+                    });
+                }
+            }
+        }
+    }
+
+    fn broken(&self, error: &hyper::Error) -> SendError {
+        let (host, why) = (Arc::clone(&self.host), innermost(error));
+        if error.is_parse() {
+            SendError::BadAnswer { host, why }
+        } else {
+            SendError::Reset { host, in_body: true, why }
+        }
+    }
+
+    /// The whole body, up to `limit_bytes`.
+    ///
+    /// # Errors
+    /// A longer body ([`SendError::TooLarge`], at once when its length is announced), and whatever breaks the body.
+    pub async fn collect(mut self, limit_bytes: usize) -> Result<Bytes, SendError> {
+        let too_large = |host: &Arc<str>| SendError::TooLarge { host: Arc::clone(host), what: "body", limit_bytes };
+        let announced = self.incoming.size_hint().lower();
+        if announced > limit_bytes as u64 {
+            return Err(too_large(&self.host));
+        }
+        let Some(first) = self.next_chunk().await.transpose()? else { return Ok(Bytes::new()) };
+        if first.len() > limit_bytes {
+            return Err(too_large(&self.host));
+        }
+        let Some(second) = self.next_chunk().await.transpose()? else { return Ok(first) };
+        let mut whole = BytesMut::with_capacity((announced as usize).max(first.len() + second.len()));
+        whole.extend_from_slice(&first);
+        let mut next = Some(second);
+        while let Some(part) = next {
+            if whole.len() + part.len() > limit_bytes {
+                return Err(too_large(&self.host));
+            }
+            whole.extend_from_slice(&part);
+            next = self.next_chunk().await.transpose()?;
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyBody").field("host", &self.host).field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
