@@ -1,1 +1,21 @@
-//! placeholder
+//! What outlives the process: the ledger of requests and the vendors that are cut.
+//!
+//! Rules: SQL is written here and nowhere else, each text once for both databases where that can be (`$1` placeholders). No
+//! request waits for a write: ledger rows go through a bounded queue whose places are taken before a request is accepted.
+//! Nothing is decided here.
+//! SQLite is the only database for now.
+
+mod batch;
+mod error;
+mod ledger;
+mod moves;
+mod pool;
+mod query;
+mod rows;
+
+pub use batch::{LedgerWriter, Slot, WriterConfig};
+pub use error::StoreError;
+pub use ledger::Row;
+pub use moves::Cut;
+pub use pool::{Location, Store};
+pub use query::{Gap, Latency, LossCount, Period, Spread, TargetSum};

@@ -1,0 +1,289 @@
+//! The way of a row into the ledger: a place is taken before a request is accepted, the row is left there when it ends,
+//! and one task writes rows in batches.
+//!
+//! Rules: a place is free again only when its row is in the database, so the queue has a bound and no row is ever dropped
+//! for want of room: without a place the request is not accepted. Leaving a row costs a lock and a push. Acceptances are
+//! counted in the database too, apart from the rows, so that a missing end shows. A write that fails is tried again until
+//! it succeeds; meanwhile the places fill up and new requests are turned away. A process that is killed leaves its run
+//! unclosed, and the next start writes that down as a gap.
+//! Why a list under a lock and not a channel: the writer takes everything at once and gives the list's memory back.
+
+mod run;
+mod task;
+
+use crate::{Row, Store, StoreError};
+use banjia_types::Timestamp;
+use serde::Deserialize;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+
+const MINUTE_MS: i64 = 60_000;
+
+/// The bounds of the ledger's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WriterConfig {
+    /// Requests that may be open or waiting to be written at once.
+    pub places_max: usize,
+    /// Rows written in one transaction.
+    pub batch_rows_max: usize,
+    /// A row waits at most this long for company.
+    pub batch_wait_ms: u64,
+    /// How often a quiet writer notes that it is alive; a gap begins at most this long before the kill.
+    pub heartbeat_ms: u64,
+}
+
+impl Default for WriterConfig {
+    fn default() -> Self {
+        Self { places_max: 20_000, batch_rows_max: 500, batch_wait_ms: 200, heartbeat_ms: 5_000 }
+    }
+}
+
+/// The ledger's queue. Cheap to clone. When the last clone goes without [`LedgerWriter::close`], what waits is still
+/// written, but the run stays unclosed.
+#[derive(Clone, Debug)]
+pub struct LedgerWriter {
+    owner: Arc<Owner>,
+}
+
+/// Tells the task when nobody is left to close it.
+#[derive(Debug)]
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.pending().deserted = true;
+        self.0.hurry();
+    }
+}
+
+/// What the task and the places share.
+#[derive(Debug)]
+struct Shared {
+    places_max: usize,
+    batch_rows_max: usize,
+    /// Places taken: reserved, open, or waiting to be written.
+    taken: AtomicUsize,
+    /// No further places are given.
+    closing: AtomicBool,
+    /// Accepted requests whose row was never left, or came after the end.
+    lost: AtomicU64,
+    pending: Mutex<Pending>,
+    /// Something waits.
+    wake: Notify,
+    /// It shall not wait for company.
+    full: Notify,
+}
+
+/// What waits for the task.
+#[derive(Debug, Default)]
+struct Pending {
+    rows: Vec<Row>,
+    /// Acceptances by minute since the last batch. Nearly always one entry.
+    accepted: Vec<(i64, u64)>,
+    /// Accepted requests without a row yet.
+    open: usize,
+    flushes: Vec<oneshot::Sender<()>>,
+    close: Option<oneshot::Sender<()>>,
+    deserted: bool,
+    /// The task has ended: what comes now is lost.
+    over: bool,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.accepted.is_empty()
+    }
+}
+
+impl Shared {
+    /// The lock is held for a push or a swap and never across a wait; a panic inside cannot leave it half done.
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hurry(&self) {
+        self.full.notify_one();
+        self.wake.notify_one();
+    }
+
+    fn lose(&self, why: &'static str) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(why, "an accepted request has no row in the ledger");
+    }
+}
+
+impl Store {
+    /// Starts the ledger's writer. One at a time for a file, over all processes. Runs that were not closed are written
+    /// down as gaps first. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Another writer of the same file, or a database that cannot be written.
+    pub async fn ledger_writer(&self, config: &WriterConfig) -> Result<LedgerWriter, StoreError> {
+        let run = run::Run::start(self).await?;
+        let shared = Arc::new(Shared {
+            places_max: config.places_max,
+            batch_rows_max: config.batch_rows_max.max(1),
+            taken: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
+            pending: Mutex::default(),
+            wake: Notify::new(),
+            full: Notify::new(),
+        });
+        let waits = task::Waits {
+            batch: Duration::from_millis(config.batch_wait_ms),
+            heartbeat: Duration::from_millis(config.heartbeat_ms.max(1)),
+        };
+        tokio::spawn(task::write(Arc::clone(&shared), run, waits));
+        Ok(LedgerWriter { owner: Arc::new(Owner(shared)) })
+    }
+}
+
+impl LedgerWriter {
+    /// A place for one row, or `None` when all are taken or the ledger is closing: then the request must be turned away.
+    pub fn try_reserve(&self) -> Option<Slot> {
+        let shared = &self.owner.0;
+        if shared.closing.load(Ordering::Acquire) {
+            return None;
+        }
+        let more = |taken: usize| (taken < shared.places_max).then_some(taken + 1);
+        shared.taken.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
+        Some(Slot { shared: Arc::clone(shared), state: State::Reserved })
+    }
+
+    /// Rows that wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.owner.0.pending().rows.len()
+    }
+
+    /// Accepted requests that have no row yet.
+    pub fn open(&self) -> usize {
+        self.owner.0.pending().open
+    }
+
+    /// Places taken: reserved, open, waiting, or being written.
+    pub fn taken(&self) -> usize {
+        self.owner.0.taken.load(Ordering::Acquire)
+    }
+
+    /// Accepted requests whose row was never left. Always 0 unless a program error lost one.
+    pub fn lost(&self) -> u64 {
+        self.owner.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything that was left so far is in the database. While the database cannot be written this does
+    /// not return: give it a time limit.
+    ///
+    /// # Errors
+    /// The writer has ended.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        let (done, wait) = oneshot::channel();
+        {
+            let mut pending = self.owner.0.pending();
+            if pending.over {
+                return Err(StoreError::Closed);
+            }
+            pending.flushes.push(done);
+        }
+        self.owner.0.hurry();
+        wait.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Gives no further places, writes what waits and closes the run.
+    ///
+    /// # Errors
+    /// Requests that are still open (they may still be written; call again when they have ended), or a writer that has
+    /// ended before.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let shared = &self.owner.0;
+        shared.closing.store(true, Ordering::Release);
+        self.flush().await?;
+        let open = self.taken();
+        if open > 0 {
+            return Err(StoreError::StillOpen { open });
+        }
+        let (done, wait) = oneshot::channel();
+        shared.pending().close = Some(done);
+        shared.hurry();
+        wait.await.map_err(|_| StoreError::Closed)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Reserved,
+    Accepted(Timestamp),
+    Left,
+}
+
+/// A place for one row. Dropped before [`Slot::accept`], it is simply free again.
+#[derive(Debug)]
+pub struct Slot {
+    shared: Arc<Shared>,
+    state: State,
+}
+
+impl Slot {
+    /// Counts the acceptance of the request that this place was taken for. Once: a second call changes nothing.
+    pub fn accept(&mut self, at: Timestamp) {
+        if !matches!(self.state, State::Reserved) {
+            return;
+        }
+        self.state = State::Accepted(at);
+        let minute = at.0 - at.0.rem_euclid(MINUTE_MS);
+        let mut pending = self.shared.pending();
+        let first = pending.is_empty();
+        pending.open += 1;
+        match pending.accepted.iter_mut().find(|(m, _)| *m == minute) {
+            Some((_, count)) => *count += 1,
+            None => pending.accepted.push((minute, 1)),
+        }
+        drop(pending);
+        if first {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Leaves the row of a request that ended. Never waits, never fails. Accepts the request first if that was not done.
+    pub fn fill(mut self, mut row: Row) {
+        self.accept(row.accepted_at);
+        if let State::Accepted(at) = self.state {
+            row.accepted_at = at;
+        }
+        let mut pending = self.shared.pending();
+        if pending.over {
+            drop(pending);
+            // Dropping `self` counts it as lost.
+            return;
+        }
+        self.state = State::Left;
+        let first = pending.is_empty();
+        pending.open -= 1;
+        pending.rows.push(row);
+        let full = pending.rows.len() == self.shared.batch_rows_max;
+        drop(pending);
+        if first {
+            self.shared.wake.notify_one();
+        }
+        if full {
+            self.shared.full.notify_one();
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        match self.state {
+            State::Left => return, // the task frees the place when the row is written
+            State::Reserved => {}
+            State::Accepted(_) => {
+                self.shared.pending().open -= 1;
+                self.shared.lose("its place was given back, or the ledger was closed before it ended");
+            }
+        }
+        self.shared.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,99 @@
+//! Opening the database and bringing its tables up to date.
+//!
+//! Rules: write-ahead log, `synchronous = NORMAL` (a power cut may lose the last batches but never harms the file), five
+//! seconds of patience with a lock, foreign keys on; one connection writes, a few read. Readers may not write.
+//! Why one writer: SQLite has one lock for writing, and a queue in front of one connection is fairer than a fight for it.
+
+use crate::StoreError;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const READERS_MAX: u32 = 4;
+/// A reader that nobody used for this long is closed: each has a thread and a page cache.
+const READER_IDLE: Duration = Duration::from_secs(60);
+/// File name of a temporary database inside its own folder.
+const TEMPORARY_FILE: &str = "banjia.db";
+
+/// Version, name and text of each migration, in order.
+const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
+/// Where the database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// This file, made when it is not there. Two further files of the database and a lock file stand beside it.
+    File(PathBuf),
+    /// A file of its own that goes when the last clone of the store goes: for tests and demonstrations.
+    Temporary,
+}
+
+/// The open database. Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) read: SqlitePool,
+    pub(crate) write: SqlitePool,
+    pub(crate) path: Arc<Path>,
+    /// Held for its end: dropping it removes the temporary folder.
+    _temporary: Option<Arc<TempDir>>,
+}
+
+impl Store {
+    /// Opens the database and brings its tables up to date. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// A file that cannot be made, opened or brought up to date.
+    pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        let (path, temporary) = match location {
+            Location::File(path) => (path.clone(), None),
+            Location::Temporary => {
+                let folder = TempDir::with_prefix("banjia-")?;
+                (folder.path().join(TEMPORARY_FILE), Some(Arc::new(folder)))
+            }
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .disable_statement_logging();
+        let open = |source| StoreError::Open { path: path.clone(), source };
+        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
+        let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
+        migrator().run(&write).await.map_err(migrate)?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .idle_timeout(READER_IDLE)
+            .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"));
+        Ok(Self { read, write, path: Arc::from(path), _temporary: temporary })
+    }
+
+    /// The database's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes every connection and folds the write-ahead log into the file. Close the ledger's writer first.
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+fn migrator() -> Migrator {
+    let migration = |&(version, name, text): &(i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+}
+
+/// Milliseconds since 1970; 0 for a clock that stands before that.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,253 @@
+//! Questions to the ledger.
+//!
+//! Rules: readers never hold the writer up; a period is half open; percentiles are nearest rank, so each is a time that
+//! really happened. What is still in the writer's queue is not seen: flush first when that matters.
+
+use crate::rows::{self, level, target};
+use crate::{Row, Store, StoreError};
+use banjia_types::{LossLevel, Money, Tally, Target, Timestamp, Usage};
+use std::time::Duration;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// From a moment (included) to another (not included).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// The first moment.
+    pub from: Timestamp,
+    /// The first moment after it.
+    pub to: Timestamp,
+}
+
+impl Period {
+    /// All of time.
+    pub const ALWAYS: Self = Self { from: Timestamp(0), to: Timestamp(i64::MAX - MINUTE_MS) };
+
+    /// The whole minutes that the period touches.
+    fn minutes(self) -> (i64, i64) {
+        let to = self.to.0.saturating_add(MINUTE_MS - 1);
+        (self.from.0 - self.from.0.rem_euclid(MINUTE_MS), to - to.rem_euclid(MINUTE_MS))
+    }
+}
+
+/// Sums of one target. `target` is `None` for requests that never reached one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetSum {
+    /// The target.
+    pub target: Option<Target>,
+    /// Ends by outcome; `accepted` is their sum here, since acceptances know no target.
+    pub tally: Tally,
+    /// Requests sent to vendors, the retries included.
+    pub attempts: u64,
+    /// Tokens that vendors counted.
+    pub usage: Usage,
+}
+
+/// How often a parameter was lost on a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LossCount {
+    /// The target.
+    pub target: Option<Target>,
+    /// The parameter, as the client named it.
+    pub param: String,
+    /// How much of it was lost.
+    pub level: LossLevel,
+    /// In how many requests.
+    pub requests: u64,
+}
+
+/// Times of one target, over answered requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// The target.
+    pub target: Option<Target>,
+    /// From acceptance to the first content.
+    pub first_content: Spread,
+    /// From acceptance to the end.
+    pub total: Spread,
+}
+
+/// Percentiles of some times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// How many times there are.
+    pub count: u64,
+    /// Half are at most this.
+    pub p50: Duration,
+    /// 95 of 100 are at most this.
+    pub p95: Duration,
+    /// 99 of 100 are at most this.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+/// A process that ended without closing the ledger: what it had accepted and not written is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// When that process began to write.
+    pub started_at: Timestamp,
+    /// When it wrote last: the gap begins here.
+    pub last_flush_at: Timestamp,
+    /// When the next start found it: the gap ends here at the latest.
+    pub found_at: Timestamp,
+    /// Requests that were open at the last write. Those accepted after it are unknown.
+    pub open_requests: u64,
+}
+
+impl Store {
+    /// Acceptances and ends by the minute of acceptance, for the whole minutes that the period touches. A minute whose
+    /// [`Tally::missing`] is not zero has open requests, or lost some.
+    pub async fn tally(&self, period: Period) -> Result<Vec<(Timestamp, Tally)>, StoreError> {
+        const SQL: &str = "SELECT minute, SUM(accepted), SUM(answered), SUM(refused), SUM(failed), SUM(abandoned) FROM ( \
+            SELECT minute, requests AS accepted, 0 AS answered, 0 AS refused, 0 AS failed, 0 AS abandoned \
+            FROM accepted WHERE minute >= $1 AND minute < $2 \
+            UNION ALL SELECT accepted_at - accepted_at % 60000, 0, \
+            COUNT(*) FILTER (WHERE outcome = 'answered'), COUNT(*) FILTER (WHERE outcome = 'refused'), \
+            COUNT(*) FILTER (WHERE outcome = 'failed'), COUNT(*) FILTER (WHERE outcome = 'abandoned') \
+            FROM ledger WHERE accepted_at >= $1 AND accepted_at < $2 GROUP BY 1 \
+            ) AS books GROUP BY minute ORDER BY minute";
+        let (from, to) = period.minutes();
+        let rows: Vec<(i64, i64, i64, i64, i64, i64)> = sqlx::query_as(SQL)
+            .bind(from)
+            .bind(to)
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("add up the ledger by minute"))?;
+        Ok(rows.into_iter().map(|(minute, a, b, c, d, e)| (Timestamp(minute), tally([a, b, c, d, e]))).collect())
+    }
+
+    /// Sums by target, the most used first.
+    pub async fn by_target(&self, period: Period) -> Result<Vec<TargetSum>, StoreError> {
+        type Sums = (Option<String>, Option<String>, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+        const SQL: &str = "SELECT vendor, model, COUNT(*) AS ends, \
+            COUNT(*) FILTER (WHERE outcome = 'answered'), COUNT(*) FILTER (WHERE outcome = 'refused'), \
+            COUNT(*) FILTER (WHERE outcome = 'failed'), COUNT(*) FILTER (WHERE outcome = 'abandoned'), \
+            SUM(attempts), COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(completion_tokens), 0), \
+            COALESCE(SUM(cached_tokens), 0), COALESCE(SUM(reasoning_tokens), 0) \
+            FROM ledger WHERE accepted_at >= $1 AND accepted_at < $2 \
+            GROUP BY vendor, model ORDER BY ends DESC, vendor, model";
+        let rows: Vec<Sums> = sqlx::query_as(SQL)
+            .bind(period.from.0)
+            .bind(period.to.0)
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("add up the ledger by target"))?;
+        let sum =
+            |(vendor, model, ends, a, b, c, d, attempts, prompt, completion, cached, reasoning): Sums| TargetSum {
+                target: target(vendor, model),
+                tally: tally([ends, a, b, c, d]),
+                attempts: attempts.cast_unsigned(),
+                usage: Usage {
+                    prompt: prompt.cast_unsigned(),
+                    completion: completion.cast_unsigned(),
+                    cached: cached.cast_unsigned(),
+                    reasoning: reasoning.cast_unsigned(),
+                },
+            };
+        Ok(rows.into_iter().map(sum).collect())
+    }
+
+    /// What was lost on which target, and how often.
+    pub async fn losses(&self, period: Period) -> Result<Vec<LossCount>, StoreError> {
+        const SQL: &str = "SELECT vendor, model, loss.value ->> 'param' AS param, loss.value ->> 'level' AS level, \
+            COUNT(*) AS requests FROM ledger, json_each(ledger.losses) AS loss \
+            WHERE accepted_at >= $1 AND accepted_at < $2 \
+            GROUP BY vendor, model, param, level ORDER BY vendor, model, requests DESC, param, level";
+        let rows: Vec<(Option<String>, Option<String>, String, String, i64)> = sqlx::query_as(SQL)
+            .bind(period.from.0)
+            .bind(period.to.0)
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("count the losses"))?;
+        rows.into_iter()
+            .map(|(vendor, model, param, name, requests)| {
+                let (target, level) = (target(vendor, model), level(&name)?);
+                Ok(LossCount { target, param, level, requests: requests.cast_unsigned() })
+            })
+            .collect()
+    }
+
+    /// Times by target, over answered requests.
+    pub async fn latency(&self, period: Period) -> Result<Vec<Latency>, StoreError> {
+        type Times = (Option<String>, Option<String>, i64, i64, i64, i64, i64, i64);
+        const SQL: &str = "WITH span AS ( \
+            SELECT vendor, model, 0 AS whole, first_content_ms AS ms FROM ledger WHERE outcome = 'answered' \
+            AND first_content_ms IS NOT NULL AND accepted_at >= $1 AND accepted_at < $2 \
+            UNION ALL SELECT vendor, model, 1, ended_at - accepted_at FROM ledger WHERE outcome = 'answered' \
+            AND accepted_at >= $1 AND accepted_at < $2 \
+            ), ranked AS ( \
+            SELECT vendor, model, whole, ms, ROW_NUMBER() OVER (PARTITION BY vendor, model, whole ORDER BY ms) AS place, \
+            COUNT(*) OVER (PARTITION BY vendor, model, whole) AS n FROM span) \
+            SELECT vendor, model, whole, n, MAX(ms) FILTER (WHERE place = (n * 50 + 99) / 100), \
+            MAX(ms) FILTER (WHERE place = (n * 95 + 99) / 100), MAX(ms) FILTER (WHERE place = (n * 99 + 99) / 100), \
+            MAX(ms) FROM ranked GROUP BY vendor, model, whole, n ORDER BY vendor, model, whole";
+        let rows: Vec<Times> = sqlx::query_as(SQL)
+            .bind(period.from.0)
+            .bind(period.to.0)
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("rank the times of answers"))?;
+        let mut all: Vec<Latency> = Vec::new();
+        for (vendor, model, whole, n, p50, p95, p99, max) in rows {
+            let target = target(vendor, model);
+            if all.last().is_none_or(|last| last.target != target) {
+                all.push(Latency { target, ..Latency::default() });
+            }
+            let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+            let count = n.cast_unsigned();
+            let spread = Spread { count, p50: ms(p50), p95: ms(p95), p99: ms(p99), max: ms(max) };
+            if let Some(last) = all.last_mut() {
+                *(if whole == 1 { &mut last.total } else { &mut last.first_content }) = spread;
+            }
+        }
+        Ok(all)
+    }
+
+    /// What was spent, one sum for each currency.
+    pub async fn costs(&self, period: Period) -> Result<Vec<Money>, StoreError> {
+        const SQL: &str = "SELECT currency, SUM(cost_micros) FROM ledger WHERE currency IS NOT NULL \
+            AND accepted_at >= $1 AND accepted_at < $2 GROUP BY currency ORDER BY currency";
+        let rows: Vec<(String, i64)> = sqlx::query_as(SQL)
+            .bind(period.from.0)
+            .bind(period.to.0)
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("add up the costs"))?;
+        rows.into_iter().map(|(code, micros)| Ok(Money { micros, currency: rows::currency(&code)? })).collect()
+    }
+
+    /// Processes that ended without closing the ledger, oldest first.
+    pub async fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
+        const SQL: &str = "SELECT started_at, last_flush_at, found_at, open_requests FROM gap ORDER BY started_at";
+        let rows: Vec<(i64, i64, i64, i64)> =
+            sqlx::query_as(SQL).fetch_all(&self.read).await.map_err(StoreError::sql("read the gaps"))?;
+        let gap = |(started_at, last_flush_at, found_at, open): (i64, i64, i64, i64)| Gap {
+            started_at: Timestamp(started_at),
+            last_flush_at: Timestamp(last_flush_at),
+            found_at: Timestamp(found_at),
+            open_requests: open.cast_unsigned(),
+        };
+        Ok(rows.into_iter().map(gap).collect())
+    }
+
+    /// The rows accepted last, newest first.
+    pub async fn last_rows(&self, rows_max: u32) -> Result<Vec<Row>, StoreError> {
+        let found = sqlx::query(rows::LAST)
+            .bind(i64::from(rows_max))
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("read the last rows"))?;
+        found.iter().map(rows::from_database).collect()
+    }
+}
+
+fn tally([accepted, answered, refused, failed, abandoned]: [i64; 5]) -> Tally {
+    Tally {
+        accepted: accepted.cast_unsigned(),
+        answered: answered.cast_unsigned(),
+        refused: refused.cast_unsigned(),
+        failed: failed.cast_unsigned(),
+        abandoned: abandoned.cast_unsigned(),
+    }
+}
