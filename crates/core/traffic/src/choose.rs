@@ -141,12 +141,7 @@ mod tests {
 
     #[test]
     fn unwell_targets_come_last_in_order_and_a_probe_keeps_its_place() {
-        check(
-            &[OPEN, PROBE, RESTING, WELL],
-            None,
-            &[1, 3, 0, 2],
-            &[Why::Open, Why::Probe, Why::Resting, Why::Route],
-        );
+        check(&[OPEN, PROBE, RESTING, WELL], None, &[1, 3, 0, 2], &[Why::Open, Why::Probe, Why::Resting, Why::Route]);
         check(&[OPEN], None, &[0], &[Why::Open]);
     }
 

@@ -13,8 +13,7 @@
 //! - It stays open twice as long each time its probe fails, up to a ceiling. One probe that succeeds closes it.
 //! - One probe at a time. A probe whose end is never told is forgotten after a while, so that a lost message cannot lock a
 //!   target out.
-//! - Clocks step back: every span is computed so that it is never negative, and an end in the far future is cut to the
-//!   longest span that the rules could have made.
+//! - Clocks step back: no span is ever negative, and none lasts longer than twice its length on the new clock.
 
 use banjia_types::{ErrorClass, Timestamp};
 use std::time::Duration;
@@ -201,7 +200,8 @@ impl Breaker {
         let many = self.requests >= rules.window_requests_min
             && u64::from(self.failures) * 100 >= u64::from(self.requests) * u64::from(rules.failure_percent);
         if self.in_row >= rules.failures_in_row || many {
-            *self = Self { open: Some((now, rules.open_first.min(rules.open_max))), rest: self.rest, ..Self::default() };
+            *self =
+                Self { open: Some((now, rules.open_first.min(rules.open_max))), rest: self.rest, ..Self::default() };
         }
     }
 
@@ -214,10 +214,10 @@ impl Breaker {
     }
 }
 
-/// The end of a span that began at `since`, while it lasts. A clock that stepped back lengthens it to `span` from now at most.
+/// The end of a span that began at `since`, while it lasts. When a clock stepped back by more than the span, it is over.
 fn left(since: Timestamp, span: Duration, now: Timestamp) -> Option<Timestamp> {
-    let until = since.min(now) + span;
-    (now < until).then_some(until)
+    let until = since + span;
+    (now < until && since <= now + span).then_some(until)
 }
 
 #[cfg(test)]

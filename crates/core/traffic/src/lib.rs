@@ -6,8 +6,10 @@
 //! - [`choose`](mod@choose): targets for a request
 //! - [`health`]: breakers from outcomes, first-content time and broken streams
 //! - [`limit`]: requests, tokens, concurrency
-//! - [`retry`]: back-off
+//! - [`retry`]: pauses between two requests to one target
 //! - [`sticky`]: which conversation sits where
+
+#![warn(missing_docs)]
 
 pub mod choose;
 pub mod exchange;
@@ -16,7 +18,7 @@ pub mod limit;
 pub mod retry;
 pub mod sticky;
 
-pub use choose::{Candidate, ChooseInput, Choice, Why, choose};
+pub use choose::{Candidate, Choice, ChooseInput, Why, choose};
 pub use exchange::{Action, Actions, Cause, Event, Exchange, FrameClass, Plan, PlannedTarget, Refusal};
 pub use health::{Breaker, HealthRules, Observation, Standing};
 pub use limit::{Admission, Bucket, Limit, LimitRules, Limiter, Room, Taken};

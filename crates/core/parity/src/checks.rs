@@ -1,0 +1,88 @@
+//! Checks of one answer: is it JSON, does it fit the schema, is the tool call one that was offered?
+//!
+//! Rules:
+//!
+//! - A finding ([`Why`]) is a sentence with a path, fit to be sent back to a model that is asked to mend its answer. It
+//!   does not repeat the answer's own values, which may be long or private.
+//! - Schemas come from clients and answers from vendors, so both may be hostile: size, depth, references and the work that
+//!   a check may cost are bounded ([`Schema::compile`]), and patterns cannot run away.
+//! - No reference leaves the schema, so nothing is ever fetched.
+
+mod bounds;
+mod language;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod tool;
+
+pub use language::{Language, language};
+pub use schema::Schema;
+pub use tool::tool_call;
+
+use serde_json::Value;
+use std::fmt;
+
+/// Findings that one check reports at most; a model cannot mend more at once, and a client would not read them.
+pub const FINDINGS_MAX: usize = 16;
+
+/// One thing that is wrong with an answer or a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// Where, as a JSON pointer; empty for the whole.
+    pub path: String,
+    /// What is wrong and, where that can be said, what would be right.
+    pub message: String,
+}
+
+impl Why {
+    /// `message` about the value at `path`.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "at {}: {}", self.path, self.message) }
+    }
+}
+
+/// Reads an answer that must be one JSON object, as JSON mode promises: nothing before it and nothing after it but space.
+///
+/// # Errors
+/// Text that is not JSON (with line and column), or JSON that is not an object.
+pub fn json_object(text: &str) -> Result<Value, Why> {
+    let value: Value = serde_json::from_str(text).map_err(|error| Why::new("", not_json(text, &error)))?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(Why::new("", format!("the answer must be a JSON object, but it is {}", kind(&value))))
+    }
+}
+
+/// What serde_json found, and the habit that most often causes it.
+fn not_json(text: &str, error: &serde_json::Error) -> String {
+    if text.trim().is_empty() {
+        return "the answer is empty; it must be a JSON object".into();
+    }
+    let habit = if text.trim_start().starts_with("```") {
+        "; it stands in a code fence, which must be left out"
+    } else if error.is_eof() {
+        "; it seems to be cut off"
+    } else {
+        ""
+    };
+    format!("the answer is not valid JSON: {error}{habit}")
+}
+
+/// What a value is, for people.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
