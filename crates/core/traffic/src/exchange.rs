@@ -318,7 +318,6 @@ impl<F> Exchange<F> {
     fn send_or_refuse(&mut self, now: Timestamp, out: &mut Actions<F>) {
         while self.plan.targets.get(self.at).is_some_and(|planned| self.cut.contains(&planned.vendor)) {
             self.at += 1;
-            self.attempt = 0;
         }
         let Some(planned) = self.plan.targets.get(self.at) else { return self.refuse(out) };
         if now >= self.deadline && self.send > 0 {

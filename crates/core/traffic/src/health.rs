@@ -181,7 +181,7 @@ impl Breaker {
         self.count(rules, now);
         self.in_row = 0;
         if self.open.is_some_and(|(since, span)| left(since, span, now).is_none()) {
-            *self = Self { rest: self.rest, ..Self::default() };
+            *self = Self::default();
         }
     }
 

@@ -325,6 +325,25 @@ fn a_target_that_sends_no_content_but_too_much_else_has_failed() {
 }
 
 #[test]
+fn each_target_has_the_whole_bound_for_itself() {
+    let mut run = Run::new(plan(&TWO));
+    for send in 1..=2 {
+        let frame = run.frame(send, FrameClass::Lifecycle);
+        let actions = run.exchange.on(Event::Frame { send, class: FrameClass::Lifecycle, bytes: 60, frame }, T0);
+        assert!(actions.is_empty(), "request {send} was left");
+        run.step(Step::Failed(ErrorClass::Quota));
+    }
+}
+
+#[test]
+fn a_whole_answer_leaves_and_ends_and_nothing_else() {
+    let mut run = Run::new(plan(&TWO));
+    let frame = run.frame(1, FrameClass::Done);
+    let actions = run.exchange.on(Event::Frame { send: 1, class: FrameClass::Done, bytes: 1 << 30, frame }, T0);
+    assert_eq!(actions.into_iter().collect::<Vec<_>>(), [Action::Emit(frame), Action::End(Outcome::Answered)]);
+}
+
+#[test]
 fn one_target_is_asked_again_after_a_pause_and_then_the_next() {
     let mut run = Run::new(plan(&TWO)).steps(&[Step::Failed(ErrorClass::Server)]);
     assert_eq!((run.witness.sent_to.as_slice(), run.witness.alarm), (&[0][..], Some(T0 + PAUSE)));

@@ -85,6 +85,7 @@ fn a_probe_that_fails_opens_for_longer_up_to_the_ceiling() {
         breaker.observe(SERVER, &rules(), now + S(1));
         assert_eq!(breaker.standing(&rules(), now + S(1)), Standing::Open { until: now + S(open) }, "late news");
         now = now + S(open);
+        assert_eq!(breaker.standing(&rules(), now), Standing::Probe);
         breaker.begin(&rules(), now);
         breaker.observe(SERVER, &rules(), now);
     }

@@ -84,7 +84,7 @@ impl Bucket {
     /// Corrects what was `reserved` to what was `used`. More than reserved may leave a debt; less gives back.
     pub fn settle(&mut self, reserved: u64, used: u64, now: Timestamp) {
         let change = (i128::from(used) - i128::from(reserved)) * NANOS_PER_MINUTE;
-        self.full_at = self.moment(now) + (self.used(now) + change).max(0);
+        self.full_at = self.moment(now) + self.used(now) + change;
     }
 
     /// What is left.

@@ -21,6 +21,14 @@ fn a_bucket_gives_its_burst_and_then_its_rate() {
 }
 
 #[test]
+fn a_wait_is_rounded_up() {
+    let mut bucket = Bucket::per_minute(7);
+    assert_eq!(bucket.take(7, T0), Taken::Yes);
+    // 60 / 7 = 8.571428571428... seconds.
+    assert_eq!(bucket.take(1, T0), Taken::No { retry_after: Some(Duration::from_nanos(8_571_428_572)) });
+}
+
+#[test]
 fn what_can_never_be_taken_says_so() {
     assert_eq!(Bucket::per_minute(0).take(0, T0), Taken::No { retry_after: None });
     assert_eq!(Bucket::per_minute(5).take(6, T0), Taken::No { retry_after: None });
