@@ -27,7 +27,6 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a build script speaks to cargo through its output")]
 fn tell_cargo(folder: &Path) {
     println!("cargo::rerun-if-changed={}", folder.display());
 }

@@ -16,11 +16,12 @@ use tempfile::TempDir;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS_MAX: u32 = 4;
 /// A reader that nobody used for this long is closed: each has a thread and a page cache.
-const READER_IDLE: Duration = Duration::from_secs(60);
+const READER_IDLE: Duration = Duration::from_mins(1);
 /// File name of a temporary database inside its own folder.
 const TEMPORARY_FILE: &str = "banjia.db";
 
 /// Version, name and text of each migration, in order.
+#[expect(clippy::unreadable_literal, reason = "versions are dates and times, as the files are named")]
 const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 /// Where the database is.

@@ -150,11 +150,12 @@ impl Store {
 
     /// What was lost on which target, and how often.
     pub async fn losses(&self, period: Period) -> Result<Vec<LossCount>, StoreError> {
+        type Counts = (Option<String>, Option<String>, String, String, i64);
         const SQL: &str = "SELECT vendor, model, loss.value ->> 'param' AS param, loss.value ->> 'level' AS level, \
             COUNT(*) AS requests FROM ledger, json_each(ledger.losses) AS loss \
             WHERE accepted_at >= $1 AND accepted_at < $2 \
             GROUP BY vendor, model, param, level ORDER BY vendor, model, requests DESC, param, level";
-        let rows: Vec<(Option<String>, Option<String>, String, String, i64)> = sqlx::query_as(SQL)
+        let rows: Vec<Counts> = sqlx::query_as(SQL)
             .bind(period.from.0)
             .bind(period.to.0)
             .fetch_all(&self.read)

@@ -31,7 +31,7 @@ use tower::Service;
 /// The least that the HTTP library can work with.
 const READ_BUFFER_BYTES_MIN: usize = 8192;
 /// A connection that carries nothing for this long is probed, so that a dead one is found before a request meets it.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// Connections to vendors. Cheap to clone; clones share one pool.
 #[derive(Clone, Debug)]

@@ -66,7 +66,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let (answer, idle) = (Duration::from_secs(300), Duration::from_secs(120));
+        let (answer, idle) = (Duration::from_mins(5), Duration::from_mins(2));
         Self { head: answer, first_byte: answer, idle }
     }
 }

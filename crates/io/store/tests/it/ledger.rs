@@ -202,7 +202,7 @@ async fn readers_see_whole_batches_while_rows_are_written_and_the_rows_outlive_t
     }
     ledger.flush().await.unwrap();
     for reader in readers {
-        tokio::time::timeout(Duration::from_secs(60), reader).await.expect("readers see the end").unwrap();
+        tokio::time::timeout(Duration::from_mins(1), reader).await.expect("readers see the end").unwrap();
     }
     ledger.close().await.unwrap();
     store.close().await;
