@@ -61,10 +61,7 @@ impl Run {
     pub(super) async fn write(&self, rows: &[Row], accepted: &[(i64, u64)], open: usize) -> Result<(), StoreError> {
         let fail = StoreError::sql("write a batch of the ledger");
         let mut tx = self.write.begin().await.map_err(&fail)?;
-        if !rows.is_empty() {
-            let batch = rows::to_json(rows).map_err(|e| fail(sqlx::Error::Encode(Box::new(e))))?;
-            sqlx::query(rows::INSERT).bind(batch).execute(&mut *tx).await.map_err(&fail)?;
-        }
+        rows::insert(rows, &mut tx).await.map_err(&fail)?;
         for &(minute, count) in accepted {
             sqlx::query(
                 "INSERT INTO accepted (minute, requests) VALUES ($1, $2) \
