@@ -88,7 +88,7 @@ impl LossPolicy {
         match loss.level {
             LossLevel::Refused => false,
             level if level <= self.worst => true,
-            _ => self.may_drop.iter().any(|name| *name == loss.param),
+            _ => self.may_drop.contains(&loss.param),
         }
     }
 }
