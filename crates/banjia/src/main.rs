@@ -1,1 +1,20 @@
-fn main() {}
+//! `banjia`: one binary that carries a business from a model vendor that leaves to one that stays.
+//!
+//! What is here: commands (`cli`), the configuration file (`config`), the putting together of the parts (`compose`), logs
+//! (`telemetry`), and two programs made of those parts (`demo`, `probe`). What requests go through is in `banjia-gateway`.
+
+mod cli;
+mod compose;
+mod config;
+mod demo;
+mod probe;
+mod telemetry;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main()
+}

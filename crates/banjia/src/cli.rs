@@ -1,0 +1,98 @@
+//! The commands, and the one printer through which they speak to people.
+//!
+//! Rules: one file per command; what a command answers goes to standard output and what it says about its work to
+//! standard error; it exits with 0 when all is well, 1 when it found something wrong, 2 when it was called wrongly.
+
+mod check;
+mod cuts;
+mod demo;
+pub(crate) mod key;
+mod printer;
+mod probe;
+mod sandbox;
+mod serve;
+mod table;
+mod vendor;
+
+use crate::config::LogFormat;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+pub(crate) use printer::Printer;
+pub(crate) use table::table;
+
+/// Carry a business from the AI vendor that is leaving to one that stays: by a date, without losing a request.
+#[derive(Debug, Parser)]
+#[command(name = "banjia", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "See it work in a minute, with no keys and no services: banjia demo")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as info,banjia_gateway=debug.
+    #[arg(long = "log", global = true, env = "BANJIA_LOG", value_name = "LEVEL")]
+    level: Option<String>,
+    /// The form of log lines.
+    #[arg(long, global = true, env = "BANJIA_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what is wrong with a configuration file, all at once.
+    Check(check::Args),
+    /// Vendors that blocked this gateway's region and stay cut off.
+    Cuts(cuts::Args),
+    /// Watch a business keep running while its vendor cuts it off. Needs nothing: no keys, no services, no network.
+    Demo(demo::Args),
+    /// Keys for the gateway's clients.
+    Key(key::Args),
+    /// Compare a vendor's profile with the live vendor, fact by fact.
+    Probe(probe::Args),
+    /// Vendors in a box for tests and rehearsals: true to their wires, errors included.
+    Sandbox(sandbox::Args),
+    /// Run the gateway.
+    Serve(serve::Args),
+    /// The vendors that are known.
+    Vendor(vendor::Args),
+}
+
+/// How the process was asked to log, over what a configuration file says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogChoice {
+    pub(crate) level: Option<String>,
+    pub(crate) format: Option<LogFormat>,
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let log = LogChoice { level: cli.level, format: cli.log_format };
+    let mut printer = Printer::new();
+    let done = match cli.command {
+        Command::Check(args) => Ok(check::run(&args, &mut printer)),
+        Command::Cuts(args) => cuts::run(args, &mut printer),
+        Command::Demo(args) => demo::run(&args, &log, &mut printer),
+        Command::Key(args) => key::run(&args, &mut printer),
+        Command::Probe(args) => probe::run(&args, &log, &mut printer),
+        Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
+        Command::Serve(args) => serve::run(args, &log, &mut printer),
+        Command::Vendor(args) => vendor::run(args, &mut printer),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            printer.error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The runtime of every command that does network or disk work: one worker for each processor that is ours to use.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // Without it the first TLS connection would end the process: the HTTP client is built without a provider of its own.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed before");
+    }
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?)
+}

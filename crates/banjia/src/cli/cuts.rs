@@ -1,0 +1,104 @@
+//! `banjia cuts`: vendors that answered with a region block and are not asked any more.
+//!
+//! Rule: lifting a cut is a person's act. It is recorded with its time, and a running gateway takes it up at its next
+//! reload (SIGHUP) or start.
+
+use super::{Printer, runtime, table};
+use crate::config;
+use anyhow::bail;
+use banjia_store::{Location, Store};
+use banjia_types::Timestamp;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `banjia cuts`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    /// The configuration file that names the database.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The database itself.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "config")]
+    store: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List the vendors that are cut.
+    List {
+        /// Show those that were lifted too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Let a vendor be asked again. Do it only when the vendor serves your region: its block is final for whoever it means.
+    Lift {
+        /// The vendor, as `banjia cuts list` shows it.
+        vendor: String,
+    },
+}
+
+pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let path = database(&args)?;
+    if !path.exists() {
+        bail!("there is no database {}; name it with --store or --config", path.display());
+    }
+    runtime()?.block_on(async {
+        let store = Store::open(&Location::File(path)).await?;
+        let code = match args.command {
+            Command::List { all } => list(&store, all, printer).await,
+            Command::Lift { vendor } => lift(&store, &vendor, printer).await,
+        };
+        store.close().await;
+        code
+    })
+}
+
+fn database(args: &Args) -> anyhow::Result<PathBuf> {
+    if let Some(path) = &args.store {
+        return Ok(path.clone());
+    }
+    let default = PathBuf::from(config::DEFAULT_FILE);
+    let Some(file) = args.config.as_ref().or_else(|| Some(&default).filter(|file| file.exists())) else {
+        return Ok(config::StoreConfig::default().path);
+    };
+    // Secrets are not needed for looking at the cuts.
+    match config::load(file, config::Options { without_secrets: true }) {
+        Ok(loaded) => Ok(loaded.config.store.path),
+        Err(findings) => bail!("{}", findings.lines().join("\n       ")),
+    }
+}
+
+async fn list(store: &Store, all: bool, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let cuts = if all { store.cut_history().await? } else { store.cuts().await? };
+    if cuts.is_empty() {
+        printer.line("No vendor is cut.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<_> = cuts
+        .iter()
+        .map(|cut| {
+            let lifted = cut.lifted_at.map_or_else(|| "stands".to_owned(), |at| format!("lifted {at}"));
+            let evidence = cut.evidence.as_str().map_or_else(|| cut.evidence.to_string(), str::to_owned);
+            vec![cut.vendor.to_string(), cut.at.to_string(), lifted, evidence]
+        })
+        .collect();
+    printer.line(&table(&["vendor", "cut at", "state", "evidence"], &rows, printer.width()));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn lift(store: &Store, vendor: &str, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let now = Timestamp::from(chrono::Utc::now());
+    if store.lift_cut(&vendor.into(), now).await? {
+        printer.line(&format!(
+            "{vendor} may be asked again from the gateway's next reload (SIGHUP) or start. Recorded at {now}."
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cuts = store.cuts().await?;
+    let names: Vec<_> = cuts.iter().map(|cut| cut.vendor.as_str()).collect();
+    let known = if names.is_empty() { "no vendor is cut".to_owned() } else { format!("cut are: {}", names.join(", ")) };
+    printer.error(&format!("{vendor} is not cut ({known})"));
+    Ok(ExitCode::FAILURE)
+}

@@ -1,0 +1,67 @@
+//! Everything that people read goes through here.
+//!
+//! Rules: a reader that went away (`banjia vendor list | head`) is no failure; colour only where a person looks, and never
+//! when `NO_COLOR` is set.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Width of reports when the terminal does not tell its own.
+const WIDTH_DEFAULT: usize = 100;
+/// Lines wider than this are hard to read.
+const WIDTH_MAX: usize = 120;
+
+/// Where a command speaks to people.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    out: io::Stdout,
+    err: io::Stderr,
+}
+
+impl Printer {
+    pub(super) fn new() -> Self {
+        Self { out: io::stdout(), err: io::stderr() }
+    }
+
+    /// One or more lines of the answer, to standard output.
+    pub(crate) fn line(&mut self, text: &str) {
+        let written = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+        end_if_nobody_reads(written);
+    }
+
+    /// One or more lines about the work, to standard error.
+    pub(crate) fn note(&mut self, text: &str) {
+        end_if_nobody_reads(writeln!(self.err, "{text}"));
+    }
+
+    /// What went wrong, to standard error.
+    pub(crate) fn error(&mut self, text: &str) {
+        let (on, off) = if self.is_color() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        self.note(&format!("{on}error:{off} {text}"));
+    }
+
+    /// Whether somebody watches standard output as it comes.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.out.is_terminal()
+    }
+
+    /// Whether colours and drawings are welcome.
+    pub(crate) fn is_color(&self) -> bool {
+        self.out.is_terminal() && self.err.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    }
+
+    /// How many columns a report may take.
+    pub(crate) fn width(&self) -> usize {
+        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let columns =
+            columns.or_else(|| comfy_table::Table::new().width().map(usize::from).filter(|_| self.is_watched()));
+        columns.map_or(WIDTH_DEFAULT, |columns: usize| columns.clamp(40, WIDTH_MAX))
+    }
+}
+
+fn end_if_nobody_reads(written: io::Result<()>) {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        // Nowhere is left to say that nothing can be said.
+        Ok(()) | Err(_) => {}
+    }
+}

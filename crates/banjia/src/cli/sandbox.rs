@@ -1,0 +1,65 @@
+//! `banjia sandbox`: vendors in a box, for tests, rehearsals and newcomers.
+
+use super::{LogChoice, Printer, runtime, table};
+use crate::config::LogConfig;
+use crate::telemetry;
+use anyhow::Context;
+use banjia_sandbox::{Fault, Options, Pace, Sandbox, key_of};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Arguments of `banjia sandbox`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to listen. Port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8089", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// Which vendors answer; all when not said.
+    #[arg(long = "vendor", value_name = "NAME")]
+    vendors: Vec<String>,
+    /// The same seed and requests give the same answers.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Milliseconds to the first content.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    first_token_ms: u64,
+    /// Milliseconds between two pieces of content.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    per_token_ms: u64,
+}
+
+pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    telemetry::start(log, &LogConfig::default())?;
+    runtime()?.block_on(async {
+        let pace = Pace {
+            first_token: Duration::from_millis(args.first_token_ms),
+            per_token: Duration::from_millis(args.per_token_ms),
+        };
+        let options = Options { bind: args.listen, vendors: args.vendors, seed: args.seed, pace };
+        let sandbox = Sandbox::start(options).await.context("starting the sandbox")?;
+        let rows: Vec<_> = sandbox
+            .bases
+            .iter()
+            .map(|(wire, base)| vec![(*wire).to_owned(), base.clone(), key_of(wire).unwrap_or("").to_owned()])
+            .collect();
+        printer.line(&table(&["wire", "base", "key"], &rows, printer.width()));
+        let faults: Vec<_> = Fault::ALL.iter().map(|fault| fault.as_str()).collect();
+        printer.line(&format!("\nFaults, by the header x-sandbox-fault or POST http://{}/_faults:", sandbox.addr));
+        printer.line(&format!("  {}", faults.join(", ")));
+        printer.line(&format!("\nSandbox vendors listen on http://{}. Ctrl-C ends them.", sandbox.addr));
+        stopped().await?;
+        sandbox.shutdown();
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stopped() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done.context("listening for Ctrl-C"),
+        _ = term.recv() => Ok(()),
+    }
+}

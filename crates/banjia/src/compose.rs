@@ -1,0 +1,55 @@
+//! Builds the parts and connects them: store, ledger, the way to vendors, gateway.
+//!
+//! Rule: whoever starts something here stops it here, in the reverse order, and says what did not end well.
+
+use anyhow::Context;
+use banjia_gateway::{Alert, Gateway, Handle, Parts, Snapshot};
+use banjia_store::{LedgerWriter, Location, Store, WriterConfig};
+use banjia_upstream::Upstream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Told of what people must know. It must not block.
+pub(crate) type OnAlert = Arc<dyn Fn(&Alert) + Send + Sync>;
+
+/// How long a flush may take before it counts as stuck.
+const FLUSH: Duration = Duration::from_secs(10);
+
+/// A gateway and what it stands on.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) handle: Handle,
+    pub(crate) store: Store,
+    ledger: LedgerWriter,
+}
+
+/// Starts a gateway with this view of the world, writing to `location`.
+pub(crate) async fn start(
+    snapshot: Snapshot,
+    location: &Location,
+    on_alert: Option<OnAlert>,
+) -> anyhow::Result<Running> {
+    let store = Store::open(location).await?;
+    let ledger = store.ledger_writer(&WriterConfig::default()).await?;
+    let upstream = Upstream::new(&banjia_upstream::Config::default())?;
+    let parts = Parts { snapshot, upstream, store: store.clone(), ledger: ledger.clone(), on_alert };
+    let handle = Gateway::start(parts).await?;
+    Ok(Running { handle, store, ledger })
+}
+
+impl Running {
+    /// Waits until what ended so far is in the ledger's database.
+    pub(crate) async fn flush(&self) -> anyhow::Result<()> {
+        tokio::time::timeout(FLUSH, self.ledger.flush()).await.context("the ledger's database takes no rows")??;
+        Ok(())
+    }
+
+    /// Lets requests under way end, writes the ledger to its end and closes it. Returns whether all requests ended by
+    /// themselves.
+    pub(crate) async fn stop(self) -> anyhow::Result<bool> {
+        let all = self.handle.drain().await;
+        self.ledger.close().await.context("closing the ledger")?;
+        self.store.close().await;
+        Ok(all)
+    }
+}

@@ -1,0 +1,157 @@
+//! The configuration file: text in, typed parts out, with every problem at once.
+//!
+//! Rules: each part owns its settings beside its code ([`gateway::Config`] and the structs here) and the file is only
+//! their sum; unknown keys are errors; a problem has a line, a column and what to do; a secret never shows in a message.
+//! Why so strict: a misspelt limit must be an error, not a limit that is not there.
+
+pub(crate) mod environment;
+mod interpolate;
+mod locate;
+mod mask;
+mod profiles;
+mod raw;
+pub(crate) mod report;
+#[cfg(test)]
+mod tests;
+
+use banjia_gateway::{Profiles, Snapshot, config as gateway};
+use report::{Finding, Findings};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+pub(crate) use profiles::{Known, embedded as embedded_profiles, load as load_profiles};
+pub(crate) use raw::nearest;
+
+/// The file that is read when no `--config` is given.
+pub(crate) const DEFAULT_FILE: &str = "banjia.toml";
+
+/// Everything a file says, checked for shape but not yet compiled.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    /// Listener, vendors, routes, accounts and keys.
+    pub(crate) gateway: gateway::Config,
+    /// Where the ledger lives.
+    pub(crate) store: StoreConfig,
+    /// How the process logs.
+    pub(crate) log: LogConfig,
+    /// Where more vendor profiles are.
+    pub(crate) profiles: ProfilesConfig,
+}
+
+/// `[store]`: where the ledger and the cuts are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreConfig {
+    /// The SQLite file; it is made when it does not exist. Default: `banjia.db` in the working directory.
+    pub(crate) path: PathBuf,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { path: PathBuf::from("banjia.db") }
+    }
+}
+
+/// `[log]`: what goes to standard error while the process serves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogConfig {
+    /// `text` for people, `json` for machines. Default: `text`.
+    pub(crate) format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,banjia_gateway=debug`. Default: `info`.
+    pub(crate) level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// One readable line per event.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `[profiles]`: vendor profiles beside those that are built in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProfilesConfig {
+    /// A folder of `*.toml` profiles, relative to the configuration file. A file named like a built-in profile replaces
+    /// it. Default: none.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What a good file gives.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The parts.
+    pub(crate) config: Config,
+    /// The gateway's part, compiled.
+    pub(crate) snapshot: Snapshot,
+    /// Every profile that is known with this file.
+    pub(crate) profiles: Profiles,
+    /// What is allowed but worth saying.
+    pub(crate) findings: Findings,
+}
+
+/// How strict reading is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    /// Take a placeholder for environment variables and secret files that are not there: for a check on a machine
+    /// that has no secrets.
+    pub(crate) without_secrets: bool,
+}
+
+/// Reads and checks the file at `path`.
+///
+/// # Errors
+/// Every problem found, ready to be printed.
+pub(crate) fn load(path: &Path, options: Options) -> Result<Loaded, Findings> {
+    let shown = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => read(&shown, &text, path.parent().unwrap_or(Path::new("")), options),
+        Err(error) => {
+            let mut findings = Findings::new(&shown, "");
+            let hint = match error.kind() {
+                std::io::ErrorKind::NotFound => "write one after docs/guide/configuration.md, or run `banjia demo`",
+                _ => "the file must be readable UTF-8 text",
+            };
+            findings.add(Finding::problem(None, format!("cannot read {shown}: {error}")).hint(hint));
+            Err(findings)
+        }
+    }
+}
+
+/// Checks `text`, which came from the file `shown` in `folder`.
+pub(crate) fn read(shown: &str, text: &str, folder: &Path, options: Options) -> Result<Loaded, Findings> {
+    let mut findings = Findings::new(shown, text);
+    let raw = raw::parse(text, folder, options, &mut findings);
+    let profiles = match &raw.config.profiles.dir {
+        None => embedded_profiles(),
+        Some(dir) => load_profiles(&folder.join(dir)),
+    };
+    let profiles = profiles.into_map(&mut findings, raw.span("profiles.dir"));
+    let snapshot = match Snapshot::compile(&raw.config.gateway, &profiles) {
+        Ok(snapshot) => Some(snapshot),
+        Err(problems) => {
+            raw.add_problems(problems, &mut findings);
+            None
+        }
+    };
+    for warning in snapshot.iter().flat_map(Snapshot::warnings) {
+        findings.add(raw.finding(warning, report::Severity::Warning));
+    }
+    raw.look_for_oddities(&mut findings);
+    findings.sort();
+    match snapshot {
+        Some(snapshot) if !findings.has_problems() => Ok(Loaded { config: raw.config, snapshot, profiles, findings }),
+        _ => Err(findings),
+    }
+}

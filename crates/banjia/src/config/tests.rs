@@ -1,0 +1,103 @@
+//! The messages of `golden/*.toml`, word for word in the `.txt` beside each. `UPDATE_GOLDEN=1` writes them anew.
+
+use super::*;
+use banjia_types::LossLevel;
+
+/// Width of the rendered messages.
+const WIDTH: usize = 100;
+
+fn findings_of(name: &str, text: &str) -> Findings {
+    match read(name, text, Path::new(""), Options::default()) {
+        Ok(loaded) => loaded.findings,
+        Err(findings) => findings,
+    }
+}
+
+#[test]
+fn each_bad_file_gets_its_messages() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/golden");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "toml") {
+            continue;
+        }
+        seen += 1;
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let rendered = findings_of(&name, &std::fs::read_to_string(&path).unwrap()).render(false, WIDTH);
+        assert!(!rendered.contains("must-not-show"), "{name} shows a secret:\n{rendered}");
+        let golden = path.with_extension("txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&golden, &rendered).unwrap();
+        }
+        let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
+        assert_eq!(rendered, wanted, "messages of {name} changed; UPDATE_GOLDEN=1 takes them over");
+    }
+    assert_eq!(seen, 4);
+}
+
+#[test]
+fn a_good_file_gives_its_parts_and_no_findings() {
+    let hash = banjia_gateway::keys::hash(None, "bj-1");
+    let text = format!(
+        "[serve]\nbind = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n[store]\npath = \"x.db\"\n\
+         [[vendors]]\nname = \"zhipu\"\nhost = \"china\"\ncredential = \"${{BANJIA_NO_SUCH_VARIABLE:-id.secret}}\"\n\
+         [[routes]]\nname = \"gpt-4o\"\ntargets = [\"zhipu/glm-4.7\"]\nlosses = {{ worst = \"dropped\" }}\n\
+         [[accounts]]\nid = \"shop\"\nlimits = {{ requests_per_minute = 60 }}\n\
+         [[keys]]\nid = \"k1\"\naccount = \"shop\"\nhash = \"{hash}\"\n"
+    );
+    let loaded = read("good.toml", &text, Path::new(""), Options::default()).unwrap();
+    assert_eq!(loaded.findings.lines(), Vec::<String>::new());
+    let config = loaded.config;
+    assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Json, "debug"));
+    assert_eq!(config.store.path, Path::new("x.db"));
+    assert_eq!(config.gateway.vendors[0].credential.as_ref().unwrap().expose(), "id.secret");
+    assert_eq!(config.gateway.routes[0].losses.worst, LossLevel::Dropped);
+    assert_eq!(loaded.snapshot.route_names().count(), 1);
+}
+
+#[test]
+fn an_empty_file_has_every_default_and_two_warnings() {
+    let loaded = read("empty.toml", "", Path::new(""), Options::default()).unwrap();
+    assert_eq!(loaded.config.store.path, Path::new("banjia.db"));
+    assert_eq!(loaded.config.gateway.serve.bind.port(), 8080);
+    assert_eq!(loaded.findings.count(report::Severity::Warning), 2);
+    assert!(!loaded.findings.has_problems());
+}
+
+#[test]
+fn secrets_that_are_not_there_can_be_left_out_of_a_check() {
+    let text = "[[vendors]]\nname = \"openai\"\ncredential = \"${BANJIA_NO_SUCH_VARIABLE}\"\n";
+    assert!(read("a.toml", text, Path::new(""), Options::default()).is_err());
+    assert!(read("a.toml", text, Path::new(""), Options { without_secrets: true }).is_ok());
+}
+
+#[test]
+fn a_profile_of_the_operators_own_is_found_and_its_faults_are_shown_with_its_own_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("mine")).unwrap();
+    std::fs::write(folder.path().join("mine/acme.toml"), "vendor = \"acme\"\nnonsense = 1\n").unwrap();
+    let text = "[profiles]\ndir = \"mine\"\n";
+    let findings = read("a.toml", text, folder.path(), Options::default()).unwrap_err();
+    assert!(findings.lines().iter().any(|line| line.contains("acme.toml:2:1")), "{:?}", findings.lines());
+    let missing = read("a.toml", "[profiles]\ndir = \"none\"\n", folder.path(), Options::default()).unwrap_err();
+    assert!(missing.lines()[0].starts_with("a.toml:2:7: cannot read the profiles in"), "{:?}", missing.lines());
+}
+
+#[test]
+fn an_environment_gives_vendors_routes_and_a_key() {
+    let mut findings = Findings::new("profiles", "");
+    let profiles = embedded_profiles().into_map(&mut findings, None);
+    assert_eq!(findings.lines(), Vec::<String>::new());
+    let lookup = |name: &str| (name == "ZHIPU_API_KEY").then(|| "id.secret".to_owned());
+    let made = environment::make(&profiles, &lookup, &|| banjia_types::Secret::new("bj-new"));
+    assert_eq!(made.used, ["zhipu (ZHIPU_API_KEY)"]);
+    assert_eq!(made.new_key.unwrap().expose(), "bj-new");
+    assert!(
+        made.config.routes.iter().any(|route| route.name.as_str() == "glm-4.7" && route.targets == ["zhipu/glm-4.7"])
+    );
+    assert!(Snapshot::compile(&made.config, &profiles).is_ok());
+    let lookup = |name: &str| (name == "BANJIA_KEY").then(|| "bj-given".to_owned());
+    let made = environment::make(&profiles, &lookup, &|| unreachable!("a key was given"));
+    assert_eq!((made.used.len(), made.config.keys.len(), made.config.routes.len()), (0, 1, 0));
+}

@@ -1,0 +1,141 @@
+//! Sets up the demo: vendors in a sandbox, a gateway before them, keys for the customers; and takes it all down again.
+
+use super::Settings;
+use super::client::Client;
+use super::mix::ACCOUNTS;
+use crate::cli::key::new_secret;
+use crate::compose::{self, OnAlert, Running};
+use crate::config;
+use anyhow::{Context, bail};
+use banjia_gateway::{Alert, keys};
+use banjia_sandbox::{Fault, Options, Pace, Sandbox, When, key_of};
+use banjia_store::Location;
+use banjia_types::{Secret, Target, Timestamp};
+use banjia_upstream::{AuthForm, Credential, Endpoint, Origin, Upstream};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+const CONFIG: &str = include_str!("banjia.toml");
+/// A pace that people know from the vendors: a third of a second, then about thirty pieces a second.
+const PACE: Pace = Pace { first_token: Duration::from_millis(320), per_token: Duration::from_millis(30) };
+
+/// Everything that the demo runs on.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) running: Running,
+    pub(super) client: Client,
+    /// The vendor that will leave.
+    pub(super) source: String,
+    /// Who may answer then, in the order of the routes.
+    pub(super) destinations: Vec<String>,
+    pub(super) sandbox: Sandbox,
+    secrets: Vec<Secret>,
+    alerts: std::sync::Mutex<mpsc::Receiver<Alert>>,
+}
+
+impl Stage {
+    /// Starts vendors and gateway.
+    pub(super) async fn build(settings: &Settings) -> anyhow::Result<Self> {
+        let pace = if settings.at_once { Pace::default() } else { PACE };
+        let sandbox = Sandbox::start(Options { seed: settings.seed, pace, ..Options::default() })
+            .await
+            .context("starting the sandbox vendors")?;
+        let secrets: Vec<_> = ACCOUNTS.iter().map(|_| new_secret()).collect();
+        let text = fill(&sandbox, &secrets)?;
+        let loaded = match config::read("demo/banjia.toml", &text, Path::new(""), config::Options::default()) {
+            Ok(loaded) => loaded,
+            Err(findings) => bail!("the demo's own configuration is broken: {}", findings.lines().join("; ")),
+        };
+        let mut gateway = loaded.config.gateway;
+        gateway.serve.bind = settings.listen;
+        let (source, destinations) = cast(&gateway)?;
+        let snapshot = banjia_gateway::Snapshot::compile(&gateway, &loaded.profiles)
+            .map_err(|problems| anyhow::anyhow!("the demo's configuration is broken: {problems:?}"))?;
+        let (tell, alerts) = mpsc::channel();
+        let on_alert: OnAlert = Arc::new(move |alert: &Alert| {
+            if tell.send(alert.clone()).is_err() {
+                tracing::debug!("an alert came after the demo's end");
+            }
+        });
+        let running = compose::start(snapshot, &Location::Temporary, Some(on_alert)).await?;
+        let client = client(&format!("http://{}/v1", running.handle.addr), &secrets)?;
+        let alerts = std::sync::Mutex::new(alerts);
+        Ok(Self { running, client, source, destinations, sandbox, secrets, alerts })
+    }
+
+    /// From now on the source answers its true region block.
+    pub(super) fn block_source(&self) {
+        self.sandbox.faults.set(&self.source, Fault::Region, When::Always);
+    }
+
+    /// When the gateway cut the source, if it did so since the last call.
+    pub(super) fn take_alerts(&self) -> Vec<Timestamp> {
+        let Ok(alerts) = self.alerts.lock() else { return Vec::new() };
+        alerts
+            .try_iter()
+            .filter_map(|alert| match alert {
+                Alert::VendorCut { target, at, .. } => (target.vendor.as_str() == self.source).then_some(at),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// A key that works, to be shown with `--serve`.
+    pub(super) fn first_key(&self) -> &str {
+        self.secrets.first().map_or("", Secret::expose)
+    }
+
+    /// Ends everything in order.
+    pub(super) async fn strike(self) -> anyhow::Result<()> {
+        self.running.stop().await?;
+        self.sandbox.shutdown();
+        Ok(())
+    }
+}
+
+/// The demo's configuration with the sandbox's addresses and keys and the customers' hashes.
+fn fill(sandbox: &Sandbox, secrets: &[Secret]) -> anyhow::Result<String> {
+    let mut text = CONFIG.to_owned();
+    for (wire, base) in &sandbox.bases {
+        text = text.replace(&format!("@{wire}@"), base);
+        if let Some(key) = key_of(wire) {
+            text = text.replace(&format!("@{wire}-key@"), key);
+        }
+    }
+    for (account, secret) in ACCOUNTS.iter().zip(secrets) {
+        let hash = keys::hash(None, secret.expose());
+        write!(text, "\n[[keys]]\nid = \"{account}-key\"\naccount = \"{account}\"\nhash = \"{hash}\"\n")
+            .context("writing to a text")?;
+    }
+    Ok(text)
+}
+
+/// Who leaves (the first target of the first route) and who stays.
+fn cast(gateway: &banjia_gateway::config::Config) -> anyhow::Result<(String, Vec<String>)> {
+    let vendors = |targets: &[String]| -> Vec<String> {
+        targets.iter().filter_map(|text| text.parse::<Target>().ok()).map(|target| target.vendor.to_string()).collect()
+    };
+    let first = gateway.routes.first().map(|route| vendors(&route.targets)).unwrap_or_default();
+    let source = first.first().context("the demo's first route has no target")?.clone();
+    let all: Vec<_> = gateway.routes.iter().flat_map(|route| vendors(&route.targets)).collect();
+    let mut known = BTreeSet::from([source.clone()]);
+    let destinations = all.into_iter().filter(|vendor| known.insert(vendor.clone())).collect();
+    Ok((source, destinations))
+}
+
+fn client(base: &str, secrets: &[Secret]) -> anyhow::Result<Client> {
+    let origin = Origin::parse(base)?;
+    let keys = secrets
+        .iter()
+        .map(|secret| Credential::new(secret, &AuthForm::Bearer, [origin.clone()]))
+        .collect::<Result<_, _>>()?;
+    Ok(Client {
+        upstream: Upstream::new(&banjia_upstream::Config::default())?,
+        chat: Endpoint::new(base, "/chat/completions")?,
+        embeddings: Endpoint::new(base, "/embeddings")?,
+        keys,
+    })
+}
