@@ -1,1 +1,28 @@
-//! placeholder
+//! The data plane: OpenAI's API in, any vendor out.
+//!
+//! [`Gateway::start`] opens the listener; [`Handle`] drains it and swaps its [`Snapshot`]. Everything a request meets, in
+//! order: `serve` (connections), `router` (paths), `handle` (the one pipeline), `admit` (key, body, limits), `drive` (runs
+//! an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `error` (the only
+//! maker of error bodies).
+
+mod admit;
+mod attempt;
+mod body;
+pub mod config;
+mod drive;
+mod embeddings;
+mod emulate;
+mod error;
+mod gateway;
+mod handle;
+pub mod keys;
+mod ledger;
+mod live;
+mod models;
+mod router;
+mod serve;
+mod shared;
+mod snapshot;
+
+pub use gateway::{Alert, Gateway, Handle, Parts, StartError};
+pub use snapshot::{Problem, Profiles, Snapshot};

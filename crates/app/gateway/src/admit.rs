@@ -1,0 +1,153 @@
+//! Who asks, what they send, and whether they may now.
+//!
+//! Rules: the key is looked at before a byte of the body is read; the body is bounded in size and time; what a request
+//! takes from its limits is given back when its [`Reservation`] is dropped, however it ends.
+
+use crate::error::Failure;
+use crate::keys::KeyHash;
+use crate::live::{LiveKey, World, lock};
+use banjia_traffic::{Admission, Limiter, Room};
+use banjia_types::{Timestamp, Usage};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+/// A first guess for a body whose length is not said.
+const BODY_BYTES_GUESS: usize = 8 * 1024;
+
+/// Finds the key in the headers.
+pub(crate) fn identify(headers: &HeaderMap, world: &World) -> Result<Arc<LiveKey>, Failure> {
+    let value = headers.get(header::AUTHORIZATION).ok_or_else(Failure::no_key)?;
+    let text = value.to_str().map_err(|_| Failure::wrong_key())?;
+    let (scheme, key) = text.split_once(' ').ok_or_else(Failure::no_key)?;
+    let key = key.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
+        return Err(Failure::no_key());
+    }
+    let hash = KeyHash::of(world.snapshot.serve.pepper.as_ref(), key);
+    world.keys.get(&hash).cloned().ok_or_else(Failure::wrong_key)
+}
+
+/// Reads a body, bounded in size and time. No timer is made for a body that is already there.
+pub(crate) async fn read_body(body: Incoming, bytes_max: usize, within: Duration) -> Result<Bytes, Failure> {
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(Failure::body_too_large(bytes_max));
+    }
+    let mut reading = pin!(collect(body, bytes_max));
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+        return done;
+    }
+    match tokio::time::timeout(within, reading).await {
+        Ok(done) => done,
+        Err(_) => Err(Failure::body_too_slow(within)),
+    }
+}
+
+async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+    let mut first: Option<Bytes> = None;
+    let mut whole: Option<BytesMut> = None;
+    let mut length = 0;
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(data) = frame.map_err(|_| Failure::truncated())?.into_data() else { continue };
+        length += data.len();
+        if length > bytes_max {
+            return Err(Failure::body_too_large(bytes_max));
+        }
+        match (&mut whole, first.take()) {
+            (Some(whole), _) => whole.extend_from_slice(&data),
+            (None, None) => first = Some(data),
+            (None, Some(before)) => {
+                let mut joined = BytesMut::with_capacity(expected.max(length).max(BODY_BYTES_GUESS));
+                joined.extend_from_slice(&before);
+                joined.extend_from_slice(&data);
+                whole = Some(joined);
+            }
+        }
+    }
+    Ok(whole.map(BytesMut::freeze).or(first).unwrap_or_default())
+}
+
+/// What a request holds of its limits. Given back on drop.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    key: Arc<LiveKey>,
+    used: u64,
+}
+
+impl Reservation {
+    /// Tells what was used, for the tokens' limit.
+    pub(crate) fn settle(&mut self, usage: &Usage) {
+        self.used = usage.total();
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let limiters = [&self.key.own, &self.key.account];
+        if limiters.iter().all(|limiter| limiter.is_none()) {
+            return;
+        }
+        let now = crate::shared::now();
+        for limiter in limiters.into_iter().flatten() {
+            lock(limiter).finish(0, self.used, now);
+        }
+    }
+}
+
+/// Takes one request from the key's limits and its account's.
+pub(crate) fn reserve(key: &Arc<LiveKey>, now: Timestamp) -> Result<Reservation, Failure> {
+    if let Some(own) = &key.own {
+        admit(own, "key", now)?;
+    }
+    if let Some(account) = &key.account
+        && let Err(failure) = admit(account, "account", now)
+    {
+        if let Some(own) = &key.own {
+            lock(own).undo(0, now);
+        }
+        return Err(failure);
+    }
+    Ok(Reservation { key: key.clone(), used: 0 })
+}
+
+fn admit(limiter: &Mutex<Limiter>, whose: &'static str, now: Timestamp) -> Result<(), Failure> {
+    let mut limiter = lock(limiter);
+    let Admission::Refused { by, retry_after } = limiter.admit(0, now) else { return Ok(()) };
+    let rules = limiter.rules();
+    let limit = match by {
+        banjia_traffic::Limit::Requests => rules.requests_per_minute,
+        banjia_traffic::Limit::Tokens => rules.tokens_per_minute,
+        banjia_traffic::Limit::Concurrency => rules.concurrency_max,
+    };
+    Err(Failure::limited(by, whose, limit.unwrap_or(0), retry_after))
+}
+
+/// OpenAI's `x-ratelimit-*` headers. Where key and account are both limited, the one with less left is shown.
+pub(crate) fn limit_headers(key: &LiveKey, now: Timestamp, headers: &mut HeaderMap) {
+    let limiters = [&key.own, &key.account];
+    let rooms = |of: fn(&Limiter, Timestamp) -> Option<Room>| {
+        limiters.into_iter().flatten().filter_map(|limiter| of(&lock(limiter), now)).min_by_key(|room| room.left)
+    };
+    if let Some(room) = rooms(Limiter::requests) {
+        put(headers, &room, ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]);
+    }
+    if let Some(room) = rooms(Limiter::tokens) {
+        put(headers, &room, ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]);
+    }
+}
+
+fn put(headers: &mut HeaderMap, room: &Room, names: [&'static str; 3]) {
+    let [limit, left, reset] = names.map(HeaderName::from_static);
+    headers.insert(limit, HeaderValue::from(room.limit));
+    headers.insert(left, HeaderValue::from(room.left));
+    if let Ok(text) = HeaderValue::try_from(room.reset_text()) {
+        headers.insert(reset, text);
+    }
+}

@@ -1,0 +1,194 @@
+//! One request of an exchange: encoded for one target, sent, and its answer read.
+//!
+//! Rules: an attempt decides nothing; it says what happened ([`Progress`]) and the exchange decides. Dropping it cancels
+//! whatever is under way. A plain stream goes from the vendor's socket to frames without a task, a channel or a copy.
+
+mod caller;
+mod leg;
+
+pub(crate) use caller::{Caller, server_error};
+
+use crate::embeddings;
+use crate::emulate::checked::{BadSchema, Checks};
+use crate::emulate::shape::Shape;
+use crate::emulate;
+use crate::error::Failure;
+use banjia_types::{Loss, Timestamp, Usage};
+use banjia_wire::{Encoded, Endpoint, Frame, VendorError};
+use bytes::Bytes;
+use leg::Leg;
+use serde_json::Value;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio_util::task::TaskTracker;
+
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T, VendorError>> + Send>>;
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) body: Bytes,
+    pub(crate) usage: Option<Usage>,
+}
+
+/// What happened.
+pub(crate) enum Progress {
+    /// Frames were added.
+    Frames,
+    /// The answer, whole.
+    Whole(Whole),
+    /// The vendor failed.
+    Failed(VendorError),
+    /// The target cannot honour this request; nothing was sent.
+    Unfit(Failure),
+    /// A stream has no more frames.
+    Over,
+}
+
+/// See the module's text.
+pub(crate) struct Attempt {
+    /// Its number within the exchange.
+    pub(crate) send: u32,
+    /// The place of its target in the route.
+    pub(crate) goal: usize,
+    pub(crate) begun: Timestamp,
+    pub(crate) losses: Vec<Loss>,
+    /// Whether the target's health was told how it went.
+    pub(crate) observed: bool,
+    caller: Caller,
+    state: State,
+}
+
+enum State {
+    Unfit(Option<Failure>),
+    Whole(Work<Whole>),
+    /// A stream that may leave only after it was checked.
+    Held(Work<(Vec<Frame>, Option<Usage>)>),
+    Stream(Stream),
+    Over(Option<Usage>),
+}
+
+struct Stream {
+    legs: Vec<Leg>,
+    shape: Option<Box<Shape>>,
+}
+
+impl Attempt {
+    /// Encodes and begins to send. Nothing is sent before the first [`Attempt::poll`].
+    pub(crate) fn begin(caller: Caller, send: u32, goal: usize, begun: Timestamp) -> Self {
+        let mut attempt =
+            Self { send, goal, begun, losses: Vec::new(), observed: false, caller, state: State::Unfit(None) };
+        attempt.state = match attempt.prepare() {
+            Ok(state) => state,
+            Err(failure) => State::Unfit(Some(failure)),
+        };
+        attempt
+    }
+
+    fn prepare(&mut self) -> Result<State, Failure> {
+        let caller = &self.caller;
+        let mut encoded = caller.encode().map_err(Failure::refusal)?;
+        self.losses = std::mem::take(&mut encoded.losses);
+        if let Some(loss) = caller.route.losses.first_refused(&self.losses) {
+            let message = format!("`{}` cannot be honoured: {}.", loss.param, loss.why);
+            return Err(Failure::bad_request(&loss.param, message).code("unsupported_parameter"));
+        }
+        if caller.ask.endpoint == Endpoint::Embeddings {
+            return Ok(State::Whole(Box::pin(embeddings::answer(caller.clone(), encoded))));
+        }
+        let checks = Checks::of(&encoded.notes, || caller.client_tools())
+            .map_err(|BadSchema(message)| Failure::bad_request("response_format", message))?;
+        Ok(match (caller.ask.head.stream, checks) {
+            (false, checks) => State::Whole(Box::pin(emulate::whole(caller.clone(), encoded, checks))),
+            (true, Some(checks)) => State::Held(Box::pin(leg::held(caller.clone(), encoded, checks))),
+            (true, None) => State::Stream(Stream::new(caller, encoded)),
+        })
+    }
+
+    /// Goes on. Frames are added to `frames`.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Progress> {
+        let progress = match &mut self.state {
+            State::Over(_) => return Poll::Pending,
+            State::Unfit(failure) => Poll::Ready(Progress::Unfit(failure.take().unwrap_or_else(Failure::internal))),
+            State::Stream(stream) => return stream.poll(cx, frames),
+            State::Whole(work) => work.as_mut().poll(cx).map(|done| done.map_or_else(Progress::Failed, Progress::Whole)),
+            State::Held(work) => match std::task::ready!(work.as_mut().poll(cx)) {
+                Err(error) => Poll::Ready(Progress::Failed(error)),
+                Ok((held, usage)) => {
+                    frames.extend(held);
+                    self.state = State::Over(usage);
+                    return Poll::Ready(Progress::Frames);
+                }
+            },
+        };
+        if progress.is_ready() {
+            self.state = State::Over(None);
+        }
+        progress
+    }
+
+    /// What a stream used, as far as the vendor has said.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        match &self.state {
+            State::Stream(stream) => {
+                stream.legs.iter().filter_map(Leg::usage).reduce(|sum, usage| sum + usage)
+            }
+            State::Over(usage) => *usage,
+            _ => None,
+        }
+    }
+
+    /// The stream is complete: what is left of the connection is read to its end, so that it can be used again.
+    pub(crate) fn finish(self, cx: &mut Context<'_>, after: &TaskTracker) {
+        let Self { caller, state, .. } = self;
+        let State::Stream(mut stream) = state else { return };
+        if let Some(shape) = &mut stream.shape {
+            shape.keep_reasoning(&caller.shared.replay, &caller.account);
+        }
+        for leg in stream.legs {
+            leg.finish(cx, after);
+        }
+    }
+}
+
+impl Stream {
+    fn new(caller: &Caller, encoded: Encoded) -> Self {
+        let Encoded { body, notes, .. } = encoded;
+        let body = caller.with_reasoning(body, &notes);
+        let legs = (0..notes.requests()).map(|_| Leg::new(caller, body.clone(), &notes)).collect();
+        Self { legs, shape: Shape::of(&notes) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Progress> {
+        let (mut moved, mut open) = (false, false);
+        for (number, leg) in (0_u32..).zip(&mut self.legs) {
+            if leg.is_over() {
+                continue;
+            }
+            open = true;
+            let from = frames.len();
+            match leg.poll(cx, frames) {
+                Poll::Pending => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Progress::Failed(error)),
+                Poll::Ready(Ok(())) => {
+                    moved = true;
+                    if let Some(shape) = &mut self.shape {
+                        shape.apply(number, frames, from);
+                    }
+                }
+            }
+        }
+        match (moved, open) {
+            (true, _) => Poll::Ready(Progress::Frames),
+            (false, true) => Poll::Pending,
+            (false, false) => Poll::Ready(Progress::Over),
+        }
+    }
+}
+
+/// A member of the client's request, parsed; null when it is not there.
+pub(crate) fn member(body: &[u8], name: &str) -> Value {
+    let mut request: Value = serde_json::from_slice(body).unwrap_or_default();
+    request.get_mut(name).map(Value::take).unwrap_or_default()
+}

@@ -1,0 +1,124 @@
+//! What it takes to ask one target.
+
+use super::member;
+use crate::emulate::checked::{self, Said};
+use crate::emulate::reasoning::Gather;
+use crate::handle::Ask;
+use crate::shared::Shared;
+use crate::snapshot::{Route, Vendor};
+use banjia_types::{AccountId, ErrorClass, ModelName};
+use banjia_upstream::{Call, Reply, ReplyBody, SendError, Timeouts};
+use banjia_wire::{Answer, BodyLimits, Encoded, Endpoint, Head, Notes, Refusal, VendorError, classify, decode_answer, encode};
+use bytes::Bytes;
+use http::header;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The most that is read of an error answer.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// The most that is read of a whole answer.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// One target and the request for it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) ask: Arc<Ask>,
+    pub(crate) account: AccountId,
+    pub(crate) route: Arc<Route>,
+    pub(crate) vendor: Arc<Vendor>,
+    pub(crate) model: ModelName,
+}
+
+impl Caller {
+    /// The client's request as this target wants to hear it.
+    pub(crate) fn encode(&self) -> Result<Encoded, Refusal> {
+        self.encode_this(&self.ask.head, &self.ask.body)
+    }
+
+    pub(crate) fn encode_this(&self, head: &Head, body: &Bytes) -> Result<Encoded, Refusal> {
+        encode(&self.vendor.profile, self.ask.endpoint, self.model.as_str(), head, body)
+    }
+
+    /// The client's tools.
+    pub(crate) fn client_tools(&self) -> Value {
+        member(&self.ask.body, "tools")
+    }
+
+    /// Puts back the reasoning that this vendor wants.
+    pub(crate) fn with_reasoning(&self, body: Bytes, notes: &Notes) -> Bytes {
+        if notes.replay_reasoning { self.shared.replay.put_back(&self.account, body) } else { body }
+    }
+
+    pub(crate) fn keep_reasoning_of(&self, answer: &Value) {
+        for choice in answer.get("choices").and_then(Value::as_array).into_iter().flatten() {
+            let mut gather = Gather::default();
+            gather.add(choice.get("message").unwrap_or(&Value::Null));
+            self.shared.replay.keep(&self.account, &gather.calls, &gather.reasoning);
+        }
+    }
+
+    /// The request again, with an answer that was not right and what is wrong with it.
+    pub(crate) fn repair(&self, said: &Said, findings: &[String]) -> Result<Encoded, VendorError> {
+        let request = serde_json::from_slice(&self.ask.body).ok().and_then(|value| checked::repair(value, said, findings));
+        let request = request.ok_or_else(|| server_error("the answer could not be mended"))?;
+        let body = Bytes::from(request.to_string());
+        let head = Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).map_err(|bad| server_error(&bad.message))?;
+        self.encode_this(&head, &body).map_err(|refusal| server_error(&refusal.message))
+    }
+
+    /// Sends and waits for the head of an answer that is none of the vendor's errors.
+    pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, VendorError> {
+        let endpoint = self.vendor.url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
+        let patience = if stream { self.route.first_content } else { self.route.answer };
+        let timeouts = Timeouts { head: patience, first_byte: patience, idle: self.route.idle.max(patience) };
+        let call = Call {
+            credential: self.vendor.credential.as_ref(),
+            stream,
+            request_id: Some(&self.ask.header),
+            timeouts,
+            ..Call::post(endpoint, body)
+        };
+        let reply = self.shared.upstream.send(call).await.map_err(|error| not_sent(&error))?;
+        if (200..300).contains(&reply.status) {
+            return Ok(reply.body);
+        }
+        Err(self.error_of(reply).await)
+    }
+
+    async fn error_of(&self, reply: Reply) -> VendorError {
+        let Reply { status, headers, body } = reply;
+        let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let body = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
+        classify(&self.vendor.profile, status, retry_after, &body)
+    }
+
+    /// Sends and reads a whole answer.
+    pub(crate) async fn answer(&self, body: Bytes, notes: &Notes) -> Result<Answer, VendorError> {
+        let reply = self.open(body, false).await?;
+        let body = reply.collect(ANSWER_BYTES_MAX).await.map_err(|error| not_sent(&error))?;
+        decode_answer(&self.vendor.profile, notes, self.ask.endpoint, &body)
+    }
+}
+
+fn no_such_endpoint(endpoint: Endpoint) -> VendorError {
+    let message = format!("the vendor offers no {endpoint:?} endpoint");
+    VendorError { class: ErrorClass::ModelGone, ..server_error(&message) }
+}
+
+/// A failure of the connection, as a vendor's failure.
+pub(crate) fn not_sent(error: &SendError) -> VendorError {
+    server_error(&error.to_string())
+}
+
+/// A failure that the vendor did not name itself.
+pub(crate) fn server_error(message: &str) -> VendorError {
+    VendorError {
+        class: ErrorClass::Server,
+        status: 0,
+        code: None,
+        message: message.to_owned(),
+        param: None,
+        retry_after: None,
+    }
+}

@@ -1,0 +1,209 @@
+//! One streamed answer of a vendor, from the request to its last byte.
+
+use super::caller::{Caller, not_sent};
+use crate::attempt::Work;
+use crate::emulate::checked::{Checks, Said};
+use crate::emulate::shape::{Shape, event, payload};
+use crate::emulate::unmet;
+use banjia_types::Usage;
+use banjia_upstream::ReplyBody;
+use banjia_wire::{Decoder, Encoded, Frame, FrameKind, Notes, VendorError};
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use serde_json::Value;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio_util::task::TaskTracker;
+
+/// How long the end of a connection is waited for after the answer's own end.
+const FINISH_WITHIN: Duration = Duration::from_secs(1);
+/// The most that is held of a stream that may leave only after it was checked.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+pub(super) struct Leg {
+    state: State,
+    decoder: Decoder,
+}
+
+enum State {
+    Opening(Work<ReplyBody>),
+    Reading(ReplyBody),
+    Over,
+}
+
+impl Leg {
+    pub(super) fn new(caller: &Caller, body: Bytes, notes: &Notes) -> Self {
+        let decoder = Decoder::new(&caller.vendor.profile, notes);
+        let caller = caller.clone();
+        let opening: Work<ReplyBody> = Box::pin(async move { caller.open(body, true).await });
+        Self { state: State::Opening(opening), decoder }
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.decoder.usage()
+    }
+
+    /// Reads one part of the answer.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Result<(), VendorError>> {
+        if let State::Opening(opening) = &mut self.state {
+            match ready!(opening.as_mut().poll(cx)) {
+                Ok(body) => self.state = State::Reading(body),
+                Err(error) => {
+                    self.state = State::Over;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        let State::Reading(body) = &mut self.state else { return Poll::Ready(Ok(())) };
+        match ready!(body.poll_chunk(cx)) {
+            Some(Ok(chunk)) => self.decoder.feed(&chunk, frames),
+            Some(Err(error)) => {
+                self.state = State::Over;
+                return Poll::Ready(Err(not_sent(&error)));
+            }
+            None => {
+                self.state = State::Over;
+                self.decoder.end(frames);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads the connection to its end when that is near, so that it goes back to the pool.
+    pub(super) fn finish(self, cx: &mut Context<'_>, after: &TaskTracker) {
+        let State::Reading(mut body) = self.state else { return };
+        if let Poll::Ready(None | Some(Err(_))) = body.poll_chunk(cx) {
+            return;
+        }
+        after.spawn(async move {
+            let rest = async { while let Some(Ok(_)) = body.next_chunk().await {} };
+            if tokio::time::timeout(FINISH_WITHIN, rest).await.is_err() {
+                tracing::debug!("a vendor keeps the connection open after the end of its stream");
+            }
+        });
+    }
+}
+
+/// A stream whose form was promised: read to its end, checked, mended once, and only then given out.
+pub(super) async fn held(
+    caller: Caller,
+    encoded: Encoded,
+    checks: Checks,
+) -> Result<(Vec<Frame>, Option<Usage>), VendorError> {
+    let Encoded { body, notes, .. } = encoded;
+    let body = caller.with_reasoning(body, &notes);
+    let legs = (0..notes.requests()).map(|_| held_leg(&caller, body.clone(), &notes, &checks));
+    let legs = try_join_all(legs).await?;
+    let usage = legs.iter().filter_map(|(_, usage)| *usage).reduce(|sum, usage| sum + usage);
+    let mut shape = Shape::of(&notes);
+    let mut frames = Vec::new();
+    for (number, (leg, _)) in (0_u32..).zip(legs) {
+        let from = frames.len();
+        frames.extend(leg);
+        if let Some(shape) = &mut shape {
+            shape.apply(number, &mut frames, from);
+        }
+    }
+    if let Some(shape) = &mut shape {
+        shape.keep_reasoning(&caller.shared.replay, &caller.account);
+    }
+    Ok((frames, usage))
+}
+
+async fn held_leg(
+    caller: &Caller,
+    body: Bytes,
+    notes: &Notes,
+    checks: &Checks,
+) -> Result<(Vec<Frame>, Option<Usage>), VendorError> {
+    let (mut frames, mut usage) = read(caller, body, notes).await?;
+    let mut said = said(&frames);
+    let findings = checks.findings(&mut said);
+    if !findings.is_empty() {
+        let repair = caller.repair(&said, &findings)?;
+        let first = usage_value(&frames);
+        let (second, more) = read(caller, repair.body, &repair.notes).await?;
+        frames = second;
+        usage = usage.into_iter().chain(more).reduce(|sum, usage| sum + usage);
+        add_usage(&mut frames, first);
+        said = self::said(&frames);
+        let findings = checks.findings(&mut said);
+        if !findings.is_empty() {
+            return Err(unmet(&findings));
+        }
+    }
+    if let Some(text) = said.changed_text() {
+        replace_text(&mut frames, text);
+    }
+    Ok((frames, usage))
+}
+
+async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Vec<Frame>, Option<Usage>), VendorError> {
+    let mut leg = Leg::new(caller, body, notes);
+    let (mut frames, mut seen, mut bytes) = (Vec::new(), 0, 0);
+    while !leg.is_over() {
+        poll_fn(|cx| leg.poll(cx, &mut frames)).await?;
+        for frame in &frames[seen..] {
+            bytes += frame.bytes.len();
+            if let FrameKind::Error(error) = &frame.kind {
+                return Err(error.clone());
+            }
+        }
+        seen = frames.len();
+        if bytes > HELD_BYTES_MAX {
+            return Err(super::server_error("the answer is too long to be checked"));
+        }
+    }
+    Ok((frames, leg.usage()))
+}
+
+fn said(frames: &[Frame]) -> Said {
+    let mut said = Said::default();
+    for chunk in frames.iter().filter_map(|frame| payload(&frame.bytes)) {
+        said.add_chunk(&chunk);
+    }
+    said
+}
+
+/// The usage chunk that the client would have seen of a request that is not shown.
+fn usage_value(frames: &[Frame]) -> Option<Value> {
+    frames.iter().rev().find_map(|frame| {
+        let mut chunk = payload(&frame.bytes)?;
+        chunk.get_mut("usage").map(Value::take).filter(|usage| !usage.is_null())
+    })
+}
+
+fn add_usage(frames: &mut [Frame], first: Option<Value>) {
+    let Some(first) = first else { return };
+    let shown = frames.iter_mut().rev().find_map(|frame| {
+        let chunk = payload(&frame.bytes)?;
+        chunk.get("usage").is_some_and(|usage| !usage.is_null()).then_some((frame, chunk))
+    });
+    if let Some((frame, mut chunk)) = shown {
+        crate::emulate::choices::sum_numbers(&mut chunk["usage"], &first);
+        frame.bytes = event(&chunk);
+    }
+}
+
+/// Puts the whole text into the first chunk that has text, and takes it out of the others.
+fn replace_text(frames: &mut Vec<Frame>, text: &str) {
+    let mut left = Some(text);
+    frames.retain_mut(|frame| {
+        let Some(mut chunk) = payload(&frame.bytes) else { return true };
+        let has_text = chunk.pointer("/choices/0/delta/content").and_then(Value::as_str).is_some_and(|t| !t.is_empty());
+        if !has_text {
+            return true;
+        }
+        let keep = left.is_some() || !matches!(frame.kind, FrameKind::Content);
+        if let Some(place) = chunk.pointer_mut("/choices/0/delta/content") {
+            *place = Value::from(left.take().unwrap_or_default());
+        }
+        frame.bytes = event(&chunk);
+        keep
+    });
+}

@@ -1,0 +1,185 @@
+//! What an operator may say about the gateway, as plain data.
+//!
+//! Rules: no behaviour but defaults. The configuration file is the sum of such structs; [`crate::Snapshot::compile`] turns
+//! them into what a request uses and reports every problem at once. Units are in the names. Unknown keys are refused, so
+//! that a misspelt limit is an error and not a limit that is not there.
+
+use banjia_types::{AccountId, KeyId, LossPolicy, RouteName, Secret, VendorName};
+use serde::Deserialize;
+use std::net::SocketAddr;
+
+/// Everything the data plane is told.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The listener and its bounds.
+    pub serve: ServeConfig,
+    /// Vendors that may be used, each a profile with a credential.
+    pub vendors: Vec<VendorConfig>,
+    /// The model names that clients may ask for.
+    pub routes: Vec<RouteConfig>,
+    /// Customers.
+    pub accounts: Vec<AccountConfig>,
+    /// Credentials of customers.
+    pub keys: Vec<KeyConfig>,
+}
+
+/// The listener and its bounds. Every number has a default that suits a small machine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeConfig {
+    /// Where to listen. Port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Mixed into the hash of every key (HMAC-SHA-256). Without it keys are hashed with SHA-256 alone.
+    pub pepper: Option<Secret>,
+    /// Largest request body that is read; a larger one is answered 413.
+    pub body_bytes_max: usize,
+    /// Deepest nesting of a request body.
+    pub body_depth_max: usize,
+    /// A request's head must be complete within this time, from the first byte or from the end of the one before
+    /// (so it bounds idle keep-alive connections too).
+    pub header_read_ms: u64,
+    /// A request's body must be complete within this time.
+    pub body_read_ms: u64,
+    /// Connections beyond this wait in the listener's queue.
+    pub connections_max: usize,
+    /// How long `drain` waits for requests under way.
+    pub drain_ms: u64,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            pepper: None,
+            body_bytes_max: 32 * 1024 * 1024,
+            body_depth_max: 128,
+            header_read_ms: 30_000,
+            body_read_ms: 60_000,
+            connections_max: 10_000,
+            drain_ms: 30_000,
+        }
+    }
+}
+
+/// One vendor as this gateway uses it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VendorConfig {
+    /// The name that targets use: `zhipu` in `zhipu/glm-4.7`.
+    pub name: VendorName,
+    /// The profile; `name` when not said. Two entries may share one, for example for two regions of a vendor.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// Which of the profile's hosts; its first when not said.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// A base URL instead of the profile's hosts (a sandbox, a private endpoint).
+    #[serde(default)]
+    pub base: Option<String>,
+    /// The vendor's key. It is sent to this vendor's host and nowhere else.
+    #[serde(default)]
+    pub credential: Option<Secret>,
+}
+
+/// One model name that clients may ask for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// What clients write in `model`.
+    pub name: RouteName,
+    /// Targets in order, `vendor/model`: the first that can answer does.
+    pub targets: Vec<String>,
+    /// Which losses pass.
+    #[serde(default)]
+    pub losses: LossPolicy,
+    /// Whether a conversation stays with the target that answered it.
+    #[serde(default = "yes")]
+    pub sticky: bool,
+    /// Time limits.
+    #[serde(default)]
+    pub timeouts: TimeoutConfig,
+    /// Requests to one target, the first included, before the next is tried.
+    #[serde(default = "two")]
+    pub attempts_per_target_max: u32,
+}
+
+impl RouteConfig {
+    /// A route with every option at its default.
+    pub fn new(name: impl Into<RouteName>, targets: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            name: name.into(),
+            targets: targets.into_iter().map(Into::into).collect(),
+            losses: LossPolicy::default(),
+            sticky: true,
+            timeouts: TimeoutConfig::default(),
+            attempts_per_target_max: two(),
+        }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn two() -> u32 {
+    2
+}
+
+/// Time limits of a route, in milliseconds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeoutConfig {
+    /// A streamed answer's first content must come from a target within this time, else the next one is tried.
+    pub first_content_ms: u64,
+    /// A whole answer (not streamed) must come from a target within this time.
+    pub answer_ms: u64,
+    /// The longest pause inside a stream.
+    pub idle_ms: u64,
+    /// The whole request, retries and other targets included, until its first content.
+    pub deadline_ms: u64,
+}
+
+impl Default for TimeoutConfig {
+    fn default() -> Self {
+        Self { first_content_ms: 60_000, answer_ms: 300_000, idle_ms: 120_000, deadline_ms: 600_000 }
+    }
+}
+
+/// A customer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountConfig {
+    /// Its id, as the ledger shows it.
+    pub id: AccountId,
+    /// Limits over all of its keys together.
+    #[serde(default)]
+    pub limits: LimitConfig,
+}
+
+/// A credential of an account. The secret is known only to its owner.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyConfig {
+    /// Its public id, as the ledger shows it.
+    pub id: KeyId,
+    /// What [`crate::keys::hash`] makes of the secret: `sha256:<hex>`, or `hmac-sha256:<hex>` with a pepper.
+    pub hash: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Limits of this key alone.
+    #[serde(default)]
+    pub limits: LimitConfig,
+}
+
+/// Limits of a key or an account; what is not said is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitConfig {
+    /// Requests a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens a minute, prompt and answer together, charged when the answer's usage is known.
+    pub tokens_per_minute: Option<u32>,
+    /// Requests under way at once.
+    pub concurrency_max: Option<u32>,
+}

@@ -1,0 +1,393 @@
+//! Runs one exchange: performs what it asks, tells it what happened, and is itself the body of a streamed answer.
+//!
+//! Rules: the exchange decides and the drive does; the clock and the alarm live here; there is one alarm; nothing is spawned
+//! for a request that goes well. Dropping a drive that is not over means that the client left: the vendor's answer is
+//! cancelled and the entry closed as abandoned.
+
+mod alarm;
+mod out;
+mod respond;
+
+use crate::attempt::{Attempt, Caller, Progress, Whole};
+use crate::error::Failure;
+use crate::handle::Ask;
+use crate::ledger::Entry;
+use crate::live::{LiveRoute, lock};
+use crate::shared::{Shared, now};
+use crate::snapshot::Key;
+use alarm::Alarm;
+use banjia_traffic::{
+    Action, Actions, Candidate, Cause, ChooseInput, Event, Exchange, FrameClass, Hints, Observation, Plan, PlannedTarget,
+    Refusal, RetryRules, StickyKey, Why, choose,
+};
+use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, Timestamp, Usage};
+use banjia_wire::{Frame, FrameKind, VendorError};
+use bytes::Bytes;
+use out::Out;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// See the module's text.
+pub(crate) struct Drive {
+    shared: Arc<Shared>,
+    live: Arc<LiveRoute>,
+    account: AccountId,
+    ask: Arc<Ask>,
+    exchange: Exchange<Bytes>,
+    attempt: Option<Attempt>,
+    alarm: Alarm,
+    /// Frames between an attempt and the exchange; kept for its capacity.
+    frames: Vec<Frame>,
+    out: Out,
+    entry: Entry,
+    reservation: Option<crate::admit::Reservation>,
+    conversation: Option<StickyKey>,
+    /// Where the conversation would sit if nothing were remembered.
+    home: Option<usize>,
+    /// Whether it was remembered to sit somewhere.
+    placed: bool,
+    /// What each failed request came to, for the client.
+    failures: Vec<(u32, Failure)>,
+    /// The error that is answered, once it is known.
+    failure: Option<Failure>,
+    told: Told,
+}
+
+/// What is known of the answer, for its headers and the ledger.
+#[derive(Default)]
+struct Told {
+    goal: Option<usize>,
+    why: Option<Why>,
+    losses: Vec<Loss>,
+    usage: Option<Usage>,
+    cost: Option<Money>,
+    content: bool,
+    /// From sending to the first content.
+    first_content: Duration,
+}
+
+impl Drive {
+    /// Chooses targets and begins.
+    pub(crate) fn begin(
+        shared: Arc<Shared>,
+        live: Arc<LiveRoute>,
+        key: &Key,
+        ask: Ask,
+        conversation: Option<&str>,
+        entry: Entry,
+        reservation: crate::admit::Reservation,
+    ) -> Box<Self> {
+        let now = now();
+        let conversation = sticky_key(&live, key, &ask, conversation);
+        let place = conversation.and_then(|key| shared.place(key, now));
+        let sticky = place.as_ref().and_then(|place| live.route.targets.iter().position(|target| target.target == *place));
+        let candidates: Vec<_> = live
+            .goals
+            .iter()
+            .map(|goal| Candidate {
+                cut: goal.border.is_cut(),
+                standing: lock(&goal.breaker).standing(&shared.health, now),
+            })
+            .collect();
+        let choice = choose(&ChooseInput { candidates: &candidates, sticky });
+        let home = candidates.iter().position(|candidate| !candidate.cut);
+        let plan = plan(&live, &ask, &choice.order);
+        let (exchange, actions) = Exchange::new(plan, now);
+        let why = choice.order.first().map(|&first| choice.why[first]);
+        let mut drive = Box::new(Self {
+            shared,
+            live,
+            account: key.account.clone(),
+            ask: Arc::new(ask),
+            exchange,
+            attempt: None,
+            alarm: Alarm::default(),
+            frames: Vec::new(),
+            out: Out::default(),
+            entry,
+            reservation: Some(reservation),
+            conversation,
+            home,
+            placed: place.is_some(),
+            failures: Vec::new(),
+            failure: None,
+            told: Told { why, ..Told::default() },
+        });
+        drive.perform(actions);
+        drive
+    }
+
+    /// Whether it has ended and everything was given out.
+    pub(crate) fn is_over(&self) -> bool {
+        self.exchange.is_over() && self.out.is_empty()
+    }
+
+    /// The next bytes for the client, or the end.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.pump(cx).map(|()| self.out.take())
+    }
+
+    /// Goes on until there is something for the client or the exchange is over.
+    fn pump(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.exchange.is_over() {
+                if let Some(attempt) = self.attempt.take() {
+                    attempt.finish(cx, &self.shared.after);
+                }
+                return Poll::Ready(());
+            }
+            if !self.out.is_empty() {
+                return Poll::Ready(());
+            }
+            if let Some(attempt) = &mut self.attempt
+                && let Poll::Ready(progress) = attempt.poll(cx, &mut self.frames)
+            {
+                let send = attempt.send;
+                self.take_in(send, progress);
+            } else if self.alarm.poll(cx).is_ready() {
+                let actions = self.exchange.on(Event::Elapsed, now());
+                self.perform(actions);
+            } else {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn take_in(&mut self, send: u32, progress: Progress) {
+        match progress {
+            Progress::Frames => self.take_frames(send),
+            Progress::Whole(Whole { body, usage }) => {
+                self.told.usage = usage;
+                self.frame(send, FrameClass::Done, body);
+            }
+            Progress::Failed(error) => self.failed(send, &error),
+            Progress::Unfit(failure) => {
+                // Nothing was sent, so nothing is known of the target; a probe that it took is given back.
+                self.observe(Observation::Abandoned);
+                self.failures.push((send, failure));
+                let actions = self.exchange.on(Event::Unfit { send }, now());
+                self.perform(actions);
+            }
+            // The decoder ends every stream with `Done` or an error; should it ever not, the answer is not whole.
+            Progress::Over => self.failed(send, &crate::attempt::server_error("the stream ended without an end")),
+        }
+    }
+
+    fn take_frames(&mut self, send: u32) {
+        let mut frames = std::mem::take(&mut self.frames);
+        for Frame { kind, bytes } in frames.drain(..) {
+            let class = match kind {
+                FrameKind::Lifecycle => FrameClass::Lifecycle,
+                FrameKind::Content => FrameClass::Content,
+                FrameKind::Finish => FrameClass::Finish,
+                FrameKind::Usage => FrameClass::Usage,
+                FrameKind::Done => {
+                    self.told.usage = self.attempt.as_ref().and_then(Attempt::usage);
+                    FrameClass::Done
+                }
+                FrameKind::Error(error) => {
+                    self.failed(send, &error);
+                    break;
+                }
+            };
+            self.frame(send, class, bytes);
+        }
+        self.frames = frames;
+    }
+
+    fn frame(&mut self, send: u32, class: FrameClass, bytes: Bytes) {
+        let now = now();
+        let actions = self.exchange.on(Event::Frame { send, class, bytes: bytes.len(), frame: bytes }, now);
+        if !self.told.content && self.exchange.first_content().is_some() {
+            self.content_began(now);
+        }
+        self.perform(actions);
+    }
+
+    /// The first content came: from here on this target answers.
+    fn content_began(&mut self, now: Timestamp) {
+        self.told.content = true;
+        let Some(attempt) = &mut self.attempt else { return };
+        let goal = attempt.goal;
+        self.told.first_content = now.since(attempt.begun);
+        self.told.losses = std::mem::take(&mut attempt.losses);
+        if let Some(key) = self.conversation.filter(|_| self.placed || self.home != Some(goal)) {
+            self.shared.remember(key, &self.live.route.targets[goal].target, now);
+        }
+    }
+
+    fn failed(&mut self, send: u32, error: &VendorError) {
+        let Some(goal) = self.attempt.as_ref().map(|attempt| attempt.goal) else { return };
+        let vendor = &self.live.goals[goal].vendor;
+        let failure = Failure::vendor(error, vendor.secret.as_ref());
+        tracing::info!(
+            request = %self.ask.id,
+            target = %self.live.route.targets[goal].target,
+            class = %error.class,
+            status = error.status,
+            message = failure.vendor_said(),
+            "a target failed"
+        );
+        self.failures.push((send, failure));
+        let seen = if self.told.content {
+            Observation::Broken
+        } else {
+            Observation::Failed { class: error.class, retry_after: error.retry_after }
+        };
+        self.observe(seen);
+        let event = Event::Failed { send, class: error.class, retry_after: error.retry_after };
+        let actions = self.exchange.on(event, now());
+        self.perform(actions);
+    }
+
+    /// Tells the present target's health how its request went, once.
+    fn observe(&mut self, seen: Observation) {
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.observed) else { return };
+        attempt.observed = true;
+        lock(&self.live.goals[attempt.goal].breaker).observe(seen, &self.shared.health, now());
+    }
+
+    fn perform(&mut self, actions: Actions<Bytes>) {
+        for action in actions {
+            match action {
+                Action::Emit(bytes) => self.out.push(bytes),
+                Action::Wait { until } => self.alarm.set(until),
+                Action::Send { send, target, .. } => self.send(send, target),
+                Action::Cancel { .. } => self.cancel(),
+                Action::Reflex { target } => self.reflex(target),
+                Action::Refuse(refusal) => self.failure = Some(self.refusal(&refusal)),
+                Action::Break { send, class } => {
+                    let failure = self.failures.iter().rfind(|(of, _)| *of == send).map(|(_, failure)| failure.clone());
+                    let failure = failure.unwrap_or_else(|| Failure::broken(class));
+                    self.out.push(failure.event());
+                    self.failure = Some(failure);
+                }
+                Action::End(outcome) => self.end(outcome),
+            }
+        }
+    }
+
+    fn send(&mut self, send: u32, goal: usize) {
+        let (now, target) = (now(), &self.live.goals[goal]);
+        lock(&target.breaker).begin(&self.shared.health, now);
+        let caller = Caller {
+            shared: self.shared.clone(),
+            ask: self.ask.clone(),
+            account: self.account.clone(),
+            route: self.live.route.clone(),
+            vendor: target.vendor.clone(),
+            model: self.live.route.targets[goal].target.model.clone(),
+        };
+        self.told.goal = Some(goal);
+        self.told.usage = None;
+        self.attempt = Some(Attempt::begin(caller, send, goal, now));
+    }
+
+    /// Leaves the request under way. One whose end nobody told was too slow.
+    fn cancel(&mut self) {
+        let late = Observation::Failed { class: ErrorClass::Server, retry_after: None };
+        self.observe(if self.told.content { Observation::Broken } else { late });
+        if let Some(attempt) = self.attempt.take() {
+            self.told.usage = self.told.usage.or(attempt.usage());
+        }
+    }
+
+    fn reflex(&mut self, goal: usize) {
+        let said = self.failures.last().map(|(_, failure)| failure.vendor_said().to_owned()).unwrap_or_default();
+        let target = &self.live.route.targets[goal].target;
+        self.shared.reflex(&self.live.goals[goal].vendor, target, self.ask.id, &said);
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> Failure {
+        let told = self.failures.iter().rfind(|(send, _)| *send == refusal.send).map(|(_, failure)| failure.clone());
+        match refusal.cause {
+            Cause::Vendor | Cause::Unfit => told.unwrap_or_else(|| Failure::broken(refusal.class)),
+            Cause::TimedOut => Failure::too_late(),
+            Cause::HeldTooMuch => Failure::broken(ErrorClass::Server),
+            Cause::NoTarget if self.live.goals.iter().any(|goal| goal.border.is_cut()) => {
+                Failure::broken(ErrorClass::Region)
+            }
+            Cause::NoTarget => Failure::broken(ErrorClass::Overload),
+        }
+    }
+
+    /// The one end: the books are closed.
+    fn end(&mut self, outcome: Outcome) {
+        self.observe(Observation::Answered { first_content: self.told.first_content });
+        let target = self.told.goal.map(|goal| &self.live.route.targets[goal]);
+        self.told.cost = self.told.usage.and_then(|usage| Some(target?.price.as_ref()?.cost(&usage)));
+        if let (Some(usage), Some(reservation)) = (&self.told.usage, &mut self.reservation) {
+            reservation.settle(usage);
+        }
+        self.reservation = None;
+        let row = &mut self.entry.row;
+        row.target = target.map(|target| target.target.clone());
+        row.attempts = self.exchange.sends();
+        row.usage = self.told.usage;
+        row.cost = self.told.cost;
+        row.losses.clone_from(&self.told.losses);
+        row.first_content_ms = self.exchange.first_content().map(|at| {
+            u32::try_from(at.since(row.accepted_at).as_millis()).unwrap_or(u32::MAX)
+        });
+        row.class = self.failure.as_ref().and_then(|failure| failure.class);
+        row.status = match (outcome, &self.failure) {
+            (Outcome::Refused, Some(failure)) => failure.status.as_u16(),
+            (Outcome::Abandoned, _) if !self.told.content => 0,
+            _ => 200,
+        };
+        row.reason = self.told.why.map(|why| Cow::Borrowed(why.as_str()));
+        self.entry.close(outcome);
+    }
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        // When we stop, or broke, it is not the client who left: then the entry's own end says so.
+        if self.exchange.is_over() || std::thread::panicking() || self.shared.drain.is_stopped() {
+            return;
+        }
+        let answered = Observation::Answered { first_content: self.told.first_content };
+        self.observe(if self.told.content { answered } else { Observation::Abandoned });
+        let actions = self.exchange.on(Event::ClientGone, now());
+        self.perform(actions);
+    }
+}
+
+fn sticky_key(live: &LiveRoute, key: &Key, ask: &Ask, conversation: Option<&str>) -> Option<StickyKey> {
+    if !live.route.sticky || live.route.targets.len() < 2 {
+        return None;
+    }
+    let head = &ask.head;
+    let said = conversation.is_some() || head.prompt_cache_key.is_some() || head.user.is_some();
+    let hints = Hints {
+        header: conversation,
+        prompt_cache_key: head.prompt_cache_key.as_deref(),
+        previous_response_id: None,
+        user: head.user.as_deref(),
+        opening: (!said).then(|| head.opening(&ask.body)),
+    };
+    StickyKey::of(key.account.as_str(), live.route.name.as_str(), &hints)
+}
+
+fn plan(live: &LiveRoute, ask: &Ask, order: &[usize]) -> Plan {
+    let route = &live.route;
+    // What is checked before it leaves, and what is not streamed, has its first content when it is whole.
+    let whole = !ask.head.stream || ask.head.has("response_format") || ask.head.has("tool_choice");
+    let planned = |&target: &usize| PlannedTarget {
+        target,
+        vendor: live.goals[target].border_number,
+        attempts_max: route.attempts_per_target_max,
+    };
+    Plan {
+        targets: order.iter().map(planned).collect(),
+        retry: RetryRules::default(),
+        jitter: rand::random(),
+        first_content_within: if whole { route.answer } else { route.first_content },
+        idle_within: route.idle,
+        deadline_within: route.deadline,
+        held_frames_max: Plan::HELD_FRAMES_MAX,
+        held_bytes_max: Plan::HELD_BYTES_MAX,
+    }
+}

@@ -1,0 +1,66 @@
+//! `POST /v1/embeddings`: what a vendor does not take is done here. Token arrays become text, batches are split to the
+//! vendor's limit and joined again in order, floats become base64.
+//!
+//! Rules: a pass-through vendor gets the client's bytes and its answer is not looked into; token arrays are read with the
+//! vocabulary of OpenAI's embedding models (cl100k_base, as of 2026-11), which is loaded at first use on a thread of its
+//! own because it takes a tenth of a second.
+
+use crate::attempt::{Caller, Whole, server_error};
+use banjia_types::ErrorClass;
+use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inputs};
+use banjia_wire::{Encoded, Notes, Refusal, VendorError};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+/// Parts of one batch under way at once.
+const PARTS_AT_ONCE_MAX: usize = 4;
+
+/// Answers one request.
+pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, VendorError> {
+    let Encoded { body, notes, .. } = encoded;
+    if caller.vendor.profile.is_pass_through() {
+        let answer = caller.answer(body, &notes).await?;
+        return Ok(Whole { body: answer.body, usage: answer.usage });
+    }
+    let texts = match parse_inputs(&body).map_err(refused)? {
+        Inputs::Texts(texts) => texts,
+        Inputs::Tokens(lists) => decoded(lists).await?,
+    };
+    let parts = split_inputs(&texts, caller.vendor.profile.embedding_batch_max(caller.model.as_str()));
+    // Floats are asked for (or come) and turned into what the client wants when the parts are joined.
+    let plain = Notes { base64_embeddings: false, ..notes.clone() };
+    let (caller, body, plain) = (&caller, &body, &plain);
+    let mut calls = Vec::new();
+    for part in parts {
+        calls.push(async move {
+            let answer = caller.answer(with_inputs(body, part), plain).await?;
+            Ok::<_, VendorError>((answer.body, part.len()))
+        });
+    }
+    let answers: Vec<(Bytes, usize)> = stream::iter(calls).buffered(PARTS_AT_ONCE_MAX).try_collect().await?;
+    let (body, usage) = join_embeddings(&caller.ask.head.model, &answers, notes.base64_embeddings)
+        .map_err(|error| server_error(&error.to_string()))?;
+    Ok(Whole { body, usage: Some(usage) })
+}
+
+fn refused(refusal: Refusal) -> VendorError {
+    let param = Some(refusal.param);
+    VendorError { class: ErrorClass::BadRequest, status: 400, param, ..server_error(&refusal.message) }
+}
+
+async fn decoded(lists: Vec<Vec<u32>>) -> Result<Vec<String>, VendorError> {
+    let decoding = tokio::task::spawn_blocking(move || {
+        let vocabulary = tiktoken_rs::cl100k_base_singleton();
+        lists.into_iter().enumerate().map(|(place, list)| text(vocabulary, place, list)).collect()
+    });
+    let texts: Result<Vec<String>, Refusal> =
+        decoding.await.map_err(|_| server_error("the token ids could not be read"))?;
+    texts.map_err(refused)
+}
+
+fn text(vocabulary: &tiktoken_rs::CoreBPE, place: usize, list: Vec<u32>) -> Result<String, Refusal> {
+    vocabulary.decode(&list).map_err(|_| Refusal {
+        param: "input".to_owned(),
+        message: format!("The token ids of input {place} are not text in the vocabulary cl100k_base."),
+    })
+}

@@ -1,0 +1,95 @@
+//! What a vendor cannot do and the gateway does in its place.
+//!
+//! Rules: an emulation changes how many requests are sent or how an answer is cut, never how a request is spelt (that is
+//! `wire::encode`); a request that needs none is not parsed here; what a promised form (a schema, a forced tool) cannot be
+//! brought to after one repair is an error, because a client that asked for it relies on it.
+
+pub(crate) mod checked;
+pub(crate) mod choices;
+pub(crate) mod reasoning;
+pub(crate) mod shape;
+pub(crate) mod stop;
+
+use crate::attempt::{Caller, Whole, server_error};
+use banjia_types::Usage;
+use banjia_wire::{Encoded, Notes, VendorError};
+use bytes::Bytes;
+use checked::{Checks, Said};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::Value;
+use stop::StopCutter;
+
+/// Requests of one fan-out under way at once.
+const FAN_OUT_AT_ONCE_MAX: usize = 16;
+
+/// A whole answer, with everything done that the notes ask for.
+pub(crate) async fn whole(caller: Caller, encoded: Encoded, checks: Option<Checks>) -> Result<Whole, VendorError> {
+    let Encoded { body, notes, .. } = encoded;
+    let body = caller.with_reasoning(body, &notes);
+    let plain = notes.requests() == 1 && checks.is_none() && notes.stop.is_empty() && !notes.replay_reasoning;
+    if plain {
+        let answer = caller.answer(body, &notes).await?;
+        return Ok(Whole { body: answer.body, usage: answer.usage });
+    }
+    let (caller, notes, checks) = (&caller, &notes, checks.as_ref());
+    let legs = (0..notes.requests()).map(|_| one(caller, body.clone(), notes, checks));
+    let answers: Vec<(Value, Option<Usage>)> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
+    let usage = answers.iter().filter_map(|(_, usage)| *usage).reduce(|sum, usage| sum + usage);
+    let mut answer = choices_of(answers.into_iter().map(|(answer, _)| answer).collect());
+    if !notes.stop.is_empty() {
+        StopCutter::new(&notes.stop).cut_answer(&mut answer);
+    }
+    Ok(Whole { body: Bytes::from(answer.to_string()), usage })
+}
+
+/// A single answer stays as it is; several are joined.
+fn choices_of(mut answers: Vec<Value>) -> Value {
+    match answers.len() {
+        1 => answers.pop().unwrap_or_default(),
+        _ => choices::join(answers),
+    }
+}
+
+/// One answer, checked and mended once where that was promised.
+async fn one(
+    caller: &Caller,
+    body: Bytes,
+    notes: &Notes,
+    checks: Option<&Checks>,
+) -> Result<(Value, Option<Usage>), VendorError> {
+    let (mut answer, mut usage) = parsed(caller, body, notes).await?;
+    if let Some(checks) = checks {
+        let mut said = Said::of_answer(&answer);
+        let findings = checks.findings(&mut said);
+        if !findings.is_empty() {
+            let repair = caller.repair(&said, &findings)?;
+            let (second, more) = parsed(caller, repair.body, &repair.notes).await?;
+            let first = std::mem::replace(&mut answer, second);
+            if let (Some(sum), Some(first)) = (answer.get_mut("usage"), first.get("usage")) {
+                choices::sum_numbers(sum, first);
+            }
+            usage = usage.into_iter().chain(more).reduce(|sum, usage| sum + usage);
+            said = Said::of_answer(&answer);
+            let findings = checks.findings(&mut said);
+            if !findings.is_empty() {
+                return Err(unmet(&findings));
+            }
+        }
+        said.put_text(&mut answer);
+    }
+    if notes.replay_reasoning {
+        caller.keep_reasoning_of(&answer);
+    }
+    Ok((answer, usage))
+}
+
+async fn parsed(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Value, Option<Usage>), VendorError> {
+    let answer = caller.answer(body, notes).await?;
+    let value = serde_json::from_slice(&answer.body).map_err(|_| server_error("the answer is not JSON"))?;
+    Ok((value, answer.usage))
+}
+
+/// The error of an answer that two requests could not bring to its promised form.
+pub(crate) fn unmet(findings: &[String]) -> VendorError {
+    server_error(&format!("the answer does not have the form that was asked for: {}", findings.join("; ")))
+}

@@ -1,0 +1,138 @@
+//! Reasoning that a vendor wants back with a tool's result, although OpenAI's wire has no place for it.
+//!
+//! Rules: kept by account and tool call id; bounded in number and bytes, the oldest go first; put back only where the
+//! client's message has the call and no reasoning of its own. Lost reasoning (a restart, a full cache) is not an error: the
+//! vendor answers without it, less well.
+
+use crate::live::lock;
+use banjia_types::AccountId;
+use bytes::Bytes;
+use serde_json::Value;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+const ENTRIES_MAX: usize = 8_192;
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+
+type CallKey = (AccountId, String);
+
+/// The cache. See the module's text.
+#[derive(Debug, Default)]
+pub(crate) struct Replay(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    texts: HashMap<CallKey, Arc<str>>,
+    order: VecDeque<CallKey>,
+    bytes: usize,
+}
+
+impl Replay {
+    /// Keeps the reasoning that came with these tool calls.
+    pub(crate) fn keep(&self, account: &AccountId, calls: &[String], reasoning: &str) {
+        if reasoning.is_empty() || reasoning.len() > BYTES_MAX {
+            return;
+        }
+        let text: Arc<str> = Arc::from(reasoning);
+        let mut kept = lock(&self.0);
+        for call in calls.iter().filter(|call| !call.is_empty()) {
+            let key = (account.clone(), call.clone());
+            match kept.texts.insert(key.clone(), text.clone()) {
+                Some(old) => kept.bytes -= old.len(),
+                None => kept.order.push_back(key),
+            }
+            kept.bytes += text.len();
+        }
+        while kept.texts.len() > ENTRIES_MAX || kept.bytes > BYTES_MAX {
+            let Some(oldest) = kept.order.pop_front() else { break };
+            if let Some(text) = kept.texts.remove(&oldest) {
+                kept.bytes -= text.len();
+            }
+        }
+    }
+
+    /// Puts kept reasoning back into a request's assistant messages. The bytes stay as they are when there is nothing to do.
+    pub(crate) fn put_back(&self, account: &AccountId, body: Bytes) -> Bytes {
+        if lock(&self.0).texts.is_empty() {
+            return body;
+        }
+        let Ok(mut request) = serde_json::from_slice::<Value>(&body) else { return body };
+        let mut changed = false;
+        let messages = request.get_mut("messages").and_then(Value::as_array_mut);
+        for message in messages.into_iter().flatten() {
+            let has_own = message.get("reasoning_content").is_some_and(|text| !text.is_null());
+            let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+            let mut ids = calls.filter_map(|call| call.get("id").and_then(Value::as_str));
+            if has_own {
+                continue;
+            }
+            let kept = lock(&self.0);
+            let text = ids.find_map(|id| kept.texts.get(&(account.clone(), id.to_owned())).cloned());
+            drop(kept);
+            if let Some(text) = text {
+                message["reasoning_content"] = Value::from(&*text);
+                changed = true;
+            }
+        }
+        if changed { Bytes::from(request.to_string()) } else { body }
+    }
+}
+
+/// Reasoning and tool call ids of one choice, gathered from a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Gather {
+    pub(crate) reasoning: String,
+    pub(crate) calls: Vec<String>,
+}
+
+impl Gather {
+    pub(crate) fn add_chunk(&mut self, chunk: &Value) {
+        let Some(delta) = chunk.pointer("/choices/0/delta") else { return };
+        self.add(delta);
+    }
+
+    /// A message of a whole answer, or the delta of a chunk: both name these members alike.
+    pub(crate) fn add(&mut self, message: &Value) {
+        if let Some(text) = message.get("reasoning_content").and_then(Value::as_str) {
+            self.reasoning.push_str(text);
+        }
+        let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+        self.calls.extend(calls.filter_map(|call| call.get("id").and_then(Value::as_str)).map(str::to_owned));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn kept_reasoning_goes_back_to_its_account_and_call_only() {
+        let (replay, acme, other) = (Replay::default(), AccountId::from("acme"), AccountId::from("other"));
+        let mut gather = Gather::default();
+        gather.add_chunk(&json!({"choices": [{"delta": {"reasoning_content": "first "}}]}));
+        gather.add_chunk(&json!({"choices": [{"delta": {"reasoning_content": "then", "tool_calls": [{"id": "call_1"}]}}]}));
+        replay.keep(&acme, &gather.calls, &gather.reasoning);
+        let body = Bytes::from(json!({"messages": [
+            {"role": "assistant", "tool_calls": [{"id": "call_1"}]}, {"role": "assistant", "tool_calls": [{"id": "call_2"}]},
+        ]}).to_string());
+        let back: Value = serde_json::from_slice(&replay.put_back(&acme, body.clone())).unwrap();
+        assert_eq!(back["messages"][0]["reasoning_content"], "first then");
+        assert_eq!(back["messages"][1].get("reasoning_content"), None);
+        assert_eq!(replay.put_back(&other, body.clone()), body);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_in_number_and_bytes() {
+        let (replay, acme) = (Replay::default(), AccountId::from("acme"));
+        for number in 0..ENTRIES_MAX + 10 {
+            replay.keep(&acme, &[format!("call_{number}")], "x");
+        }
+        assert_eq!(lock(&replay.0).texts.len(), ENTRIES_MAX);
+        let large = "x".repeat(BYTES_MAX / 2 + 1);
+        replay.keep(&acme, &["a".into()], &large);
+        replay.keep(&acme, &["b".into()], &large);
+        let kept = lock(&replay.0);
+        assert_eq!((kept.texts.len(), kept.bytes, kept.order.len()), (1, large.len(), 1));
+    }
+}

@@ -1,0 +1,295 @@
+//! The only maker of error answers.
+//!
+//! Rules: every error a client sees is a [`Failure`] and has OpenAI's shape, `{"error": {message, type, param, code}}` with
+//! all four members; the class alone decides the status; a vendor's words are passed on only where they speak of the
+//! client's request, and never with a vendor's key in them. The official SDKs retry 408, 409, 429 and 5xx unless the
+//! header `x-should-retry` says otherwise (openai-python 3.54.0), so it is sent wherever a retry cannot help.
+
+use crate::body::Body;
+use banjia_traffic::Limit;
+use banjia_types::{ErrorClass, Secret};
+use banjia_wire::{BadBody, Refusal, VendorError};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// Nobody knows when a request under way will end; asking again after this is polite.
+const CONCURRENCY_RETRY_AFTER: Duration = Duration::from_secs(1);
+const INVALID: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// Who is at fault, for logs and the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Client,
+    Gateway,
+    Vendor,
+}
+
+impl Origin {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Gateway => "gateway",
+            Self::Vendor => "vendor",
+        }
+    }
+}
+
+/// An error as the client will see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    pub(crate) origin: Origin,
+    /// The class, where one applies; it goes into the ledger.
+    pub(crate) class: Option<ErrorClass>,
+    kind: &'static str,
+    code: Option<Cow<'static, str>>,
+    message: String,
+    param: Option<String>,
+    retry_after: Option<Duration>,
+    retry_is_useless: bool,
+    allow: Option<HeaderValue>,
+    /// A vendor's own words, without our key in them: for logs and evidence, shown only where they speak of the request.
+    vendor_said: String,
+}
+
+impl Failure {
+    fn new(status: StatusCode, origin: Origin, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            origin,
+            class: None,
+            kind,
+            code: None,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            retry_is_useless: false,
+            allow: None,
+            vendor_said: String::new(),
+        }
+    }
+
+    fn client(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { class: Some(ErrorClass::BadRequest), ..Self::new(status, Origin::Client, INVALID, message) }
+    }
+
+    pub(crate) fn code(self, code: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: Some(code.into()), ..self }
+    }
+
+    pub(crate) fn no_key() -> Self {
+        let message = "No API key was given. Send it as a header: `Authorization: Bearer YOUR_KEY`.";
+        Self { class: Some(ErrorClass::Auth), ..Self::client(StatusCode::UNAUTHORIZED, message).code("invalid_api_key") }
+    }
+
+    pub(crate) fn wrong_key() -> Self {
+        let message = "The API key is not known here. Keys of this gateway are needed, not those of a vendor.";
+        Self { class: Some(ErrorClass::Auth), ..Self::client(StatusCode::UNAUTHORIZED, message).code("invalid_api_key") }
+    }
+
+    pub(crate) fn bad_body(bad: BadBody) -> Self {
+        let failure = Self { param: bad.param, ..Self::client(StatusCode::BAD_REQUEST, bad.message) };
+        Self { code: bad.code.map(Cow::Borrowed), ..failure }
+    }
+
+    pub(crate) fn bad_request(param: &str, message: impl Into<String>) -> Self {
+        Self { param: Some(param.to_owned()), ..Self::client(StatusCode::BAD_REQUEST, message) }
+    }
+
+    /// The body ended early or could not be read.
+    pub(crate) fn truncated() -> Self {
+        Self::client(StatusCode::BAD_REQUEST, "The request's body ended before it was complete.")
+    }
+
+    pub(crate) fn body_too_large(bytes_max: usize) -> Self {
+        let message = format!("The request's body is larger than the {bytes_max} bytes that are read here.");
+        Self::client(StatusCode::PAYLOAD_TOO_LARGE, message).code("request_too_large")
+    }
+
+    pub(crate) fn body_too_slow(limit: Duration) -> Self {
+        let message = format!("The request's body was not complete after {} seconds.", limit.as_secs_f32());
+        Self::client(StatusCode::REQUEST_TIMEOUT, message).code("request_timeout")
+    }
+
+    pub(crate) fn unknown_model(model: &str, near: &[&str]) -> Self {
+        let shown: String = model.chars().take(100).collect();
+        let mut message = format!("The model `{shown}` does not exist or you do not have access to it.");
+        if !near.is_empty() {
+            message.push_str(" Near to it: ");
+            message.push_str(&near.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+            message.push('.');
+        }
+        let failure = Self::client(StatusCode::NOT_FOUND, message).code("model_not_found");
+        Self { class: Some(ErrorClass::ModelGone), ..failure }
+    }
+
+    pub(crate) fn unknown_path(method: &http::Method, path: &str) -> Self {
+        let shown: String = path.chars().take(200).collect();
+        Self::client(StatusCode::NOT_FOUND, format!("Unknown request URL: {method} {shown}.")).code("unknown_url")
+    }
+
+    pub(crate) fn not_supported(what: &str) -> Self {
+        let message = format!("{what} is known to this gateway but not supported by it yet.");
+        let failure = Self::new(StatusCode::NOT_IMPLEMENTED, Origin::Gateway, INVALID, message).code("not_supported");
+        Self { retry_is_useless: true, ..failure }
+    }
+
+    pub(crate) fn wrong_method(method: &http::Method, allow: &'static str) -> Self {
+        let message = format!("{method} is not allowed here; use {allow}.");
+        let failure = Self::client(StatusCode::METHOD_NOT_ALLOWED, message).code("method_not_allowed");
+        Self { allow: Some(HeaderValue::from_static(allow)), ..failure }
+    }
+
+    /// One of this gateway's own limits.
+    pub(crate) fn limited(by: Limit, whose: &str, limit: u32, retry_after: Option<Duration>) -> Self {
+        let what = match by {
+            Limit::Requests => "requests a minute",
+            Limit::Tokens => "tokens a minute",
+            Limit::Concurrency => "requests at once",
+        };
+        let message = format!("The limit of {limit} {what} of this {whose} is reached. Try again later.");
+        let kind = if by == Limit::Tokens { "tokens" } else { "requests" };
+        let failure = Self::new(StatusCode::TOO_MANY_REQUESTS, Origin::Client, kind, message);
+        let retry_after = retry_after.or_else(|| (by == Limit::Concurrency).then_some(CONCURRENCY_RETRY_AFTER));
+        Self { class: Some(ErrorClass::Rate), retry_after, ..failure.code("rate_limit_exceeded") }
+    }
+
+    /// No place in the ledger's queue: the request is not accepted, because it could not be accounted for.
+    pub(crate) fn ledger_full() -> Self {
+        let message = "The gateway is too busy to take this request. Try again in a moment.";
+        let failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, Origin::Gateway, SERVER, message).code("overloaded");
+        Self { class: Some(ErrorClass::Overload), retry_after: Some(Duration::from_secs(1)), ..failure }
+    }
+
+    pub(crate) fn internal() -> Self {
+        let message = "The gateway failed on this request. Its request id is in the header x-request-id.";
+        let failure = Self::new(StatusCode::INTERNAL_SERVER_ERROR, Origin::Gateway, SERVER, message);
+        Self { class: Some(ErrorClass::Server), ..failure }
+    }
+
+    /// A parameter that the target cannot honour and the route does not let go.
+    pub(crate) fn refusal(refusal: Refusal) -> Self {
+        Self::bad_request(&refusal.param, refusal.message).code("unsupported_parameter")
+    }
+
+    /// A failure of which no more is known than its class.
+    pub(crate) fn broken(class: ErrorClass) -> Self {
+        Self::of_class(class, None)
+    }
+
+    /// No target gave its first content in time.
+    pub(crate) fn too_late() -> Self {
+        let message = "The vendor behind this model did not answer in time.";
+        let failure = Self::new(StatusCode::GATEWAY_TIMEOUT, Origin::Vendor, SERVER, message).code("vendor_timeout");
+        Self { class: Some(ErrorClass::Server), ..failure }
+    }
+
+    /// What a vendor answered, in the shape and with the status of its class.
+    pub(crate) fn vendor(error: &VendorError, secret: Option<&Secret>) -> Self {
+        let mut message = error.message.clone();
+        if let Some(secret) = secret.filter(|secret| !secret.expose().is_empty()) {
+            message = message.replace(secret.expose(), "[key]");
+        }
+        let mut failure = Self::of_class(error.class, Some(message.clone()));
+        failure.vendor_said = message;
+        failure.retry_after = error.retry_after.or(failure.retry_after);
+        if matches!(error.class, ErrorClass::BadRequest | ErrorClass::Context | ErrorClass::Content) {
+            failure.param.clone_from(&error.param);
+        }
+        if error.class == ErrorClass::BadRequest && failure.code.is_none() {
+            failure.code = error.code.clone().map(Cow::Owned);
+        }
+        failure
+    }
+
+    /// `said` is the vendor's own message; it is shown only where it speaks of the client's request.
+    fn of_class(class: ErrorClass, said: Option<String>) -> Self {
+        let made = |status, kind, own: &str| Self::new(status, Origin::Vendor, kind, own.to_owned());
+        let about_request = |status, own: &str| {
+            let message = said.clone().filter(|text| !text.is_empty()).unwrap_or_else(|| own.to_owned());
+            Self::new(status, Origin::Vendor, INVALID, message)
+        };
+        let failure = match class {
+            ErrorClass::Auth => Self {
+                retry_is_useless: true,
+                ..made(StatusCode::BAD_GATEWAY, SERVER, "The vendor behind this model does not accept this gateway.")
+            }
+            .code("vendor_auth"),
+            ErrorClass::Quota => Self {
+                retry_is_useless: true,
+                ..made(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "insufficient_quota",
+                    "The quota at the vendor behind this model is used up.",
+                )
+            }
+            .code("insufficient_quota"),
+            ErrorClass::Rate => {
+                made(StatusCode::TOO_MANY_REQUESTS, "requests", "The vendor behind this model limits the rate. Try again later.")
+                    .code("rate_limit_exceeded")
+            }
+            ErrorClass::Overload => {
+                made(StatusCode::SERVICE_UNAVAILABLE, SERVER, "The vendor behind this model is overloaded. Try again later.")
+                    .code("overloaded")
+            }
+            ErrorClass::Context => about_request(StatusCode::BAD_REQUEST, "The request does not fit the model's context.")
+                .code("context_length_exceeded"),
+            ErrorClass::Content => {
+                about_request(StatusCode::BAD_REQUEST, "The vendor's content check blocked this request.").code("content_filter")
+            }
+            ErrorClass::Region => {
+                made(StatusCode::FORBIDDEN, "request_forbidden", "Country, region, or territory not supported")
+                    .code("unsupported_country_region_territory")
+            }
+            ErrorClass::ModelGone => {
+                made(StatusCode::NOT_FOUND, INVALID, "The vendor behind this model does not serve it (any more).")
+                    .code("model_not_found")
+            }
+            ErrorClass::BadRequest => about_request(StatusCode::BAD_REQUEST, "The vendor refused the request as malformed."),
+            ErrorClass::Server => made(StatusCode::BAD_GATEWAY, SERVER, "The vendor behind this model failed to answer.")
+                .code("vendor_error"),
+        };
+        Self { class: Some(class), ..failure }
+    }
+
+    /// What the vendor said, for logs and as evidence of a cut.
+    pub(crate) fn vendor_said(&self) -> &str {
+        &self.vendor_said
+    }
+
+    /// The JSON text, `{"error": {...}}`.
+    pub(crate) fn json(&self) -> String {
+        let error = json!({ "message": self.message, "type": self.kind, "param": self.param, "code": self.code });
+        json!({ "error": error }).to_string()
+    }
+
+    /// The event that ends a broken stream. No `[DONE]` follows it, so that no client takes the answer for whole.
+    pub(crate) fn event(&self) -> Bytes {
+        Bytes::from(format!("data: {}\n\n", self.json()))
+    }
+
+    pub(crate) fn response(&self) -> Response<Body> {
+        let mut response = Response::new(Body::full(Bytes::from(self.json())));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)));
+        }
+        if self.retry_is_useless {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        if let Some(allow) = &self.allow {
+            headers.insert(header::ALLOW, allow.clone());
+        }
+        response
+    }
+}

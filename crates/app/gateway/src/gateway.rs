@@ -1,0 +1,138 @@
+//! Starting, reloading and draining the data plane.
+
+use crate::serve;
+use crate::shared::{OnAlert, Shared};
+use crate::snapshot::Snapshot;
+use banjia_store::{LedgerWriter, Store, StoreError};
+use banjia_types::{RequestId, Target, Timestamp, VendorName};
+use banjia_upstream::Upstream;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// The compiled configuration.
+    pub snapshot: Snapshot,
+    /// The way to vendors.
+    pub upstream: Upstream,
+    /// Where cuts are kept.
+    pub store: Store,
+    /// Where entries go.
+    pub ledger: LedgerWriter,
+    /// Told of what people must know; it must not block.
+    pub on_alert: Option<Arc<dyn Fn(&Alert) + Send + Sync>>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("snapshot", &self.snapshot).finish_non_exhaustive()
+    }
+}
+
+/// Something that people must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Alert {
+    /// A vendor refused our region. From this moment no request goes there.
+    VendorCut {
+        /// The vendor: its profile's name, or `profile@origin` for one without hosts of its own.
+        vendor: VendorName,
+        /// The target whose answer told.
+        target: Target,
+        /// When.
+        at: Timestamp,
+        /// The request that it refused (and that went on to another target, where there was one).
+        request: RequestId,
+        /// What it said, without any key.
+        said: String,
+    },
+}
+
+/// The gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {bind}: {source}")]
+    Bind {
+        /// Where it should have listened.
+        bind: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The cuts of earlier runs could not be read: without them a vendor that refused us would be asked again.
+    #[error("cannot read which vendors are cut")]
+    Cuts(#[from] StoreError),
+}
+
+/// The data plane. See [`Gateway::start`].
+#[derive(Debug)]
+pub struct Gateway;
+
+impl Gateway {
+    /// Opens the listener and serves until [`Handle::drain`].
+    ///
+    /// # Errors
+    /// No listener, or no knowledge of earlier cuts.
+    pub async fn start(parts: Parts) -> Result<Handle, StartError> {
+        let Parts { snapshot, upstream, store, ledger, on_alert } = parts;
+        let bind = snapshot.serve.bind;
+        let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
+        let listener = TcpListener::bind(bind).await.map_err(|source| StartError::Bind { bind, source })?;
+        let addr = listener.local_addr().map_err(|source| StartError::Bind { bind, source })?;
+        let on_alert: Option<OnAlert> = on_alert;
+        let shared = Arc::new(Shared::new(snapshot, &cuts, upstream, store, ledger, on_alert));
+        let accepting = tokio::spawn(serve::accept(listener, shared.clone()));
+        Ok(Handle { addr, shared, accepting: Arc::new(accepting) })
+    }
+}
+
+/// A running gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Arc<tokio::task::JoinHandle<()>>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// New requests see `snapshot`; requests under way keep the one they began with. The listener's own settings
+    /// (address, time-outs of heads, number of connections) stay as they were at the start.
+    pub fn reload(&self, snapshot: Snapshot) {
+        self.shared.reload(snapshot);
+    }
+
+    /// Stops accepting, lets requests under way end, gives up those that take longer than the configuration's `drain_ms`
+    /// (their clients see a broken stream, never a clean end), and writes the ledger. Returns whether all ended by
+    /// themselves.
+    pub async fn drain(&self) -> bool {
+        let patience = Duration::from_millis(self.shared.world().snapshot.serve.drain_ms);
+        let all = self.shared.drain.run(patience).await;
+        self.accepting.abort();
+        self.shared.after.close();
+        self.shared.after.wait().await;
+        if let Err(error) = self.shared.ledger.flush().await {
+            tracing::error!(%error, "the ledger was not written to its end");
+        }
+        all
+    }
+
+    /// Whether new requests are taken.
+    pub fn is_serving(&self) -> bool {
+        !self.shared.drain.is_draining()
+    }
+
+    /// A person decided that a vendor which was cut may be asked again. The record in the store is the caller's to change.
+    pub fn lift_cut(&self, vendor: &VendorName) {
+        self.shared.lift_cut(vendor);
+    }
+}

@@ -1,0 +1,109 @@
+//! The one pipeline. Everything that happens to a request is on this page, in order.
+
+use crate::admit;
+use crate::body::Body;
+use crate::drive::Drive;
+use crate::error::Failure;
+use crate::ledger::Entry;
+use crate::models;
+use crate::shared::{Shared, now};
+use banjia_types::RequestId;
+use banjia_wire::{BodyLimits, Endpoint, Head};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where a request comes in: its id, given before anything is known of it.
+pub(crate) struct Door {
+    pub(crate) id: RequestId,
+    pub(crate) header: HeaderValue,
+}
+
+impl Door {
+    pub(crate) fn new() -> Self {
+        let millis = u64::try_from(now().0).unwrap_or(0);
+        let id = RequestId(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid());
+        let mut text = [0_u8; 4 + uuid::fmt::Simple::LENGTH];
+        let (prefix, digits) = text.split_at_mut(4);
+        prefix.copy_from_slice(b"req_");
+        Uuid::simple(id.0).encode_lower(digits);
+        let header = HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII");
+        Self { id, header }
+    }
+}
+
+/// What a request asks, fixed once it is accepted.
+pub(crate) struct Ask {
+    pub(crate) id: RequestId,
+    pub(crate) header: HeaderValue,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) head: Head,
+    pub(crate) body: Bytes,
+}
+
+/// Serves one request of an endpoint.
+pub(crate) async fn handle(shared: Arc<Shared>, endpoint: Endpoint, request: Request<Incoming>, door: Door) -> Response<Body> {
+    pipeline(shared, endpoint, request, door).await.unwrap_or_else(|failure| failure.response())
+}
+
+async fn pipeline(
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    request: Request<Incoming>,
+    door: Door,
+) -> Result<Response<Body>, Failure> {
+    let world = shared.world();
+    let serve = &world.snapshot.serve;
+    let (parts, body) = request.into_parts();
+    let key = admit::identify(&parts.headers, &world)?;
+    let body = admit::read_body(body, serve.body_bytes_max, Duration::from_millis(serve.body_read_ms)).await?;
+    let limits = BodyLimits { depth_max: serve.body_depth_max, ..BodyLimits::default() };
+    let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
+
+    // From here on the request is accepted: it ends exactly once, and the ledger knows how.
+    let accepted_at = now();
+    let mut entry = Entry::open(&shared, door.id, accepted_at)?;
+    entry.row.account = Some(key.key.account.clone());
+    entry.row.key = Some(key.key.id.clone());
+    entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
+    entry.row.stream = head.stream;
+    let mut limit_headers = HeaderMap::new();
+    let reservation = admit::reserve(&key, accepted_at);
+    admit::limit_headers(&key, accepted_at, &mut limit_headers);
+    let reservation = match reservation {
+        Ok(reservation) => reservation,
+        Err(failure) => return Ok(refuse(&mut entry, &failure, limit_headers)),
+    };
+    let Some(route) = world.routes.get(head.model.as_str()).cloned() else {
+        let failure = models::unknown(&world.snapshot, &head.model);
+        return Ok(refuse(&mut entry, &failure, limit_headers));
+    };
+    entry.row.route = Some(route.route.name.clone());
+    let ask = Ask { id: door.id, header: door.header, endpoint, head, body };
+    let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
+    let mut response =
+        Drive::begin(shared, route, &key.key, ask, conversation, entry, reservation).respond().await;
+    response.headers_mut().extend(limit_headers);
+    Ok(response)
+}
+
+fn refuse(entry: &mut Entry, failure: &Failure, headers: HeaderMap) -> Response<Body> {
+    entry.refuse(failure);
+    let mut response = failure.response();
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// The name of an endpoint in the ledger.
+const fn endpoint_name(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Chat => "chat",
+        Endpoint::Embeddings => "embeddings",
+    }
+}

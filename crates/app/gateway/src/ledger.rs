@@ -1,0 +1,64 @@
+//! The entry of one accepted request: open from acceptance, closed exactly once.
+//!
+//! Rules: a place for the row is taken before the request is accepted, so no row is ever dropped; whoever forgets to close
+//! an entry closes it by dropping it: as abandoned when the client left, as failed when we stopped or broke. A request
+//! never waits for a write.
+
+use crate::error::Failure;
+use crate::serve::Drain;
+use crate::shared::{Shared, now};
+use banjia_store::{Row, Slot};
+use banjia_types::{Outcome, RequestId, Timestamp};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// See the module's text. Its row is filled in as things become known.
+pub(crate) struct Entry {
+    slot: Option<Slot>,
+    drain: Arc<Drain>,
+    pub(crate) row: Row,
+}
+
+impl Entry {
+    /// Accepts the request, or says that the ledger cannot take it.
+    pub(crate) fn open(shared: &Shared, id: RequestId, accepted_at: Timestamp) -> Result<Self, Failure> {
+        let mut slot = shared.ledger.try_reserve().ok_or_else(Failure::ledger_full)?;
+        slot.accept(accepted_at);
+        let row = Row::new(id, accepted_at, accepted_at, Outcome::Abandoned);
+        Ok(Self { slot: Some(slot), drain: shared.drain.clone(), row })
+    }
+
+    /// Closes it. A second time does nothing.
+    pub(crate) fn close(&mut self, outcome: Outcome) {
+        let Some(slot) = self.slot.take() else { return };
+        self.row.outcome = outcome;
+        self.row.ended_at = now();
+        let (id, at) = (self.row.request_id, self.row.accepted_at);
+        slot.fill(std::mem::replace(&mut self.row, Row::new(id, at, at, outcome)));
+    }
+
+    /// Closes it as refused, for this reason.
+    pub(crate) fn refuse(&mut self, failure: &Failure) {
+        self.row.class = failure.class;
+        self.row.status = failure.status.as_u16();
+        self.row.reason = Some(Cow::Owned(format!("refused by the {}", failure.origin.as_str())));
+        self.close(Outcome::Refused);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.slot.is_none() {
+            return;
+        }
+        let (outcome, reason) = if std::thread::panicking() {
+            (Outcome::Failed, "a bug in the gateway")
+        } else if self.drain.is_stopped() {
+            (Outcome::Failed, "given up because the gateway stopped")
+        } else {
+            (Outcome::Abandoned, "the client left")
+        };
+        self.row.reason = Some(Cow::Borrowed(reason));
+        self.close(outcome);
+    }
+}

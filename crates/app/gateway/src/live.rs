@@ -1,0 +1,141 @@
+//! The world a request meets: its snapshot, and beside it what changes while the process runs.
+//!
+//! Rules: breakers, limits and cuts belong to names and not to a configuration, so a reload keeps them; a request holds one
+//! [`World`] to its end. Locks here guard a few numbers each and are never held over a wait; a key without limits has none.
+
+use crate::keys::KeyHash;
+use crate::snapshot::{Key, Route, Snapshot, Vendor};
+use banjia_traffic::{Breaker, LimitRules, Limiter};
+use banjia_types::{RouteName, Target, VendorName};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Locks a mutex that guards plain numbers: a panic elsewhere cannot have left them half written.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a vendor refused our region.
+#[derive(Debug, Default)]
+pub(crate) struct Border {
+    cut: AtomicBool,
+}
+
+impl Border {
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// Cuts it. Returns whether it was not cut before, so that people are told once.
+    pub(crate) fn cut(&self) -> bool {
+        !self.cut.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn lift(&self) {
+        self.cut.store(false, Ordering::Release);
+    }
+}
+
+/// A route and the state of its targets.
+#[derive(Debug)]
+pub(crate) struct LiveRoute {
+    pub(crate) route: Arc<Route>,
+    /// One for each of the route's targets.
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// One target of a route, with everything that is needed to ask it.
+#[derive(Debug)]
+pub(crate) struct Goal {
+    pub(crate) vendor: Arc<Vendor>,
+    pub(crate) breaker: Arc<Mutex<Breaker>>,
+    pub(crate) border: Arc<Border>,
+    /// The same number for goals behind the same border.
+    pub(crate) border_number: usize,
+}
+
+/// A key and its limits.
+#[derive(Debug)]
+pub(crate) struct LiveKey {
+    pub(crate) key: Arc<Key>,
+    pub(crate) own: Option<Arc<Mutex<Limiter>>>,
+    pub(crate) account: Option<Arc<Mutex<Limiter>>>,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) routes: BTreeMap<RouteName, Arc<LiveRoute>>,
+    pub(crate) keys: HashMap<KeyHash, Arc<LiveKey>>,
+}
+
+/// What outlives a reload, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Lasting {
+    borders: BTreeMap<VendorName, Arc<Border>>,
+    breakers: BTreeMap<Target, Arc<Mutex<Breaker>>>,
+    limiters: BTreeMap<(bool, String), Arc<Mutex<Limiter>>>,
+}
+
+impl Lasting {
+    /// The border of a vendor, made when it is not there.
+    pub(crate) fn border(&mut self, name: &VendorName) -> Arc<Border> {
+        self.borders.entry(name.clone()).or_default().clone()
+    }
+
+    fn breaker(&mut self, target: &Target) -> Arc<Mutex<Breaker>> {
+        self.breakers.entry(target.clone()).or_default().clone()
+    }
+
+    fn limiter(&mut self, is_account: bool, name: &str, rules: LimitRules) -> Option<Arc<Mutex<Limiter>>> {
+        let slot = (is_account, name.to_owned());
+        if rules == LimitRules::default() {
+            self.limiters.remove(&slot);
+            return None;
+        }
+        let limiter = self.limiters.entry(slot).or_insert_with(|| Arc::new(Mutex::new(Limiter::new(rules))));
+        let mut held = lock(limiter);
+        if *held.rules() != rules {
+            let changed = held.with_rules(rules);
+            *held = changed;
+        }
+        drop(held);
+        Some(limiter.clone())
+    }
+
+    /// Joins a snapshot with what lasts.
+    pub(crate) fn install(&mut self, snapshot: Snapshot) -> World {
+        let mut numbers = BTreeMap::new();
+        let mut routes = BTreeMap::new();
+        for (name, route) in &snapshot.routes {
+            let goals = route.targets.iter().map(|target| {
+                let vendor = snapshot.vendors[target.vendor].clone();
+                let count = numbers.len();
+                let border_number = *numbers.entry(vendor.border.clone()).or_insert(count);
+                let (breaker, border) = (self.breaker(&target.target), self.border(&vendor.border));
+                Goal { vendor, breaker, border, border_number }
+            });
+            let live = LiveRoute { goals: goals.collect(), route: route.clone() };
+            routes.insert(name.clone(), Arc::new(live));
+        }
+        let mut keys = HashMap::with_capacity(snapshot.keys.len());
+        for (hash, key) in &snapshot.keys {
+            let own = self.limiter(false, key.id.as_str(), key.limits.into());
+            let account = self.limiter(true, key.account.as_str(), key.account_limits.into());
+            keys.insert(*hash, Arc::new(LiveKey { key: key.clone(), own, account }));
+        }
+        World { snapshot, routes, keys }
+    }
+}
+
+impl From<crate::config::LimitConfig> for LimitRules {
+    fn from(config: crate::config::LimitConfig) -> Self {
+        Self {
+            requests_per_minute: config.requests_per_minute,
+            tokens_per_minute: config.tokens_per_minute,
+            concurrency_max: config.concurrency_max,
+        }
+    }
+}

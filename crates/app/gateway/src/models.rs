@@ -1,0 +1,105 @@
+//! `GET /v1/models`: the routes, as OpenAI lists models.
+//!
+//! Rule: a client sees route names and who serves them first, never keys or hosts. A switch-off date that a profile knows
+//! for the first target is shown, because that is the question on the day this product is for.
+
+use crate::admit;
+use crate::body::Body;
+use crate::error::Failure;
+use crate::shared::Shared;
+use crate::snapshot::{Route, Snapshot, nearest};
+use banjia_types::RouteName;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use serde_json::{Value, json};
+
+/// How many near names an error shows.
+const NEAR_NAMES_MAX: usize = 3;
+
+/// All routes.
+pub(crate) fn list(shared: &Shared, headers: &HeaderMap) -> Response<Body> {
+    let world = shared.world();
+    if let Err(failure) = admit::identify(headers, &world) {
+        return failure.response();
+    }
+    let snapshot = &world.snapshot;
+    let data: Vec<_> = snapshot.routes.values().map(|route| model(shared, snapshot, route)).collect();
+    json_response(&json!({ "object": "list", "data": data }))
+}
+
+/// One route. `id` comes from the path and may be percent-encoded.
+pub(crate) fn one(shared: &Shared, headers: &HeaderMap, id: &str) -> Response<Body> {
+    let world = shared.world();
+    if let Err(failure) = admit::identify(headers, &world) {
+        return failure.response();
+    }
+    let id = decoded(id);
+    match world.snapshot.routes.get(id.as_str()) {
+        Some(route) => json_response(&model(shared, &world.snapshot, route)),
+        None => unknown(&world.snapshot, &id).response(),
+    }
+}
+
+/// The error for a model that no route has.
+pub(crate) fn unknown(snapshot: &Snapshot, model: &str) -> Failure {
+    let near = nearest(model, snapshot.routes.keys().map(RouteName::as_str), NEAR_NAMES_MAX);
+    Failure::unknown_model(model, &near)
+}
+
+fn model(shared: &Shared, snapshot: &Snapshot, route: &Route) -> Value {
+    let first = route.targets.first();
+    let owner = first.map_or("banjia", |target| target.target.vendor.as_str());
+    let mut model = json!({
+        "id": route.name.as_str(),
+        "object": "model",
+        "created": shared.started.0 / 1000,
+        "owned_by": owner,
+    });
+    let shutdown = first.and_then(|target| {
+        let facts = snapshot.vendors[target.vendor].profile.model(target.target.model.as_str())?;
+        facts.shutdown_date.as_ref().map(ToString::to_string)
+    });
+    if let Some(date) = shutdown {
+        model["shutdown_date"] = Value::from(date);
+    }
+    model
+}
+
+fn json_response(value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::full(Bytes::from(value.to_string())));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Percent-decoded; what is not well encoded stays as it is.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let pair = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(value) if byte == b'%' => {
+                out.push(value);
+                at += 3;
+            }
+            _ => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn a_models_name_in_a_path_is_decoded_or_left_alone() {
+        assert_eq!(decoded("alibaba%2Fqwen-max"), "alibaba/qwen-max");
+        assert_eq!(decoded("100%"), "100%");
+        assert_eq!(decoded("%ff%zz%4"), "%ff%zz%4");
+    }
+}

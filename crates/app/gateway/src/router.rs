@@ -1,0 +1,100 @@
+//! Every path of the data plane.
+//!
+//! Rules: OpenAI's paths under `/v1`, two for a load balancer, nothing else; an unknown path is a 404 in OpenAI's shape, a
+//! known one that we cannot serve yet a 501 (the SDKs must not retry it as if it were an outage), a wrong method a 405.
+
+use crate::body::Body;
+use crate::error::Failure;
+use crate::handle::{self, Door};
+use crate::models;
+use crate::shared::Shared;
+use banjia_wire::Endpoint;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// First parts of paths that OpenAI serves and we do not (its published OpenAPI document of 2026-08-21).
+const KNOWN: [&str; 26] = [
+    "assistants",
+    "audio",
+    "batches",
+    "chat",
+    "chatkit",
+    "completions",
+    "containers",
+    "content_provenance_checks",
+    "conversations",
+    "embeddings",
+    "evals",
+    "files",
+    "fine_tuning",
+    "images",
+    "models",
+    "moderations",
+    "organization",
+    "projects",
+    "realtime",
+    "responses",
+    "skills",
+    "threads",
+    "uploads",
+    "vector_stores",
+    "videos",
+    "webhooks",
+];
+
+/// Answers one request. A panic costs this request and nothing else.
+pub(crate) async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let door = Door::new();
+    let id = door.header.clone();
+    let mut response = AssertUnwindSafe(answer(shared, request, door)).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(request = ?id, "a request met a bug in the gateway");
+        Failure::internal().response()
+    });
+    response.headers_mut().insert(handle::REQUEST_ID, id);
+    Ok(response)
+}
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>, door: Door) -> Response<Body> {
+    let is_post = request.method() == Method::POST;
+    let is_get = request.method() == Method::GET;
+    match request.uri().path() {
+        "/v1/chat/completions" if is_post => handle::handle(shared, Endpoint::Chat, request, door).await,
+        "/v1/embeddings" if is_post => handle::handle(shared, Endpoint::Embeddings, request, door).await,
+        "/v1/models" if is_get => models::list(&shared, request.headers()),
+        "/v1/embeddings" => wrong_method(&request, "POST"),
+        "/v1/models" => wrong_method(&request, "GET"),
+        "/v1/chat/completions" if !is_get => wrong_method(&request, "POST"),
+        "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
+        "/readyz" if is_get && shared.drain.is_draining() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        "/readyz" if is_get => plain(StatusCode::OK, "ready\n"),
+        "/healthz" | "/readyz" => wrong_method(&request, "GET"),
+        path => match path.strip_prefix("/v1/models/") {
+            Some(id) if is_get && !id.is_empty() => models::one(&shared, request.headers(), id),
+            _ => unserved(request.method(), path),
+        },
+    }
+}
+
+fn unserved(method: &Method, path: &str) -> Response<Body> {
+    let first = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    if KNOWN.contains(&first) {
+        return Failure::not_supported(&format!("{method} {path}")).response();
+    }
+    Failure::unknown_path(method, path).response()
+}
+
+fn wrong_method(request: &Request<Incoming>, allow: &'static str) -> Response<Body> {
+    Failure::wrong_method(request.method(), allow).response()
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::full(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,133 @@
+//! What all requests share: the world of the moment, the way to vendors, the ledger, memory of conversations.
+
+use crate::emulate::reasoning::Replay;
+use crate::gateway::Alert;
+use crate::live::{Lasting, World, lock};
+use crate::serve::Drain;
+use crate::snapshot::{Snapshot, Vendor};
+use arc_swap::ArcSwap;
+use banjia_store::{LedgerWriter, Store};
+use banjia_traffic::{HealthRules, Places, StickyKey};
+use banjia_types::{RequestId, Target, Timestamp, VendorName};
+use banjia_upstream::Upstream;
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use tokio_util::task::TaskTracker;
+
+/// Conversations remembered because they sit elsewhere than the route's order says.
+const PLACES_LEN_MAX: usize = 65_536;
+/// How long a silent conversation is remembered.
+const PLACES_KEPT_FOR: Duration = Duration::from_hours(24);
+
+/// The present moment. The only clock of this crate that the ledger sees.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+pub(crate) type OnAlert = Arc<dyn Fn(&Alert) + Send + Sync>;
+
+pub(crate) struct Shared {
+    world: ArcSwap<World>,
+    lasting: Mutex<Lasting>,
+    pub(crate) upstream: Upstream,
+    pub(crate) store: Store,
+    pub(crate) ledger: LedgerWriter,
+    pub(crate) health: HealthRules,
+    pub(crate) replay: Replay,
+    pub(crate) drain: Arc<Drain>,
+    pub(crate) started: Timestamp,
+    /// Short writes that go on after a request (a recorded cut, an answer read to its end).
+    pub(crate) after: TaskTracker,
+    on_alert: Option<OnAlert>,
+    places: Mutex<Places<Target>>,
+    /// Whether any place was ever remembered: as long as not, nobody takes the lock.
+    any_place: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        cuts: &[VendorName],
+        upstream: Upstream,
+        store: Store,
+        ledger: LedgerWriter,
+        on_alert: Option<OnAlert>,
+    ) -> Self {
+        let mut lasting = Lasting::default();
+        for vendor in cuts {
+            lasting.border(vendor).cut();
+        }
+        let world = lasting.install(snapshot);
+        Self {
+            world: ArcSwap::from_pointee(world),
+            lasting: Mutex::new(lasting),
+            upstream,
+            store,
+            ledger,
+            health: HealthRules::default(),
+            replay: Replay::default(),
+            drain: Arc::default(),
+            started: now(),
+            after: TaskTracker::new(),
+            on_alert,
+            places: Mutex::new(Places::new(PLACES_LEN_MAX, PLACES_KEPT_FOR)),
+            any_place: AtomicBool::new(false),
+        }
+    }
+
+    /// The world of this moment. A request takes it once.
+    pub(crate) fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// From now on new requests see this snapshot.
+    pub(crate) fn reload(&self, snapshot: Snapshot) {
+        let mut lasting = lock(&self.lasting);
+        let world = lasting.install(snapshot);
+        self.world.store(Arc::new(world));
+    }
+
+    /// The reflex: this vendor refused our region. It is cut for everybody at once; the record and the alert follow.
+    pub(crate) fn reflex(self: &Arc<Self>, vendor: &Arc<Vendor>, target: &Target, request: RequestId, said: &str) {
+        let newly = lock(&self.lasting).border(&vendor.border).cut();
+        if !newly {
+            return;
+        }
+        let at = now();
+        tracing::warn!(vendor = %vendor.border, %target, %request, said, "the vendor does not serve this region; it is cut");
+        let evidence = json!({ "request": request.to_string(), "target": target.to_string(), "said": said });
+        let (name, target) = (vendor.border.clone(), target.clone());
+        let alert = Alert::VendorCut { vendor: name.clone(), target: target.clone(), at, request, said: said.to_owned() };
+        if let Some(tell) = &self.on_alert {
+            tell(&alert);
+        }
+        lock(&self.places).leave(|place| place.vendor == target.vendor);
+        let shared = self.clone();
+        self.after.spawn(async move {
+            if let Err(error) = shared.store.record_cut(&name, at, &evidence).await {
+                tracing::error!(%error, vendor = %name, "a cut was not recorded; it is forgotten when this process ends");
+            }
+        });
+    }
+
+    /// The vendor may be asked again.
+    pub(crate) fn lift_cut(&self, vendor: &VendorName) {
+        lock(&self.lasting).border(vendor).lift();
+    }
+
+    /// Where a conversation sits, when that is not where the route's order would put it.
+    pub(crate) fn place(&self, key: StickyKey, now: Timestamp) -> Option<Target> {
+        if !self.any_place.load(Ordering::Acquire) {
+            return None;
+        }
+        lock(&self.places).at(key, now).cloned()
+    }
+
+    pub(crate) fn remember(&self, key: StickyKey, target: &Target, now: Timestamp) {
+        lock(&self.places).put(key, target.clone(), now);
+        self.any_place.store(true, Ordering::Release);
+    }
+}

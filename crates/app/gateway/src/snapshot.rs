@@ -1,0 +1,356 @@
+//! What a request sees of the world: routes, vendors, keys, prices, compiled once and never changed.
+//!
+//! Rules: a request keeps the snapshot it began with; [`Snapshot::compile`] reports every problem at once, each with the
+//! place in the configuration; what changes while the process runs (breakers, limits, cuts) is not here but in `live`,
+//! so that a reload loses none of it.
+
+use crate::config::{Config, KeyConfig, LimitConfig, RouteConfig, ServeConfig, TimeoutConfig, VendorConfig};
+use crate::keys::KeyHash;
+use banjia_types::{AccountId, KeyId, LossPolicy, Price, RouteName, Secret, Target, VendorName};
+use banjia_upstream::{AuthForm, Credential, Origin, UpstreamError};
+use banjia_wire::{Auth, Endpoint, Profile};
+use http::{HeaderName, HeaderValue};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Profiles by name, as `vendors/*.toml` are called.
+pub type Profiles = BTreeMap<String, Arc<Profile>>;
+
+/// One thing that is wrong, or worth a warning, in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, as a path into [`Config`]: `routes[0].targets[1]`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+    }
+}
+
+impl Problem {
+    fn new(path: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), hint: Some(hint.into()).filter(|h: &String| !h.is_empty()) }
+    }
+}
+
+/// The compiled view of a configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) serve: ServeConfig,
+    pub(crate) vendors: Vec<Arc<Vendor>>,
+    pub(crate) routes: BTreeMap<RouteName, Arc<Route>>,
+    pub(crate) keys: HashMap<KeyHash, Arc<Key>>,
+    warnings: Vec<Problem>,
+}
+
+/// A vendor, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Vendor {
+    /// Who refuses when this vendor refuses a region: all entries with the same name are cut together, because another key
+    /// or another host of a vendor that refused us would be a way around its border.
+    pub(crate) border: VendorName,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) chat: Option<banjia_upstream::Endpoint>,
+    pub(crate) embeddings: Option<banjia_upstream::Endpoint>,
+    pub(crate) credential: Option<Credential>,
+    /// Cut out of messages that a vendor sends us, should it ever quote our key.
+    pub(crate) secret: Option<Secret>,
+}
+
+impl Vendor {
+    /// Where requests to `endpoint` go; none when the vendor does not offer it.
+    pub(crate) const fn url(&self, endpoint: Endpoint) -> Option<&banjia_upstream::Endpoint> {
+        match endpoint {
+            Endpoint::Chat => self.chat.as_ref(),
+            Endpoint::Embeddings => self.embeddings.as_ref(),
+        }
+    }
+}
+
+/// A model name that clients may ask for.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) name: RouteName,
+    pub(crate) targets: Vec<RouteTarget>,
+    pub(crate) losses: LossPolicy,
+    pub(crate) sticky: bool,
+    pub(crate) first_content: Duration,
+    pub(crate) answer: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) deadline: Duration,
+    pub(crate) attempts_per_target_max: u32,
+}
+
+/// One target of a route.
+#[derive(Debug)]
+pub(crate) struct RouteTarget {
+    pub(crate) target: Target,
+    /// Index into [`Snapshot::vendors`].
+    pub(crate) vendor: usize,
+    pub(crate) price: Option<Price>,
+    /// `vendor/model` for the response header.
+    pub(crate) label: HeaderValue,
+}
+
+/// A credential of an account.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) id: KeyId,
+    pub(crate) account: AccountId,
+    pub(crate) limits: LimitConfig,
+    pub(crate) account_limits: LimitConfig,
+}
+
+impl Snapshot {
+    /// Compiles `config` against the known profiles.
+    ///
+    /// # Errors
+    /// Every problem found, not only the first.
+    pub fn compile(config: &Config, profiles: &Profiles) -> Result<Self, Vec<Problem>> {
+        let mut check = Check::default();
+        let vendors = check.vendors(&config.vendors, profiles);
+        let routes = check.routes(&config.routes, &config.vendors, &vendors);
+        let keys = check.keys(config);
+        if config.serve.body_bytes_max == 0 {
+            check.problem("serve.body_bytes_max", "no request body would be read", "give a size in bytes, or leave it out");
+        }
+        if config.serve.connections_max == 0 {
+            check.problem("serve.connections_max", "no connection would be accepted", "give a number, or leave it out");
+        }
+        if !check.problems.is_empty() {
+            return Err(check.problems);
+        }
+        let vendors = vendors.into_iter().flatten().map(Arc::new).collect();
+        Ok(Self { serve: config.serve.clone(), vendors, routes, keys, warnings: check.warnings })
+    }
+
+    /// What is allowed but worth saying: models that are switched off soon, models that no profile knows.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// The names of the routes, sorted.
+    pub fn route_names(&self) -> impl Iterator<Item = &RouteName> {
+        self.routes.keys()
+    }
+}
+
+#[derive(Default)]
+struct Check {
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Check {
+    fn problem(&mut self, path: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem::new(path, message, hint));
+    }
+
+    /// One entry per configured vendor, so that indexes agree; none where something is wrong (and reported).
+    fn vendors(&mut self, configs: &[VendorConfig], profiles: &Profiles) -> Vec<Option<Vendor>> {
+        for (i, config) in configs.iter().enumerate() {
+            if configs[..i].iter().any(|other| other.name == config.name) {
+                self.problem(format!("vendors[{i}].name"), format!("{:?} is there twice", config.name.as_str()), "");
+            }
+        }
+        configs.iter().enumerate().map(|(i, config)| self.vendor(i, config, profiles)).collect()
+    }
+
+    fn vendor(&mut self, i: usize, config: &VendorConfig, profiles: &Profiles) -> Option<Vendor> {
+        let wanted = config.profile.as_deref().unwrap_or(config.name.as_str());
+        let Some(profile) = profiles.get(wanted) else {
+            let place = if config.profile.is_some() { "profile" } else { "name" };
+            let hint = near(wanted, profiles.keys().map(String::as_str)).map_or_else(
+                || "`profile = \"openai-compatible\"` with a `base` fits most vendors".to_owned(),
+                |near| format!("did you mean {near}?"),
+            );
+            self.problem(format!("vendors[{i}].{place}"), format!("there is no profile {wanted:?}"), hint);
+            return None;
+        };
+        let base = self.base(i, config, profile)?;
+        let made = open_doors(&base, config, profile);
+        made.map_err(|error| self.problem(format!("vendors[{i}]"), error, "")).ok()
+    }
+
+    fn base(&mut self, i: usize, config: &VendorConfig, profile: &Profile) -> Option<String> {
+        if let Some(base) = &config.base {
+            return Some(base.trim_end_matches('/').to_owned());
+        }
+        if let Some(host) = profile.host(config.host.as_deref()) {
+            return Some(host.base.trim_end_matches('/').to_owned());
+        }
+        let names: Vec<_> = profile.hosts().iter().map(|host| host.name.as_str()).collect();
+        match &config.host {
+            Some(host) => {
+                let hint = format!("its hosts are: {}", names.join(", "));
+                self.problem(format!("vendors[{i}].host"), format!("the profile has no host {host:?}"), hint);
+            }
+            None => {
+                let message = format!("the profile {:?} names no host", profile.vendor().as_str());
+                self.problem(format!("vendors[{i}]"), message, "say `base = \"https://...\"`");
+            }
+        }
+        None
+    }
+
+    fn routes(
+        &mut self,
+        configs: &[RouteConfig],
+        vendor_configs: &[VendorConfig],
+        vendors: &[Option<Vendor>],
+    ) -> BTreeMap<RouteName, Arc<Route>> {
+        let mut routes = BTreeMap::new();
+        for (i, config) in configs.iter().enumerate() {
+            if config.targets.is_empty() {
+                self.problem(format!("routes[{i}].targets"), "a route needs a target", "for example \"zhipu/glm-4.7\"");
+            }
+            let mut targets = Vec::with_capacity(config.targets.len());
+            for (j, text) in config.targets.iter().enumerate() {
+                targets.extend(self.target(&format!("routes[{i}].targets[{j}]"), text, vendor_configs, vendors));
+            }
+            let route = Arc::new(compile_route(config, targets));
+            if routes.insert(config.name.clone(), route).is_some() {
+                self.problem(format!("routes[{i}].name"), format!("{:?} is there twice", config.name.as_str()), "");
+            }
+        }
+        routes
+    }
+
+    fn target(
+        &mut self,
+        path: &str,
+        text: &str,
+        configs: &[VendorConfig],
+        vendors: &[Option<Vendor>],
+    ) -> Option<RouteTarget> {
+        let target: Target = match text.parse() {
+            Ok(target) => target,
+            Err(message) => {
+                self.problem(path, message, "");
+                return None;
+            }
+        };
+        let Some(vendor) = configs.iter().position(|config| config.name == target.vendor) else {
+            let hint = near(target.vendor.as_str(), configs.iter().map(|config| config.name.as_str()))
+                .map_or_else(|| "add it under `vendors`".to_owned(), |near| format!("did you mean {near}?"));
+            self.problem(path, format!("there is no vendor {:?}", target.vendor.as_str()), hint);
+            return None;
+        };
+        let Ok(label) = HeaderValue::from_str(text) else {
+            self.problem(path, "a model's name must be visible ASCII", "");
+            return None;
+        };
+        let profile = &vendors[vendor].as_ref()?.profile;
+        let facts = profile.model(target.model.as_str());
+        if facts.is_none() && profile.models().next().is_some() {
+            let message = format!("the profile does not know the model {:?}; its price is unknown", target.model.as_str());
+            self.warnings.push(Problem::new(path, message, ""));
+        }
+        let price = facts.and_then(|facts| facts.price.clone());
+        if let Some(date) = facts.and_then(|facts| facts.shutdown_date.as_ref()) {
+            let message = format!("{text} is switched off on {date}");
+            self.warnings.push(Problem::new(path, message, "name another target before that day"));
+        }
+        Some(RouteTarget { target, vendor, price, label })
+    }
+
+    fn keys(&mut self, config: &Config) -> HashMap<KeyHash, Arc<Key>> {
+        for (i, account) in config.accounts.iter().enumerate() {
+            if config.accounts[..i].iter().any(|other| other.id == account.id) {
+                self.problem(format!("accounts[{i}].id"), format!("{:?} is there twice", account.id.as_str()), "");
+            }
+        }
+        let mut keys = HashMap::with_capacity(config.keys.len());
+        for (i, key) in config.keys.iter().enumerate() {
+            if config.keys[..i].iter().any(|other| other.id == key.id) {
+                self.problem(format!("keys[{i}].id"), format!("{:?} is there twice", key.id.as_str()), "");
+            }
+            let Some((hash, key)) = self.key(i, key, config) else { continue };
+            if keys.insert(hash, Arc::new(key)).is_some() {
+                self.problem(format!("keys[{i}].hash"), "two keys have the same secret", "make a new key");
+            }
+        }
+        keys
+    }
+
+    fn key(&mut self, i: usize, key: &KeyConfig, config: &Config) -> Option<(KeyHash, Key)> {
+        let hash = KeyHash::parse(&key.hash, config.serve.pepper.is_some())
+            .map_err(|message| self.problem(format!("keys[{i}].hash"), message, "make one with `banjia key new`"))
+            .ok();
+        let Some(account) = config.accounts.iter().find(|account| account.id == key.account) else {
+            let message = format!("there is no account {:?}", key.account.as_str());
+            self.problem(format!("keys[{i}].account"), message, "add it under `accounts`");
+            return None;
+        };
+        let key = Key {
+            id: key.id.clone(),
+            account: account.id.clone(),
+            limits: key.limits,
+            account_limits: account.limits,
+        };
+        Some((hash?, key))
+    }
+}
+
+fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Result<Vendor, String> {
+    let said = |error: UpstreamError| error.to_string();
+    let origin = Origin::parse(base).map_err(said)?;
+    let url = |endpoint| profile.path(endpoint).map(|path| banjia_upstream::Endpoint::new(base, path)).transpose();
+    let form = match profile.auth() {
+        Auth::Bearer => AuthForm::Bearer,
+        Auth::Header { name } => AuthForm::Header(
+            HeaderName::try_from(name.as_str()).map_err(|_| format!("{name:?} cannot be the name of a header"))?,
+        ),
+        other => return Err(format!("this version cannot show a key in the form {other:?}")),
+    };
+    let (chat, embeddings) = (url(Endpoint::Chat).map_err(said)?, url(Endpoint::Embeddings).map_err(said)?);
+    let bind = |secret| Credential::new(secret, &form, [origin.clone()]);
+    let credential = config.credential.as_ref().map(bind).transpose().map_err(said)?;
+    let border = if profile.hosts().is_empty() {
+        VendorName::from(format!("{}@{origin}", profile.vendor()))
+    } else {
+        profile.vendor().clone()
+    };
+    let secret = config.credential.clone();
+    Ok(Vendor { border, profile: profile.clone(), chat, embeddings, credential, secret })
+}
+
+fn compile_route(config: &RouteConfig, targets: Vec<RouteTarget>) -> Route {
+    let TimeoutConfig { first_content_ms, answer_ms, idle_ms, deadline_ms } = config.timeouts;
+    Route {
+        name: config.name.clone(),
+        targets,
+        losses: config.losses.clone(),
+        sticky: config.sticky,
+        first_content: Duration::from_millis(first_content_ms),
+        answer: Duration::from_millis(answer_ms),
+        idle: Duration::from_millis(idle_ms),
+        deadline: Duration::from_millis(deadline_ms),
+        attempts_per_target_max: config.attempts_per_target_max.max(1),
+    }
+}
+
+/// The known name that is nearest to `wanted`, if one is near enough to be a misspelling.
+pub(crate) fn near<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(wanted, known, 1).pop()
+}
+
+/// Up to `count` known names near to `wanted`, nearest first.
+pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
+    const ALIKE: f64 = 0.75;
+    let mut scored: Vec<_> = known
+        .map(|name| (strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(score, _)| *score >= ALIKE)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.into_iter().take(count).map(|(_, name)| name).collect()
+}

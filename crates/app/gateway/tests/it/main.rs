@@ -1,0 +1,10 @@
+//! The gateway against the sandbox, over loopback: no network, no service, no order among tests, no sleeping.
+
+mod bad_input;
+mod cut_over;
+mod emulations;
+mod endpoints;
+mod failures;
+mod limits;
+mod rig;
+mod running;
