@@ -1,1 +1,28 @@
-fn main() {}
+//! Tasks of the project that are no part of the product: `cargo xtask tidy`.
+
+mod tidy;
+
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> Result<ExitCode> {
+    match std::env::args().nth(1).as_deref() {
+        Some("tidy") => tidy_up(),
+        Some(other) => bail!("there is no task {other:?}; the tasks are: tidy"),
+        None => bail!("name a task: tidy"),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is a tool for people at a terminal")]
+fn tidy_up() -> Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the task lives one folder below the root")?;
+    let tree = tidy::Tree::read(root)?;
+    let mut findings = tidy::findings(&tree);
+    findings.extend(tidy::layers(root)?);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    println!("tidy: {} files read, {} findings", tree.len(), findings.len());
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -88,7 +88,7 @@ impl FromStr for Target {
             Some((vendor, model)) if !vendor.is_empty() && !model.is_empty() => {
                 Ok(Self { vendor: vendor.into(), model: model.into() })
             }
-            _ => Err(format!("a target is written vendor/model, for example zhipu/glm-4.7; found {text:?}")),
+            _ => Err(format!("a target is written vendor/model, for example openai/gpt-4o; found {text:?}")),
         }
     }
 }
