@@ -1,1 +1,26 @@
-//! placeholder
+//! The wire: what a client asked, in each vendor's words, and what each vendor answered, in OpenAI's.
+//!
+//! Rules: OpenAI's wire is the inner language; a vendor is data (`vendors/*.toml`); what no rule names passes untouched;
+//! whatever is lost on the way is a value. No clock, no chance, no sockets: everything here is a function of its arguments.
+
+mod classify;
+mod decode;
+mod embed;
+mod encode;
+mod head;
+mod notes;
+mod profile;
+mod quirks;
+mod sse;
+
+pub use classify::{VendorError, classify};
+pub use decode::{Answer, Decoder, Frame, FrameKind, decode_answer};
+pub use embed::{
+    Inputs, JoinError, base64_to_floats, floats_to_base64, join_embeddings, parse_inputs, split_inputs, with_inputs,
+};
+pub use encode::{Encoded, Refusal, encode};
+pub use head::{BadBody, BodyLimits, Endpoint, Head, splice_model};
+pub use notes::{ForcedTool, Notes, SchemaWanted};
+pub use profile::*;
+pub use quirks::Quirk;
+pub use sse::{Framer, RawEvent, TooLong};

@@ -1,0 +1,266 @@
+//! What vendors answer, made regular: one shape for every client, whatever the vendor's habits.
+//!
+//! Rules: a pass-through profile's bytes are forwarded untouched and only looked at; any other profile's chunks are mended
+//! to what the official SDKs expect; a stream ends with exactly one `Done` or one `Error`, and nothing follows it; a stream
+//! that was cut, or whose finish reason hides a failure, never ends in `Done`; memory is bounded whatever the vendor sends.
+//! Why a chunk that is already regular is not parsed: most chunks of most streams are plain text, and looking for a few
+//! names in their bytes is many times cheaper than reading and printing them.
+
+mod answer;
+mod chunk;
+mod finish;
+mod peek;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod usage;
+
+pub use answer::{Answer, decode_answer};
+
+use crate::classify::{VendorError, hidden_error};
+use crate::notes::Notes;
+use crate::profile::Profile;
+use crate::sse::{Framer, RawEvent};
+use banjia_types::{ErrorClass, Usage};
+use bytes::{Bytes, BytesMut};
+use chunk::Regular;
+use peek::{Seen, look};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The longest event of a stream that is read.
+const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The most choices of one stream that are kept count of.
+const CHOICES_MAX: usize = 128;
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// One event for the client.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// What it means for the request's life.
+    pub kind: FrameKind,
+    /// Event-stream text, ready to send. Empty for an error: its text is the gateway's to make.
+    pub bytes: Bytes,
+}
+
+/// What an event means for the request's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// Nothing that a client would miss: a role, a comment, an empty chunk.
+    Lifecycle,
+    /// Something that a client would miss: text, a tool call, reasoning, a refusal. It may carry the finish reason too.
+    Content,
+    /// A finish reason and nothing else.
+    Finish,
+    /// The usage chunk.
+    Usage,
+    /// The stream is complete.
+    Done,
+    /// The stream failed. Nothing follows.
+    Error(VendorError),
+}
+
+/// Reads one vendor's stream.
+#[derive(Debug)]
+pub struct Decoder {
+    profile: Arc<Profile>,
+    framer: Framer,
+    /// The mending of chunks; none when they are forwarded as they are.
+    regular: Option<Regular>,
+    progress: Progress,
+    over: bool,
+}
+
+/// How far the stream is, for both ways of reading.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Each choice that was seen, and whether it has its finish reason.
+    finished: BTreeMap<u64, bool>,
+    content: bool,
+    usage: Option<Usage>,
+}
+
+impl Progress {
+    fn is_complete(&self) -> bool {
+        !self.finished.is_empty() && self.finished.values().all(|&finished| finished)
+    }
+}
+
+impl Decoder {
+    /// A decoder for one answer to one request.
+    pub fn new(profile: &Arc<Profile>, notes: &Notes) -> Self {
+        let untouched = profile.is_pass_through() && notes.renamed_tools.is_empty();
+        Self {
+            profile: Arc::clone(profile),
+            framer: Framer::new(EVENT_BYTES_MAX),
+            regular: (!untouched).then(|| Regular::new(profile, notes)),
+            progress: Progress::default(),
+            over: false,
+        }
+    }
+
+    /// Takes bytes as they come and puts the frames that they complete into `out`.
+    pub fn feed(&mut self, chunk: &Bytes, out: &mut Vec<Frame>) {
+        if !self.over {
+            self.framer.feed(chunk);
+            self.drain(out);
+        }
+    }
+
+    /// Says that the vendor closed the stream. Afterwards `out` has seen its `Done` or its `Error`.
+    pub fn end(&mut self, out: &mut Vec<Frame>) {
+        self.framer.end();
+        self.drain(out);
+        if self.over {
+            return;
+        }
+        if self.progress.is_complete() {
+            self.finish(Bytes::from_static(DONE), out);
+        } else {
+            self.fail(VendorError::server("the vendor's stream ended before the answer was complete"), out);
+        }
+    }
+
+    /// The tokens that the vendor counted, as far as it told.
+    pub fn usage(&self) -> Option<Usage> {
+        self.progress.usage
+    }
+
+    fn drain(&mut self, out: &mut Vec<Frame>) {
+        while !self.over {
+            match self.framer.next() {
+                None => return,
+                Some(Ok(event)) => self.event(&event, out),
+                Some(Err(too_long)) => self.fail(VendorError::server(too_long.to_string()), out),
+            }
+        }
+    }
+
+    fn event(&mut self, event: &RawEvent, out: &mut Vec<Frame>) {
+        let named_error = event.event.as_deref().is_some_and(|name| name.trim_ascii() == b"error");
+        let data = event.data.as_deref().unwrap_or_default().trim_ascii();
+        if data.is_empty() && !named_error {
+            self.no_data(event, out);
+        } else if data == b"[DONE]" {
+            if self.progress.is_complete() {
+                self.finish(closed(&event.raw), out);
+            } else {
+                self.fail(VendorError::server("the vendor closed its stream without a finish reason"), out);
+            }
+        } else if !named_error && self.is_plain(data) {
+            out.push(Frame { kind: FrameKind::Content, bytes: closed(&event.raw) });
+        } else {
+            self.chunk(event, data, named_error, out);
+        }
+    }
+
+    /// Whether a chunk may go as it is without being read: more text of an answer that has begun.
+    fn is_plain(&self, data: &[u8]) -> bool {
+        self.progress.content
+            && peek::is_plain(data)
+            && self.regular.as_ref().is_none_or(|regular| regular.is_plain(data))
+    }
+
+    /// Comments and empty events keep a connection alive. But some vendors answer a stream request with one plain JSON body.
+    fn no_data(&mut self, event: &RawEvent, out: &mut Vec<Frame>) {
+        let text = event.raw.trim_ascii();
+        if !text.starts_with(b"{") {
+            out.push(Frame { kind: FrameKind::Lifecycle, bytes: closed(&event.raw) });
+            return;
+        }
+        let hidden = serde_json::from_slice(text).ok().and_then(|value| hidden_error(&self.profile, 200, &value));
+        let error =
+            hidden.unwrap_or_else(|| VendorError::server("the vendor answered a stream request without a stream"));
+        self.fail(error, out);
+    }
+
+    fn chunk(&mut self, event: &RawEvent, data: &[u8], named_error: bool, out: &mut Vec<Frame>) {
+        let status = event.status.filter(|status| *status >= 400).unwrap_or(200);
+        let value = match serde_json::from_slice::<Value>(data) {
+            Ok(value @ Value::Object(_)) => value,
+            Ok(_) => return self.fail(VendorError::server("a chunk of the vendor's stream is not a JSON object"), out),
+            Err(_) if named_error => {
+                let said = crate::classify::classify(&self.profile, status, None, data);
+                return self.fail(said, out);
+            }
+            Err(error) => {
+                let message = format!("a chunk of the vendor's stream is not JSON: {error}");
+                return self.fail(VendorError::server(message), out);
+            }
+        };
+        if let Some(error) = hidden_error(&self.profile, status, &value) {
+            return self.fail(error, out);
+        }
+        if named_error {
+            return self.fail(VendorError::server("the vendor's stream told an error without words"), out);
+        }
+        if let Some(usage) = usage::found_in(&value) {
+            self.progress.usage = Some(usage);
+        }
+        let result = match &mut self.regular {
+            None => look(&self.profile, &value).map(|seen| (seen, Some(closed(&event.raw)))),
+            Some(regular) => regular.mend(value).map(|(seen, bytes)| (seen, bytes)),
+        };
+        match result {
+            Ok((seen, bytes)) => self.note(&seen, bytes, out),
+            Err(error) => self.fail(error, out),
+        }
+    }
+
+    /// Books what a chunk said, and passes on what is left of it.
+    fn note(&mut self, seen: &Seen, bytes: Option<Bytes>, out: &mut Vec<Frame>) {
+        for &(index, finished) in &seen.choices {
+            if self.progress.finished.len() >= CHOICES_MAX && !self.progress.finished.contains_key(&index) {
+                return self.fail(VendorError::server("the vendor's stream has more choices than can be read"), out);
+            }
+            *self.progress.finished.entry(index).or_default() |= finished;
+        }
+        self.progress.content |= seen.content;
+        if let Some(bytes) = bytes {
+            out.push(Frame { kind: seen.kind(), bytes });
+        }
+    }
+
+    fn finish(&mut self, done: Bytes, out: &mut Vec<Frame>) {
+        self.over = true;
+        let done = match &mut self.regular {
+            None => done,
+            Some(regular) => {
+                out.extend(regular.usage_chunk().map(|bytes| Frame { kind: FrameKind::Usage, bytes }));
+                Bytes::from_static(DONE)
+            }
+        };
+        out.push(Frame { kind: FrameKind::Done, bytes: done });
+    }
+
+    fn fail(&mut self, error: VendorError, out: &mut Vec<Frame>) {
+        self.over = true;
+        out.push(Frame { kind: FrameKind::Error(error), bytes: Bytes::new() });
+    }
+}
+
+/// The failure that a finish reason stands for.
+fn hidden_in_finish(class: ErrorClass, reason: &str) -> VendorError {
+    let reason = crate::classify::clean(reason);
+    let message = format!("the vendor broke the answer off with the finish reason `{reason}`");
+    VendorError { code: Some(reason), ..VendorError::of(class, message) }
+}
+
+/// An event's bytes with the empty line that ends it, which the last event of a stream may lack.
+fn closed(raw: &Bytes) -> Bytes {
+    if raw.ends_with(b"\n") || raw.ends_with(b"\r") {
+        let ends = raw.ends_with(b"\n\n") || raw.ends_with(b"\r\n\r\n") || raw.ends_with(b"\r\r") || raw.len() <= 2;
+        if ends || raw.ends_with(b"\n\r\n") {
+            return raw.clone();
+        }
+    }
+    let mut whole = BytesMut::with_capacity(raw.len() + 2);
+    whole.extend_from_slice(raw);
+    whole.extend_from_slice(b"\n\n");
+    whole.freeze()
+}
+
+fn event_of(chunk: &Value) -> Bytes {
+    Bytes::from(format!("data: {chunk}\n\n"))
+}

@@ -1,0 +1,197 @@
+//! Chunks of a vendor with habits of its own, mended one by one.
+//!
+//! Rules: role once per choice; `object`, `created`, `id` and `model` always, and the same in every chunk; the finish reason
+//! is `null` until it comes, comes once, and nothing follows it; usage never beside choices, but in one chunk of its own
+//! just before the end, when the client asked. Members that no rule names stay.
+
+use super::peek::{Seen, each_name, has_content};
+use super::tools::Calls;
+use super::{event_of, finish, usage};
+use crate::classify::VendorError;
+use crate::notes::Notes;
+use crate::profile::{Profile, StreamHabits};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+const OBJECT: &str = "chat.completion.chunk";
+/// The id of a stream whose vendor gives none.
+const NO_ID: &str = "chatcmpl-unnamed";
+
+/// The mending of one stream.
+#[derive(Debug)]
+pub(super) struct Regular {
+    habits: StreamHabits,
+    renamed: Vec<(String, String)>,
+    include_usage: bool,
+    envelope: Envelope,
+    choices: BTreeMap<u64, Choice>,
+    usage: Option<Value>,
+}
+
+/// What every chunk of a stream repeats: the first that the vendor said.
+#[derive(Debug, Default)]
+struct Envelope {
+    id: Option<Value>,
+    created: Option<Value>,
+    model: Option<Value>,
+}
+
+#[derive(Debug, Default)]
+struct Choice {
+    role_given: bool,
+    finished: bool,
+    calls: Calls,
+}
+
+impl Regular {
+    pub(super) fn new(profile: &Profile, notes: &Notes) -> Self {
+        Self {
+            habits: profile.stream().clone(),
+            renamed: notes.renamed_tools.clone(),
+            include_usage: notes.include_usage,
+            envelope: Envelope::default(),
+            choices: BTreeMap::new(),
+            usage: None,
+        }
+    }
+
+    /// Whether a chunk that is plain is regular too: nothing in it is missing and nothing is to be taken out.
+    pub(super) fn is_plain(&self, data: &[u8]) -> bool {
+        const WANTED: [&[u8]; 6] = [b"id", b"object", b"created", b"model", b"index", b"finish_reason"];
+        let goes_on = self.choices.get(&0).is_some_and(|choice| choice.role_given && !choice.finished);
+        let own_reasoning = self.habits.reasoning_member.as_deref().unwrap_or_default().as_bytes();
+        let mut found = 0;
+        goes_on
+            && each_name(data, |name, value| match name {
+                b"role" | b"tool_calls" | b"function_call" | b"message" | b"flag" | b"delta_tag" => false,
+                b"object" if !value.starts_with(b"\"chat.completion.chunk\"") => false,
+                name if name == own_reasoning => false,
+                name => {
+                    found += usize::from(WANTED.contains(&name));
+                    true
+                }
+            })
+            && found == WANTED.len()
+    }
+
+    /// One chunk made regular; no bytes when nothing is left to say.
+    pub(super) fn mend(&mut self, mut value: Value) -> Result<(Seen, Option<Bytes>), VendorError> {
+        if let Some(usage) = usage::regular(&value) {
+            self.usage = Some(usage);
+        }
+        let Some(from) = value.as_object_mut() else { return Ok((Seen::default(), None)) };
+        let mut chunk = self.envelope.open(from);
+        from.shift_remove("usage");
+        let choices = match from.shift_remove("choices") {
+            Some(Value::Array(choices)) => choices,
+            _ => Vec::new(),
+        };
+        chunk.append(from);
+        let mut seen = Seen::default();
+        let mut mended = Vec::with_capacity(choices.len());
+        for (place, choice) in (0_u64..).zip(choices) {
+            if let Value::Object(choice) = choice {
+                mended.extend(self.mend_choice(choice, place, &mut seen)?.map(Value::Object));
+            }
+        }
+        if mended.is_empty() {
+            return Ok((seen, None));
+        }
+        chunk.insert("choices".into(), mended.into());
+        Ok((seen, Some(event_of(&Value::Object(chunk)))))
+    }
+
+    fn mend_choice(
+        &mut self,
+        mut choice: Map<String, Value>,
+        place: u64,
+        seen: &mut Seen,
+    ) -> Result<Option<Map<String, Value>>, VendorError> {
+        let index = choice.get("index").and_then(Value::as_u64).unwrap_or(place);
+        let state = self.choices.entry(index).or_default();
+        if state.finished {
+            return Ok(None);
+        }
+        let mut delta = match choice.shift_remove("delta").or_else(|| choice.shift_remove("message")) {
+            Some(Value::Object(delta)) => delta,
+            _ => Map::new(),
+        };
+        let blocked = finish::is_blocked(&self.habits, &choice);
+        if blocked {
+            delta.retain(|name, _| name == "role");
+        }
+        mend_delta(&mut delta, &self.habits);
+        if let Some(Value::Array(pieces)) = delta.get_mut("tool_calls") {
+            state.calls.mend(pieces, &self.renamed)?;
+        }
+        let reason = match finish::reason_of(&Value::Object(choice.clone())) {
+            _ if blocked => Some(finish::CONTENT_FILTER.to_owned()),
+            Some(reason) => Some(finish::regular(&self.habits, reason)?),
+            None => None,
+        };
+        // Chunks that only tell how a search goes carry no text (Baidu Qianfan V2 chat reference, 2025-08).
+        let is_signal = delta.shift_remove("delta_tag").is_some_and(|tag| !tag.is_null()) && !has_content(&delta);
+        if is_signal && reason.is_none() {
+            return Ok(None);
+        }
+        if state.role_given {
+            delta.shift_remove("role");
+        } else {
+            state.role_given = true;
+            delta.shift_remove("role");
+            delta.shift_insert(0, "role".into(), "assistant".into());
+        }
+        state.finished = reason.is_some();
+        seen.choices.push((index, reason.is_some()));
+        seen.content |= has_content(&delta);
+        seen.finish |= reason.is_some();
+        choice.shift_remove("usage");
+        choice.insert("finish_reason".into(), reason.into());
+        choice.shift_insert(0, "delta".into(), delta.into());
+        choice.shift_remove("index");
+        choice.shift_insert(0, "index".into(), index.into());
+        Ok(Some(choice))
+    }
+
+    /// The usage chunk that the client asked for, when the vendor counted.
+    pub(super) fn usage_chunk(&mut self) -> Option<Bytes> {
+        let usage = self.usage.take().filter(|_| self.include_usage)?;
+        let mut chunk = self.envelope.open(&mut Map::new());
+        chunk.insert("choices".into(), json!([]));
+        chunk.insert("usage".into(), usage);
+        Some(event_of(&Value::Object(chunk)))
+    }
+}
+
+/// Names that differ and pieces of the wrong type.
+fn mend_delta(delta: &mut Map<String, Value>, habits: &StreamHabits) {
+    if let Some(name) = &habits.reasoning_member
+        && let Some(reasoning) = delta.shift_remove(name)
+    {
+        delta.insert("reasoning_content".into(), reasoning);
+    }
+    if delta.get("tool_calls").is_some_and(|calls| !calls.as_array().is_some_and(|calls| !calls.is_empty())) {
+        delta.shift_remove("tool_calls");
+    }
+}
+
+impl Envelope {
+    /// Takes a chunk's own envelope out of it and begins the mended one.
+    fn open(&mut self, from: &mut Map<String, Value>) -> Map<String, Value> {
+        fn keep(kept: &mut Option<Value>, found: Option<Value>, fits: fn(&Value) -> bool, none: Value) -> Value {
+            if kept.is_none() {
+                *kept = found.filter(fits);
+            }
+            kept.clone().unwrap_or(none)
+        }
+        let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+        from.shift_remove("object");
+        let mut chunk = Map::new();
+        chunk.insert("id".into(), keep(&mut self.id, from.shift_remove("id"), is_text, NO_ID.into()));
+        chunk.insert("object".into(), OBJECT.into());
+        chunk.insert("created".into(), keep(&mut self.created, from.shift_remove("created"), Value::is_u64, 0.into()));
+        chunk.insert("model".into(), keep(&mut self.model, from.shift_remove("model"), is_text, "".into()));
+        chunk
+    }
+}
