@@ -26,9 +26,23 @@ fn sent(encoded: &Encoded) -> Value {
     serde_json::from_slice(&encoded.body).unwrap()
 }
 
-/// The three vendors that businesses move to, each with a plain model.
-const DESTINATIONS: [(&str, &str); 4] =
-    [("alibaba", "qwen-plus"), ("alibaba", "qwen3.7-plus"), ("baidu", "ernie-5.1"), ("zhipu", "glm-4.7")];
+/// The three vendors that businesses move to, with models that think and models that do not.
+const DESTINATIONS: [(&str, &str); 5] = [
+    ("alibaba", "qwen-plus"),
+    ("alibaba", "qwen3.7-plus"),
+    ("baidu", "ernie-5.1"),
+    ("zhipu", "glm-4.7"),
+    ("zhipu", "glm-5.3"),
+];
+
+/// The others.
+const MORE: [(&str, &str); 5] = [
+    ("deepseek", "deepseek-v4-pro"),
+    ("moonshot", "kimi-k2.6"),
+    ("volcengine", "doubao-seed-1.6"),
+    ("siliconflow", "Qwen/Qwen3-8B"),
+    ("plain-chat", "any"),
+];
 
 #[test]
 fn a_pass_through_changes_the_model_and_nothing_else() {
@@ -86,7 +100,7 @@ fn what_ordinary_sdks_send_passes_everywhere_under_the_default_policy() {
         json!({"reasoning_effort": "minimal", "max_completion_tokens": 1000, "prompt_cache_key": "k", "safety_identifier": "s"}),
         json!({"n": 4, "temperature": 0, "user": "a"}),
     ];
-    for (vendor, model) in DESTINATIONS {
+    for (vendor, model) in DESTINATIONS.into_iter().chain(MORE) {
         for extra in &bodies {
             let mut body = json!({"model": "gpt-4o", "messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}]});
             body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
@@ -103,7 +117,8 @@ fn values_that_ask_for_nothing_lose_nothing() {
     let body = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "n": 1, "logprobs": false, "presence_penalty": 0,
                       "frequency_penalty": 0.0, "logit_bias": {}, "store": false, "service_tier": "auto", "parallel_tool_calls": true});
     for (vendor, model) in DESTINATIONS {
-        for loss in chat(vendor, model, &body).unwrap().losses {
+        // That a model cannot stop thinking is no fault of these values.
+        for loss in chat(vendor, model, &body).unwrap().losses.iter().filter(|loss| loss.param != "thinking") {
             assert_eq!(loss.level, LossLevel::Exact, "{vendor}: {loss} {}", loss.why);
         }
     }
@@ -119,6 +134,21 @@ fn what_changes_the_answer_is_dropped_aloud() {
             assert_eq!(loss.level, LossLevel::Dropped, "{vendor} {param}");
         }
     }
+}
+
+#[test]
+fn embeddings_that_ask_for_nothing_special_are_not_even_parsed() {
+    let body = r#"{ "model":"text-embedding-3-small", "input":[ "a" ] }"#;
+    let encoded = run(&embedded("alibaba"), Endpoint::Embeddings, "text-embedding-v4", body.into()).unwrap();
+    assert_eq!(encoded.body, body.replace("text-embedding-3-small", "text-embedding-v4"));
+}
+
+#[test]
+fn a_length_of_vectors_that_the_model_lacks_is_refused() {
+    let body = r#"{"model":"m","input":"a","dimensions":3072}"#;
+    let refusal = run(&embedded("alibaba"), Endpoint::Embeddings, "text-embedding-v4", body.into()).unwrap_err();
+    assert_eq!(refusal.param, "dimensions");
+    assert!(refusal.message.contains("1536"), "{refusal}");
 }
 
 #[test]
