@@ -116,6 +116,9 @@ impl Findings {
             GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false).with_context_lines(1);
         let mut text = String::new();
         for finding in &self.list {
+            if !text.is_empty() {
+                text.push('\n');
+            }
             let severity = match finding.severity {
                 Severity::Problem => miette::Severity::Error,
                 Severity::Warning => miette::Severity::Warning,
@@ -131,7 +134,10 @@ impl Findings {
             let source = NamedSource::new(&self.shown, self.text.clone());
             render_one(&handler, &mut text, &miette::Report::from(diagnostic).with_source_code(source));
         }
-        for other in &self.others {
+        for other in self.others.iter().filter(|other| !other.is_empty()) {
+            if !text.is_empty() {
+                text.push('\n');
+            }
             text.push_str(&other.render(color, width));
         }
         text
