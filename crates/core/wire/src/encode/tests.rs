@@ -58,9 +58,9 @@ fn a_pass_through_changes_the_model_and_nothing_else() {
 fn untouched_members_keep_their_digits_their_order_and_their_place() {
     let body = r#"{"zz":12345678901234567890123,"model":"gpt-4o","messages":[{"role":"user","content":"hi","x":1e2}],"temperature":2,"aa":{"b":1.10}}"#;
     let encoded = run(&embedded("zhipu"), Endpoint::Chat, "glm-4-plus", body.into()).unwrap();
-    let wanted = body.replace("gpt-4o", "glm-4-plus").replace(r#""temperature":2"#, r#""temperature":1"#);
+    let wanted = body.replace("gpt-4o", "glm-4-plus").replace(r#""temperature":2"#, r#""temperature":0.99"#);
     assert_eq!(encoded.body, wanted);
-    assert_eq!(encoded.losses[0].why, "2 became 1, the nearest that is taken");
+    assert_eq!(encoded.losses[0].why, "2 became 0.99, the nearest that is taken");
 }
 
 #[test]

@@ -45,10 +45,12 @@ fn without_group(draft: &mut Draft<'_>) {
 /// What the client says in the vendor's own words, if it does.
 fn own_switch(draft: &mut Draft<'_>, group: &ThinkingGroup) -> Option<bool> {
     let switches = group.off.iter().chain(&group.on).filter(|(name, _)| *name != EFFORT);
-    switches.map(|(name, _)| name).find_map(|name| {
+    let said = switches.map(|(name, _)| name).find_map(|name| {
         let said = draft.body.get(name)?;
         Some(group.off.get(name).map_or_else(|| group.on.get(name) == Some(said), |off| off != said))
-    })
+    });
+    let speaks = group.own.iter().any(|name| draft.body.has(name));
+    said.or_else(|| speaks.then_some(group.habit == ThinkingHabit::OnByDefault))
 }
 
 fn with_effort(draft: &mut Draft<'_>, group: &ThinkingGroup, effort: &Value) {
@@ -96,6 +98,7 @@ fn switch_off(draft: &mut Draft<'_>, group: &ThinkingGroup) {
         draft.body.set(name, value.clone());
     }
     if draft.thinking {
-        draft.lose("thinking", group.off_loss, "this model cannot be kept from thinking; the least was asked for");
+        let least = if group.off.is_empty() { "" } else { "; the least was asked for" };
+        draft.lose("thinking", group.off_loss, format!("this model cannot be kept from thinking{least}"));
     }
 }

@@ -252,6 +252,7 @@ impl Compiler<'_> {
             habit: raw.habit,
             off: raw.off,
             on: raw.on,
+            own: raw.own,
             effort: raw.effort.into_iter().map(|(from, to)| (from, effort(to))).collect(),
             replay: raw.replay,
             off_loss: raw.off_loss.unwrap_or(if always { LossLevel::Degraded } else { LossLevel::Exact }),

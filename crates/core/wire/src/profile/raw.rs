@@ -120,6 +120,8 @@ pub(super) struct RawThinking {
     #[serde(default)]
     pub(super) on: Map<String, Value>,
     #[serde(default)]
+    pub(super) own: Vec<String>,
+    #[serde(default)]
     pub(super) effort: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) replay: bool,
