@@ -212,3 +212,12 @@ fn each_row_of_the_error_tables_has_its_class() {
     let quota = moonshot.class_of(429, None, Some("exceeded_current_quota_error"), "").map(|(class, _)| class);
     assert_eq!(quota, Some(Quota));
 }
+
+#[test]
+fn the_source_names_its_models_their_prices_and_their_last_days() {
+    let openai = embedded("openai");
+    let price = openai.model("gpt-4o").and_then(|facts| facts.price.clone()).unwrap();
+    assert_eq!((price.currency.as_str(), price.tiers[0].input, price.tiers[0].output), ("USD", 2_500_000, 10_000_000));
+    let old = openai.model("gpt-3.5-turbo").unwrap();
+    assert_eq!((old.shutdown_date.as_deref(), old.successor.as_deref()), (Some("2026-10-23"), Some("gpt-4.1-mini")));
+}
