@@ -51,15 +51,15 @@ fn refused(refusal: Refusal) -> VendorError {
 async fn decoded(lists: Vec<Vec<u32>>) -> Result<Vec<String>, VendorError> {
     let decoding = tokio::task::spawn_blocking(move || {
         let vocabulary = tiktoken_rs::cl100k_base_singleton();
-        lists.into_iter().enumerate().map(|(place, list)| text(vocabulary, place, list)).collect()
+        lists.iter().enumerate().map(|(place, list)| text(vocabulary, place, list)).collect()
     });
     let texts: Result<Vec<String>, Refusal> =
         decoding.await.map_err(|_| server_error("the token ids could not be read"))?;
     texts.map_err(refused)
 }
 
-fn text(vocabulary: &tiktoken_rs::CoreBPE, place: usize, list: Vec<u32>) -> Result<String, Refusal> {
-    vocabulary.decode(&list).map_err(|_| Refusal {
+fn text(vocabulary: &tiktoken_rs::CoreBPE, place: usize, list: &[u32]) -> Result<String, Refusal> {
+    vocabulary.decode(list).map_err(|_| Refusal {
         param: "input".to_owned(),
         message: format!("The token ids of input {place} are not text in the vocabulary cl100k_base."),
     })

@@ -12,7 +12,6 @@ use banjia_wire::{BadBody, Refusal, VendorError};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
-use std::borrow::Cow;
 use std::time::Duration;
 
 /// Nobody knows when a request under way will end; asking again after this is polite.
@@ -48,18 +47,18 @@ pub(crate) struct Failure {
     /// The class, where one applies; it goes into the ledger.
     pub(crate) class: Option<ErrorClass>,
     kind: &'static str,
-    code: Option<Cow<'static, str>>,
-    message: String,
-    param: Option<String>,
+    code: Option<Box<str>>,
+    message: Box<str>,
+    param: Option<Box<str>>,
     retry_after: Option<Duration>,
     retry_is_useless: bool,
-    allow: Option<HeaderValue>,
+    allow: Option<&'static str>,
     /// A vendor's own words, without our key in them: for logs and evidence, shown only where they speak of the request.
-    vendor_said: String,
+    vendor_said: Box<str>,
 }
 
 impl Failure {
-    fn new(status: StatusCode, origin: Origin, kind: &'static str, message: impl Into<String>) -> Self {
+    fn new(status: StatusCode, origin: Origin, kind: &'static str, message: impl Into<Box<str>>) -> Self {
         Self {
             status,
             origin,
@@ -71,15 +70,15 @@ impl Failure {
             retry_after: None,
             retry_is_useless: false,
             allow: None,
-            vendor_said: String::new(),
+            vendor_said: Box::default(),
         }
     }
 
-    fn client(status: StatusCode, message: impl Into<String>) -> Self {
+    fn client(status: StatusCode, message: impl Into<Box<str>>) -> Self {
         Self { class: Some(ErrorClass::BadRequest), ..Self::new(status, Origin::Client, INVALID, message) }
     }
 
-    pub(crate) fn code(self, code: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn code(self, code: impl Into<Box<str>>) -> Self {
         Self { code: Some(code.into()), ..self }
     }
 
@@ -94,12 +93,12 @@ impl Failure {
     }
 
     pub(crate) fn bad_body(bad: BadBody) -> Self {
-        let failure = Self { param: bad.param, ..Self::client(StatusCode::BAD_REQUEST, bad.message) };
-        Self { code: bad.code.map(Cow::Borrowed), ..failure }
+        let failure = Self::client(StatusCode::BAD_REQUEST, bad.message);
+        Self { param: bad.param.map(Into::into), code: bad.code.map(Into::into), ..failure }
     }
 
-    pub(crate) fn bad_request(param: &str, message: impl Into<String>) -> Self {
-        Self { param: Some(param.to_owned()), ..Self::client(StatusCode::BAD_REQUEST, message) }
+    pub(crate) fn bad_request(param: &str, message: impl Into<Box<str>>) -> Self {
+        Self { param: Some(param.into()), ..Self::client(StatusCode::BAD_REQUEST, message) }
     }
 
     /// The body ended early or could not be read.
@@ -143,7 +142,7 @@ impl Failure {
     pub(crate) fn wrong_method(method: &http::Method, allow: &'static str) -> Self {
         let message = format!("{method} is not allowed here; use {allow}.");
         let failure = Self::client(StatusCode::METHOD_NOT_ALLOWED, message).code("method_not_allowed");
-        Self { allow: Some(HeaderValue::from_static(allow)), ..failure }
+        Self { allow: Some(allow), ..failure }
     }
 
     /// One of this gateway's own limits.
@@ -196,23 +195,23 @@ impl Failure {
         if let Some(secret) = secret.filter(|secret| !secret.expose().is_empty()) {
             message = message.replace(secret.expose(), "[key]");
         }
-        let mut failure = Self::of_class(error.class, Some(message.clone()));
-        failure.vendor_said = message;
+        let mut failure = Self::of_class(error.class, Some(&message));
+        failure.vendor_said = message.into();
         failure.retry_after = error.retry_after.or(failure.retry_after);
         if matches!(error.class, ErrorClass::BadRequest | ErrorClass::Context | ErrorClass::Content) {
-            failure.param.clone_from(&error.param);
+            failure.param = error.param.clone().map(Into::into);
         }
         if error.class == ErrorClass::BadRequest && failure.code.is_none() {
-            failure.code = error.code.clone().map(Cow::Owned);
+            failure.code = error.code.clone().map(Into::into);
         }
         failure
     }
 
     /// `said` is the vendor's own message; it is shown only where it speaks of the client's request.
-    fn of_class(class: ErrorClass, said: Option<String>) -> Self {
-        let made = |status, kind, own: &str| Self::new(status, Origin::Vendor, kind, own.to_owned());
+    fn of_class(class: ErrorClass, said: Option<&str>) -> Self {
+        let made = |status, kind, own: &str| Self::new(status, Origin::Vendor, kind, own);
         let about_request = |status, own: &str| {
-            let message = said.clone().filter(|text| !text.is_empty()).unwrap_or_else(|| own.to_owned());
+            let message = said.filter(|text| !text.is_empty()).unwrap_or(own);
             Self::new(status, Origin::Vendor, INVALID, message)
         };
         let failure = match class {
@@ -265,7 +264,7 @@ impl Failure {
 
     /// The JSON text, `{"error": {...}}`.
     pub(crate) fn json(&self) -> String {
-        let error = json!({ "message": self.message, "type": self.kind, "param": self.param, "code": self.code });
+        let error = json!({ "message": &*self.message, "type": self.kind, "param": self.param.as_deref(), "code": self.code.as_deref() });
         json!({ "error": error }).to_string()
     }
 
@@ -287,8 +286,8 @@ impl Failure {
         if self.retry_is_useless {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
-        if let Some(allow) = &self.allow {
-            headers.insert(header::ALLOW, allow.clone());
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         response
     }

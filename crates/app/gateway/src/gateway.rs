@@ -1,7 +1,7 @@
 //! Starting, reloading and draining the data plane.
 
 use crate::serve;
-use crate::shared::{OnAlert, Shared};
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use banjia_store::{LedgerWriter, Store, StoreError};
 use banjia_types::{RequestId, Target, Timestamp, VendorName};
@@ -23,7 +23,7 @@ pub struct Parts {
     /// Where entries go.
     pub ledger: LedgerWriter,
     /// Told of what people must know; it must not block.
-    pub on_alert: Option<Arc<dyn Fn(&Alert) + Send + Sync>>,
+    pub on_alert: Option<OnAlert>,
 }
 
 impl fmt::Debug for Parts {
@@ -31,6 +31,9 @@ impl fmt::Debug for Parts {
         f.debug_struct("Parts").field("snapshot", &self.snapshot).finish_non_exhaustive()
     }
 }
+
+/// Somebody who is told what people must know.
+pub type OnAlert = Arc<dyn Fn(&Alert) + Send + Sync>;
 
 /// Something that people must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +85,6 @@ impl Gateway {
         let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
         let listener = TcpListener::bind(bind).await.map_err(|source| StartError::Bind { bind, source })?;
         let addr = listener.local_addr().map_err(|source| StartError::Bind { bind, source })?;
-        let on_alert: Option<OnAlert> = on_alert;
         let shared = Arc::new(Shared::new(snapshot, &cuts, upstream, store, ledger, on_alert));
         let accepting = tokio::spawn(serve::accept(listener, shared.clone()));
         Ok(Handle { addr, shared, accepting: Arc::new(accepting) })

@@ -24,5 +24,5 @@ mod serve;
 mod shared;
 mod snapshot;
 
-pub use gateway::{Alert, Gateway, Handle, Parts, StartError};
+pub use gateway::{Alert, Gateway, Handle, OnAlert, Parts, StartError};
 pub use snapshot::{Problem, Profiles, Snapshot};

@@ -67,12 +67,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, door: Door) -> 
         "/v1/embeddings" if is_post => handle::handle(shared, Endpoint::Embeddings, request, door).await,
         "/v1/models" if is_get => models::list(&shared, request.headers()),
         "/v1/embeddings" => wrong_method(&request, "POST"),
-        "/v1/models" => wrong_method(&request, "GET"),
         "/v1/chat/completions" if !is_get => wrong_method(&request, "POST"),
         "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
         "/readyz" if is_get && shared.drain.is_draining() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         "/readyz" if is_get => plain(StatusCode::OK, "ready\n"),
-        "/healthz" | "/readyz" => wrong_method(&request, "GET"),
+        "/v1/models" | "/healthz" | "/readyz" => wrong_method(&request, "GET"),
         path => match path.strip_prefix("/v1/models/") {
             Some(id) if is_get && !id.is_empty() => models::one(&shared, request.headers(), id),
             _ => unserved(request.method(), path),

@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 /// The most that is buffered of a request's head, and of a body between two reads.
 const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// How long a client may leave a full socket unread.
-const WRITE_STALL: Duration = Duration::from_secs(60);
+const WRITE_STALL: Duration = Duration::from_mins(1);
 /// Pause after an `accept` that failed, for example because no file descriptor was free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

@@ -1,7 +1,7 @@
 //! What all requests share: the world of the moment, the way to vendors, the ledger, memory of conversations.
 
 use crate::emulate::reasoning::Replay;
-use crate::gateway::Alert;
+use crate::gateway::{Alert, OnAlert};
 use crate::live::{Lasting, World, lock};
 use crate::serve::Drain;
 use crate::snapshot::{Snapshot, Vendor};
@@ -26,8 +26,6 @@ pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
-
-pub(crate) type OnAlert = Arc<dyn Fn(&Alert) + Send + Sync>;
 
 pub(crate) struct Shared {
     world: ArcSwap<World>,

@@ -189,15 +189,12 @@ impl Check {
             return Some(host.base.trim_end_matches('/').to_owned());
         }
         let names: Vec<_> = profile.hosts().iter().map(|host| host.name.as_str()).collect();
-        match &config.host {
-            Some(host) => {
-                let hint = format!("its hosts are: {}", names.join(", "));
-                self.problem(format!("vendors[{i}].host"), format!("the profile has no host {host:?}"), hint);
-            }
-            None => {
-                let message = format!("the profile {:?} names no host", profile.vendor().as_str());
-                self.problem(format!("vendors[{i}]"), message, "say `base = \"https://...\"`");
-            }
+        if let Some(host) = &config.host {
+            let hint = format!("its hosts are: {}", names.join(", "));
+            self.problem(format!("vendors[{i}].host"), format!("the profile has no host {host:?}"), hint);
+        } else {
+            let message = format!("the profile {:?} names no host", profile.vendor().as_str());
+            self.problem(format!("vendors[{i}]"), message, "say `base = \"https://...\"`");
         }
         None
     }

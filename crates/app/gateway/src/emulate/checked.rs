@@ -7,6 +7,7 @@
 use banjia_parity::checks::{self, Schema};
 use banjia_wire::{ForcedTool, Notes};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// What an answer must be.
 #[derive(Debug)]
@@ -164,7 +165,7 @@ pub(crate) fn repair(mut request: Value, said: &Said, findings: &[String]) -> Op
     let messages = request.get_mut("messages")?.as_array_mut()?;
     let mut answer = said.text.clone();
     for (name, arguments) in &said.calls {
-        answer.push_str(&format!("\n[called {name} with {arguments}]"));
+        write!(answer, "\n[called {name} with {arguments}]").expect("writing to a String cannot fail");
     }
     if !answer.trim().is_empty() {
         messages.push(json!({ "role": "assistant", "content": answer.trim() }));

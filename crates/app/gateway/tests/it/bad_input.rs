@@ -131,7 +131,7 @@ async fn what_is_no_http_closes_the_connection_and_nothing_else() {
 #[tokio::test]
 async fn a_parameter_that_a_target_cannot_honour_follows_the_routes_policy() {
     let rig = Rig::with(|config| {
-        let mut lax = banjia_gateway::config::RouteConfig::new("lax", ["zhipu/glm-4.5"]);
+        let mut lax = banjia_gateway::config::RouteConfig::new("lax", ["zhipu/glm-4.6"]);
         lax.losses.worst = banjia_types::LossLevel::Dropped;
         config.routes.push(lax);
     })

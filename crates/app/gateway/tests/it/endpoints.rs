@@ -111,7 +111,7 @@ async fn token_arrays_are_the_text_they_stand_for() {
 
 #[tokio::test]
 async fn models_are_the_routes() {
-    let rig = Rig::with(|config| config.routes.push(banjia_gateway::config::RouteConfig::new("org/model:1", ["zhipu/glm-4.5"]))).await;
+    let rig = Rig::with(|config| config.routes.push(banjia_gateway::config::RouteConfig::new("org/model:1", ["zhipu/glm-4.6"]))).await;
     let list = rig.call(Method::GET, "/v1/models").await;
     let list = list.is(200).json();
     let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect();

@@ -53,7 +53,7 @@ async fn every_fault_before_content_goes_on_to_the_destination() {
         let answer = rig.ask(MOVING, false).await;
         let text = answer.is(200).json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
         assert!(!text.is_empty(), "{fault}");
-        assert_eq!(answer.header("x-banjia-target"), "zhipu/glm-4.5", "{fault}");
+        assert_eq!(answer.header("x-banjia-target"), "zhipu/glm-4.6", "{fault}");
         let tally = rig.tally().await;
         assert_eq!((tally.accepted, tally.answered, tally.missing()), (1, 1, 0), "{fault}");
     }
@@ -71,7 +71,7 @@ async fn a_silent_vendor_is_left_for_the_next() {
         rig.fault("openai", Fault::Silent);
         let answer = rig.ask(MOVING, stream).await;
         answer.is(200);
-        assert_eq!(answer.header("x-banjia-target"), "zhipu/glm-4.5");
+        assert_eq!(answer.header("x-banjia-target"), "zhipu/glm-4.6");
         rig.ask("one-openai", stream).await.is_error(504, Some("vendor_timeout"));
     }
 }
@@ -120,12 +120,12 @@ async fn a_region_block_cuts_the_vendor_for_everybody_at_once() {
     rig.fault("openai", Fault::Region);
     let first = rig.ask(MOVING, false).await;
     first.is(200);
-    assert_eq!((first.header("x-banjia-target"), first.header("x-banjia-attempts")), ("zhipu/glm-4.5", "2"));
+    assert_eq!((first.header("x-banjia-target"), first.header("x-banjia-attempts")), ("zhipu/glm-4.6", "2"));
     assert_eq!(rig.asked("openai"), 1);
     rig.sandbox.faults.clear_all();
     for stream in [false, true] {
         let later = rig.ask(MOVING, stream).await;
-        assert_eq!((later.header("x-banjia-target"), later.header("x-banjia-attempts")), ("zhipu/glm-4.5", "1"));
+        assert_eq!((later.header("x-banjia-target"), later.header("x-banjia-attempts")), ("zhipu/glm-4.6", "1"));
     }
     rig.ask("one-openai", false).await.is_error(403, Some("unsupported_country_region_territory"));
     assert_eq!(rig.asked("openai"), 1, "a region denial is final, on every route");
@@ -163,8 +163,8 @@ async fn a_conversation_stays_where_it_was_answered() {
     rig.sandbox.faults.set("openai", Fault::Server, When::Next(1));
     let mut body = hello(MOVING, false);
     body["user"] = json!("ada");
-    assert_eq!(rig.chat(&body).await.header("x-banjia-target"), "zhipu/glm-4.5");
-    assert_eq!(rig.chat(&body).await.header("x-banjia-target"), "zhipu/glm-4.5", "it stays, though the source is well again");
+    assert_eq!(rig.chat(&body).await.header("x-banjia-target"), "zhipu/glm-4.6");
+    assert_eq!(rig.chat(&body).await.header("x-banjia-target"), "zhipu/glm-4.6", "it stays, though the source is well again");
     body["user"] = json!("bob");
     assert_eq!(rig.chat(&body).await.header("x-banjia-target"), "openai/gpt-4o", "others are not moved");
     let mut request = rig.request("/v1/chat/completions", body.to_string());
@@ -216,7 +216,7 @@ async fn streams_in_flight_at_a_vendor_that_is_cut_run_to_their_end() {
     let (_, mut running) = rig.open(&hello(MOVING, true)).await;
     let mut seen = first_content(&mut running).await;
     rig.fault("openai", Fault::Region);
-    assert_eq!(rig.ask(MOVING, false).await.header("x-banjia-target"), "zhipu/glm-4.5");
+    assert_eq!(rig.ask(MOVING, false).await.header("x-banjia-target"), "zhipu/glm-4.6");
     let (bytes, clean) = rest(running).await;
     seen.extend(bytes);
     assert!(clean);

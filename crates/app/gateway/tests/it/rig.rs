@@ -23,7 +23,7 @@ pub const SINGLE: [(&str, &str); 4] = [
     ("one-openai", "openai/gpt-4o-mini"),
     ("one-alibaba", "alibaba/qwen-plus"),
     ("one-baidu", "baidu/ernie-4.5-turbo-128k"),
-    ("one-zhipu", "zhipu/glm-4.5"),
+    ("one-zhipu", "zhipu/glm-4.6"),
 ];
 /// The route that the stories are about: a source and its destinations.
 pub const MOVING: &str = "gpt-4o";
@@ -166,7 +166,7 @@ pub fn config(sandbox: &Sandbox) -> Config {
     for (name, target) in SINGLE {
         config.routes.push(RouteConfig::new(name, [target]));
     }
-    config.routes.push(RouteConfig::new(MOVING, ["openai/gpt-4o", "zhipu/glm-4.5", "alibaba/qwen-plus"]));
+    config.routes.push(RouteConfig::new(MOVING, ["openai/gpt-4o", "zhipu/glm-4.6", "alibaba/qwen-plus"]));
     for (name, target) in [
         ("text-embedding-3-small", "openai/text-embedding-3-small"),
         ("emb-alibaba", "alibaba/text-embedding-v4"),
@@ -282,7 +282,7 @@ impl Rig {
 
     pub async fn tally(&self) -> Tally {
         self.ledger.flush().await.unwrap();
-        let always = Period { from: Timestamp(0), until: Timestamp(i64::MAX) };
+        let always = Period { from: Timestamp(0), to: Timestamp(i64::MAX) };
         let mut sum = Tally::default();
         for (_, tally) in self.store.tally(always).await.unwrap() {
             sum.accepted += tally.accepted;
