@@ -29,7 +29,7 @@ const CODE_CHARS_MAX: usize = 100;
 pub struct VendorError {
     /// What it means; this alone decides retry, failover and the client's status.
     pub class: ErrorClass,
-    /// The vendor's HTTP status; 200 for an error inside a good answer, 0 where there was no answer.
+    /// The vendor's HTTP status, or the one that an error inside a good answer tells (else 200); 0 where no answer came.
     pub status: u16,
     /// The vendor's own code, a number as its text.
     pub code: Option<String>,
@@ -78,6 +78,10 @@ pub(crate) fn hidden_error(profile: &Profile, status: u16, value: &Value) -> Opt
 
 fn error_of(profile: &Profile, status: u16, said: &Said<'_>) -> VendorError {
     let (code, kind) = (said.code.as_deref(), said.kind.as_deref());
+    // Inside a good answer some relays put the status where the code belongs.
+    let told =
+        code.filter(|_| status < 400).and_then(|code| code.parse().ok()).filter(|told| (400..600).contains(told));
+    let status = told.unwrap_or(status);
     let class = match profile.class_of(status, code, kind, &said.message) {
         Some((class, _)) => class,
         None => by_status(status, code, &said.message),

@@ -108,6 +108,7 @@ impl Framer {
             self.failed = true;
             self.fresh.clear();
             self.held = BytesMut::new();
+            self.scan = Scan::default();
             return Some(Err(TooLong { event_bytes_max: self.event_bytes_max }));
         }
         let Some(end) = end else {

@@ -35,7 +35,13 @@ fn is_of_word(c: char) -> bool {
 }
 
 fn is_key(word: &str) -> bool {
-    let starts = KEY_STARTS.iter().any(|start| word.len() > start.len() + 3 && word.contains(start));
+    let starts = KEY_STARTS.iter().any(|start| {
+        let mut places = word.match_indices(start).map(|(place, _)| place);
+        places.any(|place| {
+            let before = place.checked_sub(1).and_then(|before| word.as_bytes().get(before));
+            word.len() > place + start.len() + 3 && !before.is_some_and(u8::is_ascii_alphanumeric)
+        })
+    });
     let dense = word.len() >= KEY_CHARS_MIN
         && !word.contains(['-', '/', '_'])
         && word.bytes().any(|byte| byte.is_ascii_digit())

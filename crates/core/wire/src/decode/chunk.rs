@@ -120,6 +120,7 @@ impl Regular {
         let blocked = finish::is_blocked(&self.habits, &choice);
         if blocked {
             delta.retain(|name, _| name == "role");
+            choice.shift_remove("logprobs");
         }
         mend_delta(&mut delta, &self.habits);
         if let Some(Value::Array(pieces)) = delta.get_mut("tool_calls") {

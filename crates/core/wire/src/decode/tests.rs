@@ -1,1 +1,203 @@
+use super::*;
+use crate::head::Endpoint;
+use proptest::prelude::*;
 
+fn profile(text: &str) -> Arc<Profile> {
+    let text = format!("vendor = \"v\"\nsource = \"test\"\nas_of = \"2026\"\n{text}");
+    let (profile, problems) = Profile::parse("v", &text, &|_| None);
+    Arc::new(profile.unwrap_or_else(|| panic!("{problems:?}")))
+}
+
+fn regular() -> Arc<Profile> {
+    profile(
+        "[stream]\nfinish = { broken = \"error:overload\", eos = \"stop\" }\nblocked_flag_min = 3\nreasoning_member = \"reasoning\"",
+    )
+}
+
+fn pass_through() -> Arc<Profile> {
+    profile("pass_through = true")
+}
+
+fn run(profile: &Arc<Profile>, notes: &Notes, chunks: &[&[u8]]) -> Vec<Frame> {
+    let mut decoder = Decoder::new(profile, notes);
+    let mut frames = Vec::new();
+    for chunk in chunks {
+        decoder.feed(&Bytes::copy_from_slice(chunk), &mut frames);
+    }
+    decoder.end(&mut frames);
+    frames
+}
+
+fn text(frames: &[Frame]) -> String {
+    frames.iter().map(|frame| std::str::from_utf8(&frame.bytes).unwrap()).collect()
+}
+
+fn ends(frames: &[Frame]) -> usize {
+    frames.iter().filter(|frame| matches!(frame.kind, FrameKind::Done | FrameKind::Error(_))).count()
+}
+
+const CHUNK: &str = r#"{"id":"i","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}"#;
+
+#[test]
+fn a_pass_through_stream_keeps_every_byte() {
+    let stream = format!(
+        "data: {CHUNK}\r\n\r\n: c\n\ndata: {CHUNK}\n\ndata:  {{ \"choices\" : [{{\"index\":0,\"delta\":{{}},\"finish_reason\" : \"stop\"}}]}}\n\ndata: [DONE]\n\n"
+    );
+    let frames = run(&pass_through(), &Notes::default(), &[stream.as_bytes()]);
+    assert_eq!(text(&frames), stream);
+    assert_eq!(frames.last().unwrap().kind, FrameKind::Done);
+}
+
+#[test]
+fn nothing_follows_the_end() {
+    let finish = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    let stream = format!("{finish}\n\ndata: [DONE]\n\ndata: [DONE]\n\n{finish}\n\n: late\n\n");
+    for profile in [pass_through(), regular()] {
+        let frames = run(&profile, &Notes::default(), &[stream.as_bytes()]);
+        assert_eq!(frames.len(), 2);
+        assert_eq!(frames[1].kind, FrameKind::Done);
+    }
+}
+
+#[test]
+fn one_of_two_choices_without_an_end_is_no_complete_stream() {
+    let second = CHUNK.replace("\"index\":0", "\"index\":1");
+    let finish = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    let stream = format!("data: {CHUNK}\n\ndata: {second}\n\ndata: {finish}\n\n");
+    for profile in [pass_through(), regular()] {
+        let frames = run(&profile, &Notes::default(), &[stream.as_bytes()]);
+        assert!(matches!(&frames.last().unwrap().kind, FrameKind::Error(error) if error.class == ErrorClass::Server));
+    }
+}
+
+#[test]
+fn a_failure_in_a_finish_reason_is_an_error_and_another_word_is_translated() {
+    for (reason, class) in [("broken", Some(ErrorClass::Overload)), ("eos", None)] {
+        let stream = format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}},\"finish_reason\":\"{reason}\"}}]}}\n\ndata: [DONE]\n\n"
+        );
+        let frames = run(&regular(), &Notes::default(), &[stream.as_bytes()]);
+        match class {
+            Some(class) => assert!(matches!(&frames[0].kind, FrameKind::Error(error) if error.class == class)),
+            None => {
+                assert_eq!(frames[0].kind, FrameKind::Content);
+                assert!(text(&frames).contains("\"finish_reason\":\"stop\""));
+            }
+        }
+        assert_eq!(ends(&frames), 1);
+    }
+}
+
+#[test]
+fn reasoning_by_another_name_and_odd_tool_arguments_are_mended() {
+    let stream = concat!(
+        "data: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"a\",\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":{\"x\":1}}},",
+        "{\"id\":\"b\",\"index\":0,\"function\":{\"name\":\"g\"}}]}}]}\n\n",
+        "data: {\"choices\":[{\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n"
+    );
+    let seen = text(&run(&regular(), &Notes::default(), &[stream.as_bytes()]));
+    assert!(seen.contains("\"reasoning_content\":\"hm\""), "{seen}");
+    assert!(seen.contains(r#""arguments":"{\"x\":1}"},"type":"function""#), "{seen}");
+    assert!(seen.contains(r#""id":"b","index":1,"function":{"name":"g","arguments":""}"#), "{seen}");
+}
+
+#[test]
+fn an_endless_line_costs_one_request_and_bounded_memory() {
+    let mut decoder = Decoder::new(&pass_through(), &Notes::default());
+    let mut frames = Vec::new();
+    let part = Bytes::from(vec![b'x'; 1 << 20]);
+    for _ in 0..20 {
+        decoder.feed(&part, &mut frames);
+    }
+    decoder.end(&mut frames);
+    assert_eq!(frames.len(), 1);
+    assert!(matches!(frames[0].kind, FrameKind::Error(_)));
+}
+
+#[test]
+fn a_pass_through_answer_keeps_its_bytes_and_an_error_inside_is_found() {
+    let body = Bytes::from_static(
+        br#"{ "choices":[{"finish_reason":"stop","x":1.0}],"usage":{"prompt_tokens":2,"completion_tokens":3}}"#,
+    );
+    let answer = decode_answer(&pass_through(), &Notes::default(), Endpoint::Chat, &body).unwrap();
+    assert_eq!(answer.body, body);
+    assert_eq!(answer.usage.unwrap().total(), 5);
+    for (body, class) in [
+        (r#"{"error":{"message":"m","code":429}}"#, ErrorClass::Rate),
+        (r#"{"error_code":18,"error_msg":"m"}"#, ErrorClass::Server),
+        (r#"{"code":503,"message":"m"}"#, ErrorClass::Overload),
+        (r#"{"choices":[]}"#, ErrorClass::Server),
+        ("\"text\"", ErrorClass::Server),
+        ("{\"choices\":", ErrorClass::Server),
+    ] {
+        for profile in [pass_through(), regular()] {
+            let error = decode_answer(&profile, &Notes::default(), Endpoint::Chat, &Bytes::from(body)).unwrap_err();
+            assert_eq!(error.class, class, "{body}");
+        }
+    }
+}
+
+fn data() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        CHUNK,
+        "[DONE]",
+        "{",
+        "7",
+        "null",
+        "{}",
+        r#"{"choices":7}"#,
+        r#"{"choices":[7,null,{}]}"#,
+        r#"{"choices":[{"index":-1,"delta":[],"finish_reason":7}],"usage":"x"}"#,
+        r#"{"choices":[{"index":99999999999,"delta":{"content":{"a":[]},"tool_calls":[7,{"id":3,"function":[]}]}}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":{}},"finish_reason":"stop","flag":-3}],"usage":{"prompt_tokens":-1.5}}"#,
+        r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1e300,"total_tokens":null}}"#,
+        r#"{"error":[]}"#,
+        r#"{"code":{},"message":[]}"#,
+    ])
+    .prop_map(|data| format!("data: {data}\n\n"))
+}
+
+proptest! {
+    #[test]
+    fn every_stream_ends_once_however_it_is_cut(
+        parts in prop::collection::vec(data(), 0..8),
+        noise in prop::collection::vec(any::<u8>(), 0..20),
+        at in 0_usize..400,
+        include_usage in any::<bool>(),
+    ) {
+        let mut stream = parts.concat().into_bytes();
+        let at = at.min(stream.len());
+        stream.splice(at..at, noise);
+        let notes = Notes { include_usage, ..Notes::default() };
+        for profile in [pass_through(), regular()] {
+            let whole = run(&profile, &notes, &[&stream]);
+            prop_assert_eq!(ends(&whole), 1);
+            prop_assert!(matches!(whole.last().unwrap().kind, FrameKind::Done | FrameKind::Error(_)));
+            let single: Vec<&[u8]> = stream.chunks(1).collect();
+            let pieces = run(&profile, &notes, &single);
+            let seen = |frames: &[Frame]| frames.iter().map(|f| (f.kind.clone(), f.bytes.clone())).collect::<Vec<_>>();
+            prop_assert_eq!(seen(&whole), seen(&pieces));
+        }
+    }
+
+    #[test]
+    fn a_cut_stream_never_ends_in_done(length in 0_usize..500) {
+        let stream = format!("data: {CHUNK}\n\ndata: {CHUNK}\n\ndata: {CHUNK}\n\n");
+        for profile in [pass_through(), regular()] {
+            let frames = run(&profile, &Notes::default(), &[&stream.as_bytes()[..length.min(stream.len())]]);
+            prop_assert!(matches!(frames.last().unwrap().kind, FrameKind::Error(_)));
+        }
+    }
+
+    #[test]
+    fn arbitrary_answers_never_panic(body in prop::collection::vec(any::<u8>(), 0..200), status in any::<u16>()) {
+        let body = Bytes::from(body);
+        for profile in [pass_through(), regular()] {
+            for endpoint in [Endpoint::Chat, Endpoint::Embeddings] {
+                prop_assert!(decode_answer(&profile, &Notes::default(), endpoint, &body).is_err());
+            }
+            crate::classify::classify(&profile, status, Some("1"), &body);
+        }
+    }
+}

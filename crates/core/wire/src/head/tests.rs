@@ -1,124 +1,194 @@
 use super::*;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-fn peek(body: &str) -> Result<Head, BadBody> {
-    Head::peek(&Bytes::copy_from_slice(body.as_bytes()), Endpoint::Chat, &BodyLimits::default())
+fn peek(text: &str) -> Result<Head, BadBody> {
+    Head::peek(&Bytes::copy_from_slice(text.as_bytes()), Endpoint::Chat, &BodyLimits::default())
 }
 
-fn refused(body: &str) -> BadBody {
-    peek(body).expect_err(body)
+/// The refusal of a chat body, as (param, code, part of the message).
+fn check_refused(text: &str, param: Option<&str>, code: Option<&str>, part: &str) {
+    let bad = peek(text).expect_err(text);
+    assert_eq!((bad.param.as_deref(), bad.code), (param, code), "{text}: {bad}");
+    assert!(bad.message.contains(part), "{text}: {bad}");
 }
+
+const TURNS: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
 #[test]
-fn reads_what_routing_needs() {
-    let head = peek(
-        r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"stream":true,"user":"u1","odd":[1],
-        "stream_options":{"include_usage":true},"prompt_cache_key":"k","seed":null}"#,
-    )
+fn a_head_knows_what_routing_needs() {
+    let head = peek(&format!(
+        r#" {{"model":"a","stream":true,"stream_options":{{"include_usage":true}},"n":3,"user":"u","prompt_cache_key":"","x":[1],{TURNS}}} "#
+    ))
     .unwrap();
-    assert_eq!((head.model.as_str(), head.stream, head.include_usage), ("gpt-4o", true, true));
-    assert_eq!((head.user.as_deref(), head.prompt_cache_key.as_deref()), (Some("u1"), Some("k")));
-    assert!(head.has("odd") && head.has("seed") && !head.has("temperature"));
-    assert_eq!(head.names().next(), Some("model"));
+    assert_eq!((head.model.as_str(), head.stream, head.include_usage, head.choices), ("a", true, true, 3));
+    assert_eq!((head.user.as_deref(), head.prompt_cache_key.as_deref()), (Some("u"), None));
+    assert!(head.has("x") && !head.has("y"));
+    assert_eq!(head.names().count(), 8);
 }
 
 #[test]
-fn a_doubled_key_is_refused_however_it_is_written() {
-    let messages = r#""messages":[{"role":"user","content":"hi"}]"#;
-    for doubled in [r#""model":"a","model":"b""#, r#""model":"a","mod\u0065l":"b""#, r#""model":"a","x":1,"x":1"#] {
-        let problem = refused(&format!("{{{doubled},{messages}}}"));
-        assert!(problem.message.contains("stands twice"), "{}", problem.message);
-        assert!(problem.param.is_some());
-    }
-    let many: String = (0..60).map(|i| format!(r#""k{i}":1,"#)).collect();
-    assert!(refused(&format!(r#"{{{many}"k3":2,"model":"a",{messages}}}"#)).message.contains("`k3`"));
+fn null_is_the_same_as_nothing() {
+    let head = peek(&format!(
+        r#"{{"model":"a","stream":null,"stream_options":null,"n":null,"temperature":null,"tools":null,{TURNS}}}"#
+    ))
+    .unwrap();
+    assert!(!head.stream && !head.include_usage);
 }
 
 #[test]
-fn wrong_bodies_are_named() {
-    let cases = [
-        ("", "not valid JSON", None),
-        ("[]", "expected a JSON object", None),
-        (r#"{"model":"a","messages":[{"role":"#, "not valid JSON", None),
-        (r#"{"model":"a","messages":[1]} x"#, "not valid JSON", None),
-        (r#"{"messages":[1]}"#, "`model` is missing", Some("model")),
-        (r#"{"model":null,"messages":[1]}"#, "`model` is missing", Some("model")),
-        (r#"{"model":7,"messages":[1]}"#, "must be a string; found a number", Some("model")),
-        (r#"{"model":"","messages":[1]}"#, "`model` is empty", Some("model")),
-        (r#"{"model":"a"}"#, "`messages` is missing", Some("messages")),
-        (r#"{"model":"a","messages":"hi"}"#, "found a string", Some("messages")),
-        (r#"{"model":"a","messages":[ ]}"#, "`messages` is empty", Some("messages")),
-        (r#"{"model":"a","messages":[1],"stream":"yes"}"#, "true or false", Some("stream")),
-        (r#"{"model":"a","messages":[1],"stream_options":{}}"#, "only allowed when", Some("stream_options")),
-        (r#"{"model":"a","messages":[1],"n":0}"#, "from 1 to 128", Some("n")),
-        (r#"{"model":"a","messages":[1],"n":1.5}"#, "whole number", Some("n")),
-    ];
-    for (body, part, param) in cases {
-        let problem = refused(body);
-        assert!(problem.message.contains(part), "{body}: {}", problem.message);
-        assert_eq!(problem.param.as_deref(), param, "{body}");
-    }
-    let bytes = Bytes::from_static(b"{\"model\":\"\xff\"}");
-    let problem = Head::peek(&bytes, Endpoint::Chat, &BodyLimits::default()).expect_err("not UTF-8");
-    assert!(problem.message.contains("not UTF-8: byte 10"), "{}", problem.message);
+fn what_every_client_gets_as_a_400_names_the_parameter() {
+    let missing = Some("missing_required_parameter");
+    let kind = Some("invalid_type");
+    check_refused("", None, None, "empty");
+    check_refused("[1]", None, None, "JSON object");
+    check_refused("{\"model\":", None, None, "not valid JSON");
+    check_refused(&format!(r#"{{"model":"a",{TURNS}}}x"#), None, None, "not valid JSON");
+    check_refused(&format!("{{{TURNS}}}"), Some("model"), missing, "model");
+    check_refused(&format!(r#"{{"model":null,{TURNS}}}"#), Some("model"), missing, "model");
+    check_refused(&format!(r#"{{"model":7,{TURNS}}}"#), Some("model"), kind, "a string is expected, and a number");
+    check_refused(&format!(r#"{{"model":"",{TURNS}}}"#), Some("model"), Some("empty_value"), "empty");
+    check_refused(r#"{"model":"a"}"#, Some("messages"), missing, "messages");
+    check_refused(r#"{"model":"a","messages":"hi"}"#, Some("messages"), kind, "an array is expected, and a string");
+    check_refused(r#"{"model":"a","messages":[ ]}"#, Some("messages"), Some("empty_value"), "one message");
+    check_refused(&format!(r#"{{"model":"a","stream":"yes",{TURNS}}}"#), Some("stream"), kind, "a boolean");
+    check_refused(&format!(r#"{{"model":"a","temperature":"1",{TURNS}}}"#), Some("temperature"), kind, "a number");
+    check_refused(
+        &format!(r#"{{"model":"a","n":0,{TURNS}}}"#),
+        Some("n"),
+        Some("integer_below_min_value"),
+        "at least 1",
+    );
+    check_refused(
+        &format!(r#"{{"model":"a","n":129,{TURNS}}}"#),
+        Some("n"),
+        Some("integer_above_max_value"),
+        "at most",
+    );
+    check_refused(&format!(r#"{{"model":"a","n":1.5,{TURNS}}}"#), Some("n"), kind, "an integer");
+    let options = r#""stream_options":{"include_usage":true}"#;
+    check_refused(
+        &format!(r#"{{"model":"a",{options},{TURNS}}}"#),
+        Some("stream_options"),
+        Some("invalid_value"),
+        "stream",
+    );
+    let odd = format!(r#"{{"model":"a","stream":true,"stream_options":{{"include_usage":1}},{TURNS}}}"#);
+    check_refused(&odd, Some("stream_options.include_usage"), kind, "boolean");
+    check_refused(&format!(r#"{{"model":"\ud800",{TURNS}}}"#), Some("model"), Some("invalid_value"), "text");
 }
 
 #[test]
-fn depth_is_bounded_outside_strings_only() {
-    let nest = |depth: usize| format!(r#"{{"model":"a","messages":[{}{}]}}"#, "[".repeat(depth), "]".repeat(depth));
-    assert!(peek(&nest(60)).is_ok());
-    assert!(refused(&nest(100_000)).message.contains("deeper than 64"));
-    assert!(peek(&format!(r#"{{"model":"a","messages":["{}\"{{"]}}"#, "[".repeat(500))).is_ok());
+fn a_name_that_stands_twice_is_refused_however_it_is_written() {
+    check_refused(&format!(r#"{{"model":"a","model":"b",{TURNS}}}"#), Some("model"), None, "more than once");
+    check_refused(&format!(r#"{{"model":"a","mod\u0065l":"b",{TURNS}}}"#), Some("model"), None, "more than once");
+    check_refused(&format!(r#"{{"model":"a","x":1,"x":2,{TURNS}}}"#), Some("x"), None, "more than once");
+}
+
+#[test]
+fn shape_is_bounded() {
+    let deep = |levels: usize| format!(r#"{{"model":"a","x":{}{},{TURNS}}}"#, "[".repeat(levels), "]".repeat(levels));
+    assert!(peek(&deep(63)).is_ok());
+    check_refused(&deep(64), None, None, "64 levels");
+    check_refused(&deep(100_000), None, None, "");
+    let brackets_in_text = format!(r#"{{"model":"a","x":"\"{}\\",{TURNS}}}"#, "[".repeat(100));
+    assert!(peek(&brackets_in_text).is_ok());
+    let many: String = (0..300).map(|number| format!(r#""x{number}":1,"#)).collect();
+    check_refused(&format!(r#"{{{many}"model":"a",{TURNS}}}"#), None, None, "256 parameters");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused() {
+    let body = Bytes::from_static(b"{\"model\":\"\xff\"}");
+    let bad = Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).unwrap_err();
+    assert!(bad.message.contains("UTF-8") && bad.message.contains("10"), "{bad}");
 }
 
 #[test]
 fn embeddings_need_an_input() {
-    let peek =
-        |body: &str| Head::peek(&Bytes::copy_from_slice(body.as_bytes()), Endpoint::Embeddings, &BodyLimits::default());
-    assert!(peek(r#"{"model":"e","input":[[1,2],[3]]}"#).is_ok());
-    for body in
-        [r#"{"model":"e"}"#, r#"{"model":"e","input":""}"#, r#"{"model":"e","input":[]}"#, r#"{"model":"e","input":1}"#]
-    {
-        assert_eq!(peek(body).expect_err(body).param.as_deref(), Some("input"));
+    let peek = |text: &'static str| {
+        Head::peek(&Bytes::from_static(text.as_bytes()), Endpoint::Embeddings, &BodyLimits::default())
+    };
+    assert!(peek(r#"{"model":"e","input":[1,2]}"#).is_ok());
+    for (body, param) in [
+        (r#"{"model":"e"}"#, "input"),
+        (r#"{"model":"e","input":""}"#, "input"),
+        (r#"{"model":"e","input":[]}"#, "input"),
+        (r#"{"model":"e","input":{}}"#, "input"),
+        (r#"{"model":"e","input":"x","dimensions":"1024"}"#, "dimensions"),
+    ] {
+        assert_eq!(peek(body).unwrap_err().param.as_deref(), Some(param), "{body}");
     }
 }
 
 #[test]
-fn the_opening_stays_while_the_conversation_grows() {
-    let opening = |messages: Value| {
-        let body = Bytes::from(json!({"model": "a", "messages": messages}).to_string());
+fn the_opening_stays_the_same_while_the_conversation_grows() {
+    let opening = |turns: &str| {
+        let body = Bytes::from(format!(r#"{{"model":"a","messages":[{turns}]}}"#));
         Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).unwrap().opening(&body)
     };
-    let system = json!({"role": "system", "content": "s"});
-    let first = json!({"role": "user", "content": "q"});
-    let start = opening(json!([system, first]));
-    assert_eq!(
-        start,
-        opening(json!([system, first, {"role": "assistant", "content": "a"}, {"role": "user", "content": "r"}]))
-    );
-    assert_ne!(start, opening(json!([system, {"role": "user", "content": "other"}])));
+    let (system, user) = (r#"{"role":"system","content":"s"}"#, r#"{"role":"user","content":"u"}"#);
+    let first = opening(&format!("{system},{user}"));
+    assert_eq!(first, opening(&format!(r#"{system},{user},{{"role":"assistant","content":"a"}}"#)));
+    assert_ne!(first, opening(&format!(r#"{system},{{"role":"user","content":"v"}}"#)));
+    assert_ne!(first, opening(user));
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from)
+    ];
+    leaf.prop_recursive(3, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z\"\\\\]{1,4}", inner, 0..4).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
 }
 
 proptest! {
     #[test]
-    fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let body = Bytes::from(bytes);
-        let peeked = Head::peek(&body, Endpoint::Chat, &BodyLimits::default());
-        prop_assert!(peeked.is_err() || !body.is_empty());
+        for endpoint in [Endpoint::Chat, Endpoint::Embeddings] {
+            if let Ok(head) = Head::peek(&body, endpoint, &BodyLimits::default()) {
+                head.opening(&body);
+            }
+        }
+    }
+
+    #[test]
+    fn near_json_never_panics(text in r#"[\{\}\[\]",:\\0-9a-z\. ]{0,60}"#) {
+        prop_assert!(peek(&text).is_err());
     }
 
     #[test]
     fn a_splice_touches_nothing_but_the_model(
-        before in "[a-z]{1,8}", text in "\\PC*", old in "\\PC{1,12}", new in "\\PC{0,12}", spaces in " {0,3}",
+        extras in prop::collection::btree_map("x[a-z\"\\\\]{0,4}", json(), 0..5),
+        old in ".{1,12}",
+        new in ".{0,12}",
+        pretty in any::<bool>(),
+        at in 0_usize..6,
     ) {
-        let quote = |text: &str| Value::from(text).to_string();
-        let around = |model: &str| {
-            format!("{{\"{before}x\":{}{spaces},\"model\":{spaces}{}{spaces},\"messages\":[{}]}}", quote(&text), quote(model), quote(&text))
+        let mut members: Vec<(String, Value)> = extras.into_iter().collect();
+        members.insert(at.min(members.len()), ("model".into(), old.clone().into()));
+        members.push(("messages".into(), serde_json::json!([{"role": "user", "content": "\"model\":\"x\""}])));
+        let print = |members: &[(String, Value)]| {
+            let value: Value = members.iter().cloned().collect();
+            if pretty { format!("{value:#}") } else { value.to_string() }
         };
-        let body = Bytes::from(around(&old));
+        let body = Bytes::from(print(&members));
         let head = Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).unwrap();
         prop_assert_eq!(&head.model, &old);
-        prop_assert_eq!(splice_model(&body, &head, &new), Bytes::from(around(&new)));
+        let spliced = splice_model(&body, &head, &new);
+        for member in &mut members {
+            if member.0 == "model" {
+                member.1 = new.clone().into();
+            }
+        }
+        prop_assert_eq!(std::str::from_utf8(&spliced).unwrap(), print(&members));
     }
 }
