@@ -20,7 +20,7 @@ pub(crate) use clean::clean;
 /// The code of a region block, which SDKs and relays know (OpenAI's body of 2024-07-09).
 const REGION_CODE: &str = "unsupported_country_region_territory";
 /// A vendor that asks for more patience than a day is not believed.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 /// The longest code that is kept, in characters.
 const CODE_CHARS_MAX: usize = 100;
 
@@ -64,7 +64,7 @@ impl fmt::Display for VendorError {
 /// would need a clock and is not read.
 pub fn classify(profile: &Profile, status: u16, retry_after_header: Option<&str>, body: &[u8]) -> VendorError {
     let said = match serde_json::from_slice::<Value>(body) {
-        Ok(value) => Said::of(&value).map_or_else(|| Said::unnamed(body), |said| said.owned()),
+        Ok(value) => Said::of(&value).map_or_else(|| Said::unnamed(body), Said::owned),
         Err(_) => Said::unnamed(body),
     };
     let retry_after = retry_after_header.and_then(parse_retry_after);

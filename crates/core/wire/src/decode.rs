@@ -200,7 +200,7 @@ impl Decoder {
         }
         let result = match &mut self.regular {
             None => look(&self.profile, &value).map(|seen| (seen, Some(closed(&event.raw)))),
-            Some(regular) => regular.mend(value).map(|(seen, bytes)| (seen, bytes)),
+            Some(regular) => regular.mend(value),
         };
         match result {
             Ok((seen, bytes)) => self.note(&seen, bytes, out),

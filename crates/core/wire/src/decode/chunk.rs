@@ -172,7 +172,7 @@ fn mend_delta(delta: &mut Map<String, Value>, habits: &StreamHabits) {
     {
         delta.insert("reasoning_content".into(), reasoning);
     }
-    if delta.get("tool_calls").is_some_and(|calls| !calls.as_array().is_some_and(|calls| !calls.is_empty())) {
+    if delta.get("tool_calls").is_some_and(|calls| calls.as_array().is_none_or(Vec::is_empty)) {
         delta.shift_remove("tool_calls");
     }
 }

@@ -77,12 +77,11 @@ fn a_failure_in_a_finish_reason_is_an_error_and_another_word_is_translated() {
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}},\"finish_reason\":\"{reason}\"}}]}}\n\ndata: [DONE]\n\n"
         );
         let frames = run(&regular(), &Notes::default(), &[stream.as_bytes()]);
-        match class {
-            Some(class) => assert!(matches!(&frames[0].kind, FrameKind::Error(error) if error.class == class)),
-            None => {
-                assert_eq!(frames[0].kind, FrameKind::Content);
-                assert!(text(&frames).contains("\"finish_reason\":\"stop\""));
-            }
+        if let Some(class) = class {
+            assert!(matches!(&frames[0].kind, FrameKind::Error(error) if error.class == class));
+        } else {
+            assert_eq!(frames[0].kind, FrameKind::Content);
+            assert!(text(&frames).contains("\"finish_reason\":\"stop\""));
         }
         assert_eq!(ends(&frames), 1);
     }

@@ -84,11 +84,10 @@ fn mend_rest(piece: &mut Map<String, Value>) {
 /// Arguments are JSON in a string; some vendors send the JSON itself, or nothing for a call without any.
 fn mend_arguments(function: &mut Map<String, Value>, required: bool) {
     match function.get("arguments") {
-        Some(Value::String(_)) => {}
         None | Some(Value::Null) if required => {
             function.insert("arguments".into(), "".into());
         }
-        None => {}
+        None | Some(Value::String(_)) => {}
         Some(Value::Null) => {
             function.shift_remove("arguments");
         }

@@ -54,9 +54,8 @@ impl Shape {
 
 fn shape_of(name: &str, endpoint: Endpoint) -> Option<Shape> {
     Some(match (name, endpoint) {
-        ("model" | "user", _) => Shape::Text,
+        ("model" | "user", _) | ("encoding_format", Endpoint::Embeddings) => Shape::Text,
         ("dimensions", Endpoint::Embeddings) => Shape::Integer,
-        ("encoding_format", Endpoint::Embeddings) => Shape::Text,
         ("input", Endpoint::Embeddings) => Shape::TextOrArray,
         (_, Endpoint::Embeddings) => return None,
         ("messages" | "tools" | "functions" | "modalities", _) => Shape::Array,

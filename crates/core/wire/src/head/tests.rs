@@ -93,8 +93,8 @@ fn shape_is_bounded() {
     check_refused(&deep(100_000), None, None, "");
     let brackets_in_text = format!(r#"{{"model":"a","x":"\"{}\\",{TURNS}}}"#, "[".repeat(100));
     assert!(peek(&brackets_in_text).is_ok());
-    let many: String = (0..300).map(|number| format!(r#""x{number}":1,"#)).collect();
-    check_refused(&format!(r#"{{{many}"model":"a",{TURNS}}}"#), None, None, "256 parameters");
+    let many = (0..300).map(|number| format!(r#""x{number}":1"#)).collect::<Vec<_>>().join(",");
+    check_refused(&format!(r#"{{{many},"model":"a",{TURNS}}}"#), None, None, "256 parameters");
 }
 
 #[test]
