@@ -1,6 +1,7 @@
 //! What is known while the demo runs, for the screen.
 
 use super::client::{End, Observed};
+use super::stage::Cut;
 use banjia_types::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,7 +29,7 @@ pub(super) struct State {
     /// When the source began to refuse.
     pub(super) blocked_at: Option<Timestamp>,
     /// When the gateway cut it.
-    pub(super) cut_at: Option<Timestamp>,
+    pub(super) cut: Option<Cut>,
     recent: VecDeque<String>,
 }
 
@@ -66,8 +67,8 @@ impl Live {
         self.state().blocked_at = Some(at);
     }
 
-    pub(super) fn cut(&self, at: Timestamp) {
-        self.state().cut_at.get_or_insert(at);
+    pub(super) fn cut(&self, cut: Cut) {
+        self.state().cut.get_or_insert(cut);
     }
 
     pub(super) fn ended(&self, seen: &Observed) {

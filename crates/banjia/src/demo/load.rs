@@ -61,7 +61,7 @@ pub(super) async fn run(
                 observed.push(seen);
             }
             _ = frames.tick() => {
-                for cut in stage.take_alerts() {
+                for cut in stage.take_cuts() {
                     live.cut(cut);
                 }
                 screen.draw(begun.elapsed(), &live.now(), &live.source, printer);
@@ -69,7 +69,7 @@ pub(super) async fn run(
             () = sleep_until(end + PATIENCE), if is_over => break,
         }
     }
-    for cut in stage.take_alerts() {
+    for cut in stage.take_cuts() {
         live.cut(cut);
     }
     screen.draw(begun.elapsed(), &live.now(), &live.source, printer);

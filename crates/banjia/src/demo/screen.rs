@@ -45,9 +45,9 @@ impl Screen {
             );
             self.tell(&text, printer);
         }
-        if let (Some(blocked), Some(cut), false) = (state.blocked_at, state.cut_at, self.has_told_cut) {
+        if let (Some(blocked), Some(cut), false) = (state.blocked_at, state.cut, self.has_told_cut) {
             self.has_told_cut = true;
-            let after = cut.since(blocked).as_millis();
+            let after = cut.at.since(blocked).as_millis();
             let text = format!(
                 "{}  reflex: {source} is cut {after} ms after its block; its requests go to the destinations",
                 clock(at)
@@ -75,7 +75,8 @@ impl Screen {
         self.last_line = Some(at);
         let shares: Vec<_> = state.shares().iter().map(|(vendor, share)| format!("{vendor} {share}%")).collect();
         let wait = countdown(at, self.length, state, source);
-        printer.line(&format!("{}  {} · {} · {wait}", clock(at), counts(state), shares.join(" ")));
+        let shares = if shares.is_empty() { String::new() } else { format!(" · last by {}", shares.join(", ")) };
+        printer.line(&format!("{}  {}{shares} · {wait}", clock(at), counts(state)));
     }
 
     pub(super) fn close(&self) {
@@ -137,7 +138,7 @@ impl Bars {
 fn counts(state: &State) -> String {
     let errors = state.refused + state.broken;
     format!(
-        "{} sent · {} answered · {} open · {} left by their clients · {errors} errors seen",
+        "{} sent · {} answered · {} open · {} left early · {errors} errors",
         state.sent,
         state.answered,
         state.open(),

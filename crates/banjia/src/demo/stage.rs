@@ -22,6 +22,14 @@ const CONFIG: &str = include_str!("banjia.toml");
 /// A pace that people know from the vendors: a third of a second, then about thirty pieces a second.
 const PACE: Pace = Pace { first_token: Duration::from_millis(320), per_token: Duration::from_millis(30) };
 
+/// The moment in which the gateway cut a vendor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) at: Timestamp,
+    /// Requests that had arrived at that vendor by then.
+    pub(super) arrived: u64,
+}
+
 /// Everything that the demo runs on.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -31,9 +39,9 @@ pub(super) struct Stage {
     pub(super) source: String,
     /// Who may answer then, in the order of the routes.
     pub(super) destinations: Vec<String>,
-    pub(super) sandbox: Sandbox,
+    pub(super) sandbox: Arc<Sandbox>,
     secrets: Vec<Secret>,
-    alerts: std::sync::Mutex<mpsc::Receiver<Alert>>,
+    alerts: std::sync::Mutex<mpsc::Receiver<Cut>>,
 }
 
 impl Stage {
@@ -43,6 +51,7 @@ impl Stage {
         let sandbox = Sandbox::start(Options { seed: settings.seed, pace, ..Options::default() })
             .await
             .context("starting the sandbox vendors")?;
+        let sandbox = Arc::new(sandbox);
         let secrets: Vec<_> = ACCOUNTS.iter().map(|_| new_secret()).collect();
         let text = fill(&sandbox, &secrets)?;
         let loaded = match config::read("demo/banjia.toml", &text, Path::new(""), config::Options::default()) {
@@ -54,12 +63,7 @@ impl Stage {
         let (source, destinations) = cast(&gateway)?;
         let snapshot = banjia_gateway::Snapshot::compile(&gateway, &loaded.profiles)
             .map_err(|problems| anyhow::anyhow!("the demo's configuration is broken: {problems:?}"))?;
-        let (tell, alerts) = mpsc::channel();
-        let on_alert: OnAlert = Arc::new(move |alert: &Alert| {
-            if tell.send(alert.clone()).is_err() {
-                tracing::debug!("an alert came after the demo's end");
-            }
-        });
+        let (on_alert, alerts) = watch_cuts(&sandbox, &source);
         let running = compose::start(snapshot, &Location::Temporary, Some(on_alert)).await?;
         let client = client(&format!("http://{}/v1", running.handle.addr), &secrets)?;
         let alerts = std::sync::Mutex::new(alerts);
@@ -72,15 +76,13 @@ impl Stage {
     }
 
     /// When the gateway cut the source, if it did so since the last call.
-    pub(super) fn take_alerts(&self) -> Vec<Timestamp> {
-        let Ok(alerts) = self.alerts.lock() else { return Vec::new() };
-        alerts
-            .try_iter()
-            .filter_map(|alert| match alert {
-                Alert::VendorCut { target, at, .. } => (target.vendor.as_str() == self.source).then_some(at),
-                _ => None,
-            })
-            .collect()
+    pub(super) fn take_cuts(&self) -> Vec<Cut> {
+        self.alerts.lock().map(|alerts| alerts.try_iter().collect()).unwrap_or_default()
+    }
+
+    /// Requests that arrived at the source so far.
+    pub(super) fn arrived_at_source(&self) -> u64 {
+        arrived(&self.sandbox, &self.source)
     }
 
     /// A key that works, to be shown with `--serve`.
@@ -90,10 +92,30 @@ impl Stage {
 
     /// Ends everything in order.
     pub(super) async fn strike(self) -> anyhow::Result<()> {
+        // The sandbox ends when it is dropped, after the gateway.
         self.running.stop().await?;
-        self.sandbox.shutdown();
         Ok(())
     }
+}
+
+fn arrived(sandbox: &Sandbox, vendor: &str) -> u64 {
+    sandbox.counts().get(vendor).map_or(0, |counts| counts.requests)
+}
+
+/// Notes when the gateway cuts `source`, and what had arrived there in that moment.
+fn watch_cuts(sandbox: &Arc<Sandbox>, source: &str) -> (OnAlert, mpsc::Receiver<Cut>) {
+    let (tell, cuts) = mpsc::channel();
+    let (sandbox, source) = (Arc::clone(sandbox), source.to_owned());
+    let on_alert: OnAlert = Arc::new(move |alert: &Alert| {
+        let Alert::VendorCut { target, at, .. } = alert else { return };
+        if target.vendor.as_str() != source {
+            return;
+        }
+        if tell.send(Cut { at: *at, arrived: arrived(&sandbox, &source) }).is_err() {
+            tracing::debug!("a cut came after the demo's end");
+        }
+    });
+    (on_alert, cuts)
 }
 
 /// The demo's configuration with the sandbox's addresses and keys and the customers' hashes.

@@ -72,10 +72,14 @@ fn applies(rule: &ParamRule, model: &str) -> bool {
 
 /// A value that the vendor should refuse, if the rule is of a kind that says so.
 fn outside(rule: &ParamRule, model: &str) -> Option<Fact> {
-    let (value, because, is_certain) = if let Some(clamp) = rule.clamp {
-        let above = clamp.max.map(|max| max + OUTSIDE);
-        let below = clamp.min.map(|min| min - OUTSIDE);
-        (json!(above.or(below)?), "is out of range", true)
+    let (value, because, is_certain): (Value, _, _) = if let Some(clamp) = rule.clamp {
+        let counts = rule.name.starts_with("max_") || clamp.decimals == Some(0);
+        let value = if counts {
+            clamp.max.map(|max| json!(max as i64 + 1)).or(clamp.min.map(|min| json!(min as i64 - 1)))
+        } else {
+            clamp.max.map(|max| json!(max + OUTSIDE)).or(clamp.min.map(|min| json!(min - OUTSIDE)))
+        };
+        (value?, "is out of range", true)
     } else if let Some(most) = rule.max_items {
         let items: Vec<_> = (0..=most).map(|i| format!("stop-{i}")).collect();
         (json!(items), "has too many items", true)

@@ -8,18 +8,15 @@ const KEY: &str = "bj-test";
 
 /// A configuration with these routes.
 pub(crate) fn config(sandbox: &str, routes: &[(&str, &[&str])]) -> String {
-    let mut text = String::from("[store]\npath = \"ledger.db\"\n\n");
-    for (vendor, mount) in [("openai", "/openai/v1"), ("zhipu", "/zhipu/api/paas/v4")] {
+    let vendors = [("openai", "/openai/v1"), ("zhipu", "/zhipu/api/paas/v4")].map(|(vendor, mount)| {
         let key = banjia_sandbox::key_of(vendor).unwrap();
-        text += &format!(
-            "[[vendors]]\nname = \"{vendor}\"\nbase = \"http://{sandbox}{mount}\"\ncredential = \"{key}\"\n\n"
-        );
-    }
-    for (name, targets) in routes {
-        text += &format!("[[routes]]\nname = \"{name}\"\ntargets = {targets:?}\n\n");
-    }
+        format!("[[vendors]]\nname = \"{vendor}\"\nbase = \"http://{sandbox}{mount}\"\ncredential = \"{key}\"\n")
+    });
+    let route = |(name, targets): &(&str, &[&str])| format!("[[routes]]\nname = \"{name}\"\ntargets = {targets:?}\n");
+    let routes: Vec<_> = routes.iter().map(route).collect();
     let hash = banjia_gateway::keys::hash(None, KEY);
-    text + &format!("[[accounts]]\nid = \"a\"\n\n[[keys]]\nid = \"k\"\naccount = \"a\"\nhash = \"{hash}\"\n")
+    let key = format!("[[accounts]]\nid = \"a\"\n\n[[keys]]\nid = \"k\"\naccount = \"a\"\nhash = \"{hash}\"\n");
+    ["[store]\npath = \"ledger.db\"\n", &vendors.concat(), &routes.concat(), &key].join("\n")
 }
 
 /// A gateway with the file `banjia.toml` of `folder`.

@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     pub(super) cut_at: Option<Timestamp>,
     /// Requests that the source answered with its block.
     pub(super) met_the_block: u64,
+    /// Requests that arrived at the source after the gateway cut it: those on their way in that moment.
+    pub(super) after_the_cut: u64,
     pub(super) cny_per_usd: f64,
 }
 
@@ -61,7 +63,8 @@ impl Facts {
             observed,
             sent: state.sent,
             blocked_at: state.blocked_at,
-            cut_at: state.cut_at,
+            cut_at: state.cut.map(|cut| cut.at),
+            after_the_cut: state.cut.map_or(0, |cut| stage.arrived_at_source().saturating_sub(cut.arrived)),
             met_the_block: met.unwrap_or(0),
             cny_per_usd: settings.cny_per_usd,
         })

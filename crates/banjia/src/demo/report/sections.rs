@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Micro-units of a currency's unit.
 const MICROS: f64 = 1_000_000.0;
+/// Longer times count as this long: no demo takes an hour.
+const LATENCY_MS_MAX: u64 = 3_600_000;
 const WRITES: &str = "writing to a String cannot fail";
 
 /// The report, part by part.
@@ -61,7 +63,7 @@ fn by_time(facts: &Facts, width: usize) -> String {
             ]
         })
         .collect();
-    let header = ["from", "accepted>", "answered>", "refused>", "failed>", "abandoned>", "answered by"];
+    let header = ["from", "accepted>", "answered>", "refused>", "failed>", "abandoned>", "by vendor"];
     format!("{}\n{}", heading(&format!("Requests by time, in {unit}")), table(&header, &rows, width))
 }
 
@@ -94,9 +96,15 @@ fn reflex(facts: &Facts) -> String {
     let cut_after = cut.since(blocked).as_millis();
     let met = facts.met_the_block;
     let mut text = format!(
-        "{title}\n  at {at:.1} s {source} answered the region block; {cut_after} ms later it was cut for everybody.\n  \
-         {met} request{s} met the block; none went there afterwards, and no other key or way was tried.",
+        "{title}\n  from {at:.1} s on {source} answers the region block; {cut_after} ms later, with the first block that came back, \
+         it was cut for everybody.\n  \
+         {met} request{s} met the block and {was} sent on to a destination; {later} there after the cut.",
         source = facts.source,
+        was = if met == 1 { "was" } else { "were" },
+        later = match facts.after_the_cut {
+            0 => "none arrived".to_owned(),
+            many => format!("{many} already on the way arrived"),
+        },
         s = if met == 1 { "" } else { "s" },
     );
     if let Some((first, seen)) = facts.first_answer_after() {
@@ -133,7 +141,7 @@ fn latency(facts: &Facts, width: usize) -> String {
 }
 
 fn percentile(times: &[Duration], at: f64) -> String {
-    let Ok(mut histogram) = Histogram::<u32>::new(3) else { return "?".to_owned() };
+    let Ok(mut histogram) = Histogram::<u32>::new_with_bounds(1, LATENCY_MS_MAX, 3) else { return "?".to_owned() };
     for time in times {
         histogram.saturating_record(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }

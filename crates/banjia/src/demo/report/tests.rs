@@ -48,6 +48,7 @@ fn facts() -> Facts {
         blocked_at: Some(Timestamp(2_000)),
         cut_at: Some(Timestamp(2_050)),
         met_the_block: 1,
+        after_the_cut: 0,
         cny_per_usd: 7.0,
     }
 }
@@ -57,11 +58,14 @@ fn a_story_that_held_says_so_with_its_figures() {
     let facts = facts();
     assert_eq!(facts.verdict(), Verdict::Held);
     let text = sections(&facts, 100).join("\n");
+    let latency = text.lines().find(|line| line.contains("before the cut")).expect("a line of its own");
+    let figures: Vec<_> = latency.split_whitespace().skip(3).collect();
+    assert_eq!(figures, ["1", "300", "ms", "300", "ms", "900", "ms", "900", "ms"]);
     for wanted in [
         "3 accepted = 2 answered + 0 refused + 0 failed + 1 abandoned: exact",
         "slices of 1 s (a minute is too coarse here)",
         "<- source blocks",
-        "50 ms later it was cut for everybody",
+        "50 ms later, with the first block that came back, it was cut for everybody",
         "1 request met the block",
         "400 ms after the block began, from other/m",
         "clamped from 1.4 to 1",
