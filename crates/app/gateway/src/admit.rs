@@ -136,7 +136,11 @@ pub(crate) fn limit_headers(key: &LiveKey, now: Timestamp, headers: &mut HeaderM
         limiters.into_iter().flatten().filter_map(|limiter| of(&lock(limiter), now)).min_by_key(|room| room.left)
     };
     if let Some(room) = rooms(Limiter::requests) {
-        put(headers, &room, ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]);
+        put(
+            headers,
+            &room,
+            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+        );
     }
     if let Some(room) = rooms(Limiter::tokens) {
         put(headers, &room, ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]);

@@ -9,9 +9,9 @@ mod leg;
 pub(crate) use caller::{Caller, server_error};
 
 use crate::embeddings;
+use crate::emulate;
 use crate::emulate::checked::{BadSchema, Checks};
 use crate::emulate::shape::Shape;
-use crate::emulate;
 use crate::error::Failure;
 use banjia_types::{Loss, Timestamp, Usage};
 use banjia_wire::{Encoded, Endpoint, Frame, VendorError};
@@ -112,7 +112,9 @@ impl Attempt {
             State::Over(_) => return Poll::Pending,
             State::Unfit(failure) => Poll::Ready(Progress::Unfit(failure.take().unwrap_or_else(Failure::internal))),
             State::Stream(stream) => return stream.poll(cx, frames),
-            State::Whole(work) => work.as_mut().poll(cx).map(|done| done.map_or_else(Progress::Failed, Progress::Whole)),
+            State::Whole(work) => {
+                work.as_mut().poll(cx).map(|done| done.map_or_else(Progress::Failed, Progress::Whole))
+            }
             State::Held(work) => match std::task::ready!(work.as_mut().poll(cx)) {
                 Err(error) => Poll::Ready(Progress::Failed(error)),
                 Ok((held, usage)) => {
@@ -131,9 +133,7 @@ impl Attempt {
     /// What a stream used, as far as the vendor has said.
     pub(crate) fn usage(&self) -> Option<Usage> {
         match &self.state {
-            State::Stream(stream) => {
-                stream.legs.iter().filter_map(Leg::usage).reduce(|sum, usage| sum + usage)
-            }
+            State::Stream(stream) => stream.legs.iter().filter_map(Leg::usage).reduce(|sum, usage| sum + usage),
             State::Over(usage) => *usage,
             _ => None,
         }

@@ -17,8 +17,8 @@ use crate::shared::{Shared, now};
 use crate::snapshot::Key;
 use alarm::Alarm;
 use banjia_traffic::{
-    Action, Actions, Candidate, Cause, ChooseInput, Event, Exchange, FrameClass, Hints, Observation, Plan, PlannedTarget,
-    Refusal, RetryRules, StickyKey, Why, choose,
+    Action, Actions, Candidate, Cause, ChooseInput, Event, Exchange, FrameClass, Hints, Observation, Plan,
+    PlannedTarget, Refusal, RetryRules, StickyKey, Why, choose,
 };
 use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, Timestamp, Usage};
 use banjia_wire::{Frame, FrameKind, VendorError};
@@ -82,7 +82,8 @@ impl Drive {
         let now = now();
         let conversation = sticky_key(&live, key, &ask, conversation);
         let place = conversation.and_then(|key| shared.place(key, now));
-        let sticky = place.as_ref().and_then(|place| live.route.targets.iter().position(|target| target.target == *place));
+        let sticky =
+            place.as_ref().and_then(|place| live.route.targets.iter().position(|target| target.target == *place));
         let candidates: Vec<_> = live
             .goals
             .iter()
@@ -328,9 +329,10 @@ impl Drive {
         row.usage = self.told.usage;
         row.cost = self.told.cost;
         row.losses.clone_from(&self.told.losses);
-        row.first_content_ms = self.exchange.first_content().map(|at| {
-            u32::try_from(at.since(row.accepted_at).as_millis()).unwrap_or(u32::MAX)
-        });
+        row.first_content_ms = self
+            .exchange
+            .first_content()
+            .map(|at| u32::try_from(at.since(row.accepted_at).as_millis()).unwrap_or(u32::MAX));
         row.class = self.failure.as_ref().and_then(|failure| failure.class);
         row.status = match (outcome, &self.failure) {
             (Outcome::Refused, Some(failure)) => failure.status.as_u16(),

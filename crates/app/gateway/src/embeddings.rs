@@ -7,8 +7,8 @@
 
 use crate::attempt::{Caller, Whole, server_error};
 use banjia_types::ErrorClass;
-use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inputs};
 use banjia_wire::{Encoded, Notes, Refusal, VendorError};
+use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inputs};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 

@@ -84,12 +84,18 @@ impl Failure {
 
     pub(crate) fn no_key() -> Self {
         let message = "No API key was given. Send it as a header: `Authorization: Bearer YOUR_KEY`.";
-        Self { class: Some(ErrorClass::Auth), ..Self::client(StatusCode::UNAUTHORIZED, message).code("invalid_api_key") }
+        Self {
+            class: Some(ErrorClass::Auth),
+            ..Self::client(StatusCode::UNAUTHORIZED, message).code("invalid_api_key")
+        }
     }
 
     pub(crate) fn wrong_key() -> Self {
         let message = "The API key is not known here. Keys of this gateway are needed, not those of a vendor.";
-        Self { class: Some(ErrorClass::Auth), ..Self::client(StatusCode::UNAUTHORIZED, message).code("invalid_api_key") }
+        Self {
+            class: Some(ErrorClass::Auth),
+            ..Self::client(StatusCode::UNAUTHORIZED, message).code("invalid_api_key")
+        }
     }
 
     pub(crate) fn bad_body(bad: BadBody) -> Self {
@@ -229,18 +235,25 @@ impl Failure {
                 )
             }
             .code("insufficient_quota"),
-            ErrorClass::Rate => {
-                made(StatusCode::TOO_MANY_REQUESTS, "requests", "The vendor behind this model limits the rate. Try again later.")
-                    .code("rate_limit_exceeded")
+            ErrorClass::Rate => made(
+                StatusCode::TOO_MANY_REQUESTS,
+                "requests",
+                "The vendor behind this model limits the rate. Try again later.",
+            )
+            .code("rate_limit_exceeded"),
+            ErrorClass::Overload => made(
+                StatusCode::SERVICE_UNAVAILABLE,
+                SERVER,
+                "The vendor behind this model is overloaded. Try again later.",
+            )
+            .code("overloaded"),
+            ErrorClass::Context => {
+                about_request(StatusCode::BAD_REQUEST, "The request does not fit the model's context.")
+                    .code("context_length_exceeded")
             }
-            ErrorClass::Overload => {
-                made(StatusCode::SERVICE_UNAVAILABLE, SERVER, "The vendor behind this model is overloaded. Try again later.")
-                    .code("overloaded")
-            }
-            ErrorClass::Context => about_request(StatusCode::BAD_REQUEST, "The request does not fit the model's context.")
-                .code("context_length_exceeded"),
             ErrorClass::Content => {
-                about_request(StatusCode::BAD_REQUEST, "The vendor's content check blocked this request.").code("content_filter")
+                about_request(StatusCode::BAD_REQUEST, "The vendor's content check blocked this request.")
+                    .code("content_filter")
             }
             ErrorClass::Region => {
                 made(StatusCode::FORBIDDEN, "request_forbidden", "Country, region, or territory not supported")
@@ -250,9 +263,13 @@ impl Failure {
                 made(StatusCode::NOT_FOUND, INVALID, "The vendor behind this model does not serve it (any more).")
                     .code("model_not_found")
             }
-            ErrorClass::BadRequest => about_request(StatusCode::BAD_REQUEST, "The vendor refused the request as malformed."),
-            ErrorClass::Server => made(StatusCode::BAD_GATEWAY, SERVER, "The vendor behind this model failed to answer.")
-                .code("vendor_error"),
+            ErrorClass::BadRequest => {
+                about_request(StatusCode::BAD_REQUEST, "The vendor refused the request as malformed.")
+            }
+            ErrorClass::Server => {
+                made(StatusCode::BAD_GATEWAY, SERVER, "The vendor behind this model failed to answer.")
+                    .code("vendor_error")
+            }
         };
         Self { class: Some(class), ..failure }
     }

@@ -48,7 +48,12 @@ pub(crate) struct Ask {
 }
 
 /// Serves one request of an endpoint.
-pub(crate) async fn handle(shared: Arc<Shared>, endpoint: Endpoint, request: Request<Incoming>, door: Door) -> Response<Body> {
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    request: Request<Incoming>,
+    door: Door,
+) -> Response<Body> {
     pipeline(shared, endpoint, request, door).await.unwrap_or_else(|failure| failure.response())
 }
 
@@ -87,8 +92,7 @@ async fn pipeline(
     entry.row.route = Some(route.route.name.clone());
     let ask = Ask { id: door.id, header: door.header, endpoint, head, body };
     let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
-    let mut response =
-        Drive::begin(shared, route, &key.key, ask, conversation, entry, reservation).respond().await;
+    let mut response = Drive::begin(shared, route, &key.key, ask, conversation, entry, reservation).respond().await;
     response.headers_mut().extend(limit_headers);
     Ok(response)
 }

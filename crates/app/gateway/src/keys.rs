@@ -41,7 +41,8 @@ impl KeyHash {
         let Some(pepper) = pepper else {
             return Self(Sha256::digest(key.as_bytes()).into());
         };
-        let mut mac = Hmac::<Sha256>::new_from_slice(pepper.expose().as_bytes()).expect("HMAC takes keys of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(pepper.expose().as_bytes()).expect("HMAC takes keys of any length");
         mac.update(key.as_bytes());
         Self(mac.finalize().into_bytes().into())
     }
@@ -98,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_malformed_hash_is_told_apart_and_never_panics() {
-        for bad in ["", "sha256:", "sha256:zz", "md5:00", "sha256:ééééééééééééééééééééééééééééééééé"] {
+        for bad in ["", "sha256:", "sha256:zz", "md5:00", "sha256:ééééééééééééééééééééééééééééééééé"]
+        {
             assert!(KeyHash::parse(bad, false).is_err(), "{bad:?}");
         }
         assert_eq!(format!("{:?}", KeyHash::of(None, "abc")), "KeyHash(...)");

@@ -98,7 +98,8 @@ impl Shared {
         tracing::warn!(vendor = %vendor.border, %target, %request, said, "the vendor does not serve this region; it is cut");
         let evidence = json!({ "request": request.to_string(), "target": target.to_string(), "said": said });
         let (name, target) = (vendor.border.clone(), target.clone());
-        let alert = Alert::VendorCut { vendor: name.clone(), target: target.clone(), at, request, said: said.to_owned() };
+        let alert =
+            Alert::VendorCut { vendor: name.clone(), target: target.clone(), at, request, said: said.to_owned() };
         if let Some(tell) = &self.on_alert {
             tell(&alert);
         }

@@ -121,7 +121,11 @@ impl Snapshot {
         let routes = check.routes(&config.routes, &config.vendors, &vendors);
         let keys = check.keys(config);
         if config.serve.body_bytes_max == 0 {
-            check.problem("serve.body_bytes_max", "no request body would be read", "give a size in bytes, or leave it out");
+            check.problem(
+                "serve.body_bytes_max",
+                "no request body would be read",
+                "give a size in bytes, or leave it out",
+            );
         }
         if config.serve.connections_max == 0 {
             check.problem("serve.connections_max", "no connection would be accepted", "give a number, or leave it out");
@@ -249,7 +253,8 @@ impl Check {
         let profile = &vendors[vendor].as_ref()?.profile;
         let facts = profile.model(target.model.as_str());
         if facts.is_none() && profile.models().next().is_some() {
-            let message = format!("the profile does not know the model {:?}; its price is unknown", target.model.as_str());
+            let message =
+                format!("the profile does not know the model {:?}; its price is unknown", target.model.as_str());
             self.warnings.push(Problem::new(path, message, ""));
         }
         let price = facts.and_then(|facts| facts.price.clone());
@@ -288,12 +293,8 @@ impl Check {
             self.problem(format!("keys[{i}].account"), message, "add it under `accounts`");
             return None;
         };
-        let key = Key {
-            id: key.id.clone(),
-            account: account.id.clone(),
-            limits: key.limits,
-            account_limits: account.limits,
-        };
+        let key =
+            Key { id: key.id.clone(), account: account.id.clone(), limits: key.limits, account_limits: account.limits };
         Some((hash?, key))
     }
 }

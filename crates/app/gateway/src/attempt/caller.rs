@@ -8,12 +8,17 @@ use crate::shared::Shared;
 use crate::snapshot::{Route, Vendor};
 use banjia_types::{AccountId, ErrorClass, ModelName};
 use banjia_upstream::{Call, Reply, ReplyBody, SendError, Timeouts};
-use banjia_wire::{Answer, BodyLimits, Encoded, Endpoint, Head, Notes, Refusal, VendorError, classify, decode_answer, encode};
+use banjia_wire::{
+    Answer, BodyLimits, Encoded, Endpoint, Head, Notes, Refusal, VendorError, classify, decode_answer, encode,
+};
 use bytes::Bytes;
 use http::header;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
+/// The exchange has the alarms; the connection's own come this much later, for a body that nobody drives any more.
+const BACKSTOP: Duration = Duration::from_secs(10);
 /// The most that is read of an error answer.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The most that is read of a whole answer.
@@ -60,18 +65,20 @@ impl Caller {
 
     /// The request again, with an answer that was not right and what is wrong with it.
     pub(crate) fn repair(&self, said: &Said, findings: &[String]) -> Result<Encoded, VendorError> {
-        let request = serde_json::from_slice(&self.ask.body).ok().and_then(|value| checked::repair(value, said, findings));
+        let request =
+            serde_json::from_slice(&self.ask.body).ok().and_then(|value| checked::repair(value, said, findings));
         let request = request.ok_or_else(|| server_error("the answer could not be mended"))?;
         let body = Bytes::from(request.to_string());
-        let head = Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).map_err(|bad| server_error(&bad.message))?;
+        let head =
+            Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).map_err(|bad| server_error(&bad.message))?;
         self.encode_this(&head, &body).map_err(|refusal| server_error(&refusal.message))
     }
 
     /// Sends and waits for the head of an answer that is none of the vendor's errors.
     pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, VendorError> {
         let endpoint = self.vendor.url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
-        let patience = if stream { self.route.first_content } else { self.route.answer };
-        let timeouts = Timeouts { head: patience, first_byte: patience, idle: self.route.idle.max(patience) };
+        let patience = self.route.first_content.max(self.route.answer).max(self.route.idle) + BACKSTOP;
+        let timeouts = Timeouts { head: patience, first_byte: patience, idle: patience };
         let call = Call {
             credential: self.vendor.credential.as_ref(),
             stream,

@@ -76,7 +76,9 @@ impl Checks {
                 found.push(format!("the tool `{name}` was called; call `{wanted}` and no other"));
                 continue;
             }
-            found.extend(checks::tool_call(&self.tools, name, arguments).iter().map(|why| format!("tool `{name}`: {why}")));
+            found.extend(
+                checks::tool_call(&self.tools, name, arguments).iter().map(|why| format!("tool `{name}`: {why}")),
+            );
         }
     }
 }
@@ -185,10 +187,7 @@ mod tests {
 
     fn schema_notes() -> Notes {
         let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
-        Notes {
-            schema: Some(banjia_wire::SchemaWanted { name: "n".into(), schema, strict: true }),
-            ..Notes::default()
-        }
+        Notes { schema: Some(banjia_wire::SchemaWanted { name: "n".into(), schema, strict: true }), ..Notes::default() }
     }
 
     fn said(text: &str, finish: &str) -> Said {

@@ -121,9 +121,15 @@ mod tests {
         };
         let joined = join(vec![answer("a", 1), answer("b", 2), answer("c", 3)]);
         assert_eq!(joined["id"], "a");
-        let texts: Vec<_> = joined["choices"].as_array().unwrap().iter().map(|c| (c["index"].as_u64().unwrap(), c["message"]["content"].as_str().unwrap())).collect();
+        let texts: Vec<_> = joined["choices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| (c["index"].as_u64().unwrap(), c["message"]["content"].as_str().unwrap()))
+            .collect();
         assert_eq!(texts, [(0, "a"), (1, "b"), (2, "c")]);
-        let usage = json!({"prompt_tokens": 9, "completion_tokens": 6, "completion_tokens_details": {"reasoning_tokens": 3}});
+        let usage =
+            json!({"prompt_tokens": 9, "completion_tokens": 6, "completion_tokens_details": {"reasoning_tokens": 3}});
         assert_eq!(joined["usage"], usage);
         assert_eq!(join(vec![]), Value::Null);
     }
@@ -134,13 +140,19 @@ mod tests {
         let mut first = json!({"id": "x", "created": 1, "choices": [{"index": 0, "delta": {"content": "a"}}]});
         let mut second = json!({"id": "y", "created": 2, "choices": [{"index": 0, "delta": {"content": "b"}}]});
         assert!(streams.chunk(0, &mut first) && streams.chunk(1, &mut second));
-        assert_eq!((second["id"].as_str(), second["created"].as_u64(), second["choices"][0]["index"].as_u64()), (Some("x"), Some(1), Some(1)));
+        assert_eq!(
+            (second["id"].as_str(), second["created"].as_u64(), second["choices"][0]["index"].as_u64()),
+            (Some("x"), Some(1), Some(1))
+        );
         for _ in 0..2 {
             let mut usage = json!({"id": "z", "choices": [], "usage": {"total_tokens": 4}});
             assert!(!streams.chunk(0, &mut usage));
         }
         let usage = streams.usage_chunk().unwrap();
-        assert_eq!((usage["usage"]["total_tokens"].as_u64(), usage["id"].as_str(), usage["choices"].as_array().map(Vec::len)), (Some(8), Some("x"), Some(0)));
+        assert_eq!(
+            (usage["usage"]["total_tokens"].as_u64(), usage["id"].as_str(), usage["choices"].as_array().map(Vec::len)),
+            (Some(8), Some("x"), Some(0))
+        );
         assert_eq!(streams.usage_chunk(), None);
     }
 }

@@ -111,7 +111,9 @@ mod tests {
         let (replay, acme, other) = (Replay::default(), AccountId::from("acme"), AccountId::from("other"));
         let mut gather = Gather::default();
         gather.add_chunk(&json!({"choices": [{"delta": {"reasoning_content": "first "}}]}));
-        gather.add_chunk(&json!({"choices": [{"delta": {"reasoning_content": "then", "tool_calls": [{"id": "call_1"}]}}]}));
+        gather.add_chunk(
+            &json!({"choices": [{"delta": {"reasoning_content": "then", "tool_calls": [{"id": "call_1"}]}}]}),
+        );
         replay.keep(&acme, &gather.calls, &gather.reasoning);
         let body = Bytes::from(json!({"messages": [
             {"role": "assistant", "tool_calls": [{"id": "call_1"}]}, {"role": "assistant", "tool_calls": [{"id": "call_2"}]},

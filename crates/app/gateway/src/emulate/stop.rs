@@ -115,7 +115,8 @@ mod tests {
         let stops: Vec<_> = stops.iter().map(|&stop| stop.to_owned()).collect();
         let mut cutter = StopCutter::new(&stops);
         let (mut text, mut finish) = (String::new(), None);
-        let mut chunks: Vec<_> = parts.iter().map(|part| json!({"index": 0, "delta": {"content": part}, "finish_reason": null})).collect();
+        let mut chunks: Vec<_> =
+            parts.iter().map(|part| json!({"index": 0, "delta": {"content": part}, "finish_reason": null})).collect();
         chunks.push(json!({"index": 0, "delta": {}, "finish_reason": "length"}));
         for choice in chunks {
             let mut chunk = json!({ "choices": [choice] });
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_whole_answer_is_cut_at_the_first_of_them() {
-        let mut answer = json!({"choices": [{"index": 0, "message": {"content": "a B c D"}, "finish_reason": "length"}]});
+        let mut answer =
+            json!({"choices": [{"index": 0, "message": {"content": "a B c D"}, "finish_reason": "length"}]});
         StopCutter::new(&["D".into(), "B".into(), String::new()]).cut_answer(&mut answer);
         assert_eq!(answer["choices"][0]["message"]["content"], "a ");
         assert_eq!(answer["choices"][0]["finish_reason"], "stop");

@@ -48,8 +48,9 @@ async fn unknown_parameters_pass() {
     let rig = Rig::new().await;
     let mut body = hello("one-openai", false);
     body["brand_new_parameter"] = json!({"a": [1, 2, 3]});
-    rig.chat(&body).await.is(200);
+    let answer = rig.chat(&body).await;
     assert_eq!(rig.sandbox.last_requests("openai")[0].json()["brand_new_parameter"], json!({"a": [1, 2, 3]}));
+    assert!(answer.is_error(400, None).contains("brand_new_parameter"), "its vendor's own refusal is passed on");
 }
 
 #[tokio::test]
@@ -58,7 +59,9 @@ async fn a_body_beyond_the_bound_is_a_413_announced_or_not() {
     let large = format!(r#"{{"model":"gpt-4o","messages":[],"pad":"{}"}}"#, "x".repeat(2_000));
     rig.raw(large.clone()).await.is_error(413, Some("request_too_large"));
     let mut socket = TcpStream::connect(rig.gateway.addr).await.unwrap();
-    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ntransfer-encoding: chunked\r\n\r\n");
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
     socket.write_all(head.as_bytes()).await.unwrap();
     socket.write_all(format!("{:x}\r\n{large}\r\n", large.len()).as_bytes()).await.unwrap();
     let seen = read_some(&mut socket, "request_too_large").await;
@@ -68,10 +71,13 @@ async fn a_body_beyond_the_bound_is_a_413_announced_or_not() {
 #[tokio::test]
 async fn a_bad_key_is_refused_before_the_body_is_read() {
     let rig = Rig::new().await;
-    for authorization in ["", "authorization: Bearer sk-wrong\r\n", "authorization: Basic abc\r\n", "authorization: Bearer \r\n"] {
+    for authorization in
+        ["", "authorization: Bearer sk-wrong\r\n", "authorization: Basic abc\r\n", "authorization: Bearer \r\n"]
+    {
         let mut socket = TcpStream::connect(rig.gateway.addr).await.unwrap();
         // A body is announced and never sent: only who does not wait for it can answer.
-        let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{authorization}content-length: 1000000\r\n\r\n");
+        let head =
+            format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{authorization}content-length: 1000000\r\n\r\n");
         socket.write_all(head.as_bytes()).await.unwrap();
         let seen = read_some(&mut socket, "invalid_api_key").await;
         assert!(seen.starts_with("HTTP/1.1 401"), "{authorization:?}: {seen}");
@@ -88,7 +94,9 @@ async fn slow_heads_and_slow_bodies_time_out() {
     let mut slow_head = TcpStream::connect(rig.gateway.addr).await.unwrap();
     slow_head.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost:").await.unwrap();
     let mut slow_body = TcpStream::connect(rig.gateway.addr).await.unwrap();
-    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 100\r\n\r\n{{");
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 100\r\n\r\n{{"
+    );
     slow_body.write_all(head.as_bytes()).await.unwrap();
     let seen = read_some(&mut slow_body, "request_timeout").await;
     assert!(seen.starts_with("HTTP/1.1 408"), "{seen}");
@@ -102,7 +110,9 @@ async fn slow_heads_and_slow_bodies_time_out() {
 async fn a_body_that_ends_early_is_not_a_request() {
     let rig = Rig::new().await;
     let mut socket = TcpStream::connect(rig.gateway.addr).await.unwrap();
-    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 100\r\n\r\n{{\"model\"");
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 100\r\n\r\n{{\"model\""
+    );
     socket.write_all(head.as_bytes()).await.unwrap();
     socket.shutdown().await.unwrap();
     let mut seen = Vec::new();

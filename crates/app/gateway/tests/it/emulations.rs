@@ -26,7 +26,8 @@ async fn a_schema_holds_on_every_vendor_whole_and_streamed() {
             } else {
                 answer.json()["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
             };
-            let person: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{route}: {error} in {text:?}"));
+            let person: Value =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{route}: {error} in {text:?}"));
             assert!(person["name"].is_string() && person["age"].is_i64(), "{route}: {person}");
         }
     }
@@ -53,7 +54,8 @@ async fn n_choices_come_from_every_vendor_whole_and_streamed() {
             assert!(!events.text(index).is_empty(), "{route}");
         }
         assert_eq!(events.usages().len(), 1, "{route}: {events:?}");
-        let ids: std::collections::BTreeSet<_> = events.chunks.iter().map(|chunk| chunk["id"].as_str().unwrap()).collect();
+        let ids: std::collections::BTreeSet<_> =
+            events.chunks.iter().map(|chunk| chunk["id"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), 1, "{route}");
         assert_eq!(events.usages()[0]["completion_tokens"], answer["usage"]["completion_tokens"], "{route}");
     }
@@ -104,7 +106,9 @@ async fn a_forced_tool_is_called_on_every_vendor() {
             let name = if stream {
                 let events = answer.events();
                 assert_eq!(events.done, 1, "{route}: {events:?}");
-                events.deltas(0).find_map(|it| it["delta"]["tool_calls"][0]["function"]["name"].as_str().map(str::to_owned))
+                events
+                    .deltas(0)
+                    .find_map(|it| it["delta"]["tool_calls"][0]["function"]["name"].as_str().map(str::to_owned))
             } else {
                 answer.json()["choices"][0]["message"]["tool_calls"][0]["function"]["name"].as_str().map(str::to_owned)
             };

@@ -13,7 +13,10 @@ async fn every_vendor_answers_whole_and_streamed() {
         let answer = whole.is(200).json();
         let text = answer["choices"][0]["message"]["content"].as_str().unwrap();
         assert!(!text.is_empty(), "{route}: {answer}");
-        assert_eq!((answer["object"].as_str(), answer["choices"][0]["finish_reason"].as_str()), (Some("chat.completion"), Some("stop")));
+        assert_eq!(
+            (answer["object"].as_str(), answer["choices"][0]["finish_reason"].as_str()),
+            (Some("chat.completion"), Some("stop"))
+        );
         assert!(answer["usage"]["total_tokens"].as_u64().unwrap() > 0, "{answer}");
         assert_eq!((whole.header("x-banjia-target"), whole.header("x-banjia-attempts")), (target, "1"));
         assert_eq!(whole.header("content-type"), "application/json");
@@ -59,7 +62,10 @@ async fn tools_are_called_on_every_vendor() {
             let arguments = if stream {
                 let events = answer.events();
                 events.is_whole(0, "tool_calls");
-                events.deltas(0).filter_map(|it| it["delta"]["tool_calls"][0]["function"]["arguments"].as_str()).collect()
+                events
+                    .deltas(0)
+                    .filter_map(|it| it["delta"]["tool_calls"][0]["function"]["arguments"].as_str())
+                    .collect()
             } else {
                 let answer = answer.json();
                 assert_eq!(answer["choices"][0]["finish_reason"], "tool_calls", "{route}: {answer}");
@@ -78,19 +84,22 @@ async fn embeddings_come_as_floats_and_base64_in_order() {
     let rig = Rig::new().await;
     let texts: Vec<String> = (0..23).map(|n| format!("text number {n}")).collect();
     for route in ["text-embedding-3-small", "emb-alibaba", "emb-baidu", "emb-zhipu"] {
-        let floats = rig.post("/v1/embeddings", &json!({"model": route, "input": texts, "encoding_format": "float"})).await;
+        let floats =
+            rig.post("/v1/embeddings", &json!({"model": route, "input": texts, "encoding_format": "float"})).await;
         let answer = floats.is(200).json();
         let data = answer["data"].as_array().unwrap();
         assert_eq!(data.len(), texts.len(), "{route}");
         for (place, item) in data.iter().enumerate() {
             assert_eq!(item["index"].as_u64(), Some(place as u64), "{route}");
         }
-        let coded = rig.post("/v1/embeddings", &json!({"model": route, "input": texts, "encoding_format": "base64"})).await;
+        let coded =
+            rig.post("/v1/embeddings", &json!({"model": route, "input": texts, "encoding_format": "base64"})).await;
         let coded = coded.is(200).json();
         for place in [0, 11, 22] {
             let text = coded["data"][place]["embedding"].as_str().unwrap_or_else(|| panic!("{route}: no base64"));
             let vector = banjia_wire::base64_to_floats(text).unwrap();
-            let plain: Vec<f32> = data[place]["embedding"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap() as f32).collect();
+            let plain: Vec<f32> =
+                data[place]["embedding"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap() as f32).collect();
             assert_eq!(vector, plain, "{route}");
         }
         assert!(answer["usage"]["total_tokens"].as_u64().unwrap() > 0);
@@ -101,8 +110,12 @@ async fn embeddings_come_as_floats_and_base64_in_order() {
 async fn token_arrays_are_the_text_they_stand_for() {
     let rig = Rig::new().await;
     // "hello world" in cl100k_base is 15339, 1917 (tiktoken).
-    let tokens = rig.post("/v1/embeddings", &json!({"model": "emb-zhipu", "input": [[15339, 1917]], "encoding_format": "float"})).await;
-    let text = rig.post("/v1/embeddings", &json!({"model": "emb-zhipu", "input": "hello world", "encoding_format": "float"})).await;
+    let tokens = rig
+        .post("/v1/embeddings", &json!({"model": "emb-zhipu", "input": [[15339, 1917]], "encoding_format": "float"}))
+        .await;
+    let text = rig
+        .post("/v1/embeddings", &json!({"model": "emb-zhipu", "input": "hello world", "encoding_format": "float"}))
+        .await;
     assert_eq!(tokens.is(200).json()["data"], text.is(200).json()["data"]);
     let bad = rig.post("/v1/embeddings", &json!({"model": "emb-zhipu", "input": [[4_294_967_295_u32]]})).await;
     bad.is(400);
@@ -111,14 +124,21 @@ async fn token_arrays_are_the_text_they_stand_for() {
 
 #[tokio::test]
 async fn models_are_the_routes() {
-    let rig = Rig::with(|config| config.routes.push(banjia_gateway::config::RouteConfig::new("org/model:1", ["zhipu/glm-4.6"]))).await;
+    let rig = Rig::with(|config| {
+        config.routes.push(banjia_gateway::config::RouteConfig::new("org/model:1", ["zhipu/glm-4.6"]))
+    })
+    .await;
     let list = rig.call(Method::GET, "/v1/models").await;
     let list = list.is(200).json();
-    let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<_> =
+        list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect();
     assert!(ids.contains(&"gpt-4o".to_owned()) && ids.contains(&"org/model:1".to_owned()), "{ids:?}");
     for path in ["/v1/models/org/model:1", "/v1/models/org%2Fmodel%3A1"] {
         let one = rig.call(Method::GET, path).await.is(200).json();
-        assert_eq!((one["id"].as_str(), one["object"].as_str(), one["owned_by"].as_str()), (Some("org/model:1"), Some("model"), Some("zhipu")));
+        assert_eq!(
+            (one["id"].as_str(), one["object"].as_str(), one["owned_by"].as_str()),
+            (Some("org/model:1"), Some("model"), Some("zhipu"))
+        );
         assert!(one["created"].is_u64());
     }
     let message = rig.call(Method::GET, "/v1/models/gpt-4p").await.is_error(404, Some("model_not_found"));

@@ -1,7 +1,7 @@
 //! What vendors do wrong, and what the client sees of it.
 
-use crate::rig::{MOVING, Rig, SINGLE, first_content, hello, rest};
 use crate::rig::Events;
+use crate::rig::{MOVING, Rig, SINGLE, first_content, hello, rest};
 use banjia_gateway::Alert;
 use banjia_gateway::config::{RouteConfig, VendorConfig};
 use banjia_sandbox::{Fault, When};
@@ -21,7 +21,8 @@ const TOLD: [(Fault, u16, &str, ErrorClass); 5] = [
 #[tokio::test]
 async fn a_lone_vendors_error_is_told_by_its_class() {
     for (fault, status, code, class) in TOLD {
-        let rig = Rig::with(|config| config.routes.iter_mut().for_each(|route| route.attempts_per_target_max = 1)).await;
+        let rig =
+            Rig::with(|config| config.routes.iter_mut().for_each(|route| route.attempts_per_target_max = 1)).await;
         let mut told = 0;
         for (route, target) in SINGLE {
             let vendor = target.split('/').next().unwrap();
@@ -36,7 +37,11 @@ async fn a_lone_vendors_error_is_told_by_its_class() {
             told += 1;
         }
         for row in rig.rows().await {
-            assert_eq!((row.outcome, row.class, row.status), (Outcome::Refused, Some(class), status), "{fault}: {row:?}");
+            assert_eq!(
+                (row.outcome, row.class, row.status),
+                (Outcome::Refused, Some(class), status),
+                "{fault}: {row:?}"
+            );
         }
         assert_eq!(rig.tally().await.refused, told);
     }
@@ -80,7 +85,9 @@ async fn a_silent_vendor_is_left_for_the_next() {
 async fn a_vendor_that_dies_in_mid_stream_never_gives_a_clean_stop() {
     for (route, target) in SINGLE {
         let vendor = target.split('/').next().unwrap();
-        for fault in [Fault::Cut, Fault::Garbage, Fault::Malformed, Fault::LongLine, Fault::ContentStream, Fault::NetworkError] {
+        for fault in
+            [Fault::Cut, Fault::Garbage, Fault::Malformed, Fault::LongLine, Fault::ContentStream, Fault::NetworkError]
+        {
             if fault == Fault::NetworkError && vendor != "zhipu" {
                 continue;
             }
@@ -145,7 +152,11 @@ async fn a_cut_is_for_all_keys_of_the_vendor_and_outlives_a_restart() {
     let store = Store::open(&Location::Temporary).await.unwrap();
     store.record_cut(&"openai".into(), banjia_types::Timestamp(1), &json!({})).await.unwrap();
     let rig = Rig::over(store, WriterConfig::default(), |config| {
-        let other = VendorConfig { name: "openai-second-key".into(), profile: Some("openai".into()), ..config.vendors[0].clone() };
+        let other = VendorConfig {
+            name: "openai-second-key".into(),
+            profile: Some("openai".into()),
+            ..config.vendors[0].clone()
+        };
         config.vendors.push(other);
         config.routes.push(RouteConfig::new("second", ["openai-second-key/gpt-4o"]));
     })
@@ -164,7 +175,11 @@ async fn a_conversation_stays_where_it_was_answered() {
     let mut body = hello(MOVING, false);
     body["user"] = json!("ada");
     assert_eq!(rig.chat(&body).await.header("x-banjia-target"), "zhipu/glm-4.6");
-    assert_eq!(rig.chat(&body).await.header("x-banjia-target"), "zhipu/glm-4.6", "it stays, though the source is well again");
+    assert_eq!(
+        rig.chat(&body).await.header("x-banjia-target"),
+        "zhipu/glm-4.6",
+        "it stays, though the source is well again"
+    );
     body["user"] = json!("bob");
     assert_eq!(rig.chat(&body).await.header("x-banjia-target"), "openai/gpt-4o", "others are not moved");
     let mut request = rig.request("/v1/chat/completions", body.to_string());
@@ -225,7 +240,9 @@ async fn streams_in_flight_at_a_vendor_that_is_cut_run_to_their_end() {
 
 #[tokio::test]
 async fn a_vendors_key_is_in_no_answer_and_no_row() {
-    let rig = Rig::with(|config| config.vendors[0].credential = Some(banjia_types::Secret::new("sk-wrong-for-this-vendor"))).await;
+    let rig =
+        Rig::with(|config| config.vendors[0].credential = Some(banjia_types::Secret::new("sk-wrong-for-this-vendor")))
+            .await;
     let answer = rig.ask("one-openai", false).await;
     answer.is_error(502, Some("vendor_auth"));
     assert_eq!(answer.header("x-should-retry"), "false");

@@ -12,7 +12,10 @@ async fn requests_a_minute_are_limited_with_openais_headers() {
     for left in ["2", "1", "0"] {
         let answer = rig.ask("one-openai", false).await;
         answer.is(200);
-        assert_eq!((answer.header("x-ratelimit-limit-requests"), answer.header("x-ratelimit-remaining-requests")), ("3", left));
+        assert_eq!(
+            (answer.header("x-ratelimit-limit-requests"), answer.header("x-ratelimit-remaining-requests")),
+            ("3", left)
+        );
         assert!(answer.header("x-ratelimit-reset-requests").ends_with('s'));
     }
     let refused = rig.ask("one-openai", true).await;
@@ -23,8 +26,9 @@ async fn requests_a_minute_are_limited_with_openais_headers() {
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(refused.header("x-ratelimit-remaining-requests"), "0");
     assert_eq!(rig.asked("openai"), 3);
-    let row = &rig.rows().await[0];
-    assert_eq!((row.outcome, row.class, row.status), (Outcome::Refused, Some(ErrorClass::Rate), 429));
+    let rows = rig.rows().await;
+    let row = rows.iter().find(|row| row.outcome == Outcome::Refused).unwrap();
+    assert_eq!((row.class, row.status), (Some(ErrorClass::Rate), 429));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub const VENDORS: [&str; 4] = ["openai", "alibaba", "baidu", "zhipu"];
 pub const SINGLE: [(&str, &str); 4] = [
     ("one-openai", "openai/gpt-4o-mini"),
     ("one-alibaba", "alibaba/qwen-plus"),
-    ("one-baidu", "baidu/ernie-4.5-turbo-128k"),
+    ("one-baidu", "baidu/ernie-5.1"),
     ("one-zhipu", "zhipu/glm-4.6"),
 ];
 /// The route that the stories are about: a source and its destinations.
@@ -83,19 +83,24 @@ pub struct Events {
     pub chunks: Vec<Value>,
     pub done: usize,
     pub error: Option<Value>,
+    /// Lines of a vendor that are no JSON: a pass-through hands them on.
+    pub junk: usize,
 }
 
 impl Events {
     pub fn of(body: &[u8]) -> Self {
         let mut events = Self::default();
-        for line in std::str::from_utf8(body).unwrap().lines() {
+        for line in String::from_utf8_lossy(body).lines() {
             let Some(data) = line.strip_prefix("data:").map(str::trim) else { continue };
             if data == "[DONE]" {
                 events.done += 1;
                 continue;
             }
-            let chunk: Value = serde_json::from_str(data).unwrap_or_else(|error| panic!("{error} in {data:?}"));
             assert_eq!(events.done, 0, "something came after the end");
+            let Ok(chunk) = serde_json::from_str::<Value>(data) else {
+                events.junk += 1;
+                continue;
+            };
             if chunk.get("error").is_some() {
                 events.error = Some(chunk["error"].clone());
             } else {
@@ -124,7 +129,7 @@ impl Events {
 
     #[track_caller]
     pub fn is_whole(&self, choice: u64, finish: &str) {
-        assert_eq!((self.done, &self.error), (1, &None), "{self:?}");
+        assert_eq!((self.done, &self.error, self.junk), (1, &None, 0), "{self:?}");
         assert_eq!(self.finishes(choice), [finish], "{self:?}");
     }
 
@@ -139,9 +144,8 @@ impl Events {
 }
 
 pub fn profiles() -> Profiles {
-    let text_of = |name: &str| {
-        embedded_profiles().iter().find(|(stem, _)| *stem == name).map(|(_, text)| (*text).to_owned())
-    };
+    let text_of =
+        |name: &str| embedded_profiles().iter().find(|(stem, _)| *stem == name).map(|(_, text)| (*text).to_owned());
     let mut profiles = Profiles::new();
     for (stem, text) in embedded_profiles() {
         let (profile, problems) = Profile::parse(stem, text, &text_of);
@@ -264,7 +268,8 @@ impl Rig {
     }
 
     pub async fn call(&self, method: Method, path: &str) -> Answer {
-        let request = Request::builder().method(method).uri(self.url(path)).header("authorization", format!("Bearer {KEY}"));
+        let request =
+            Request::builder().method(method).uri(self.url(path)).header("authorization", format!("Bearer {KEY}"));
         self.send(request.body(Full::default()).unwrap()).await
     }
 

@@ -43,11 +43,11 @@ async fn a_reload_is_for_new_requests_and_forgets_no_cut() {
     assert_eq!(rig.ask(MOVING, false).await.header("x-banjia-target"), "zhipu/glm-4.6");
     rig.reload(|config| {
         config.routes.retain(|route| route.name.as_str() != "one-openai");
-        config.routes.push(RouteConfig::new("new", ["openai/gpt-4o", "baidu/ernie-4.5-turbo-128k"]));
+        config.routes.push(RouteConfig::new("new", ["openai/gpt-4o", "baidu/ernie-5.1"]));
     });
     rig.sandbox.faults.clear_all();
     rig.ask("one-openai", false).await.is_error(404, Some("model_not_found"));
-    assert_eq!(rig.ask("new", false).await.header("x-banjia-target"), "baidu/ernie-4.5-turbo-128k");
+    assert_eq!(rig.ask("new", false).await.header("x-banjia-target"), "baidu/ernie-5.1");
     let (bytes, clean) = rest(running).await;
     seen.extend(bytes);
     assert!(clean);
