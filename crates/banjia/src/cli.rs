@@ -15,6 +15,7 @@ mod table;
 mod vendor;
 
 use crate::config::LogFormat;
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -95,4 +96,14 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     }
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?)
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn stopped() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done.context("listening for Ctrl-C"),
+        _ = term.recv() => Ok(()),
+    }
 }

@@ -14,7 +14,8 @@ pub(crate) mod report;
 #[cfg(test)]
 mod tests;
 
-use banjia_gateway::{Profiles, Snapshot, config as gateway};
+use banjia_gateway::{Problem, Profiles, Snapshot, config as gateway};
+use banjia_types::Target;
 use report::{Finding, Findings};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -107,6 +108,8 @@ pub(crate) struct Options {
     /// Take a placeholder for environment variables and secret files that are not there: for a check on a machine
     /// that has no secrets.
     pub(crate) without_secrets: bool,
+    /// The day against which shutdown dates are held; the clock's when not said.
+    pub(crate) today: Option<chrono::NaiveDate>,
 }
 
 /// Reads and checks the file at `path`.
@@ -146,7 +149,11 @@ pub(crate) fn read(shown: &str, text: &str, folder: &Path, options: Options) -> 
         }
     };
     for warning in snapshot.iter().flat_map(Snapshot::warnings) {
-        findings.add(raw.finding(warning, report::Severity::Warning));
+        let today = options.today.unwrap_or_else(|| chrono::Utc::now().date_naive());
+        findings.add(
+            retiring(&raw, warning, &profiles, today)
+                .unwrap_or_else(|| raw.finding(warning, report::Severity::Warning)),
+        );
     }
     raw.look_for_oddities(&mut findings);
     findings.sort();
@@ -154,4 +161,28 @@ pub(crate) fn read(shown: &str, text: &str, folder: &Path, options: Options) -> 
         Some(snapshot) if !findings.has_problems() => Ok(Loaded { config: raw.config, snapshot, profiles, findings }),
         _ => Err(findings),
     }
+}
+
+/// A warning about a model with a shutdown date, said for the day of reading: the compiler knows no clock.
+fn retiring(raw: &raw::Raw<'_>, warning: &Problem, profiles: &Profiles, today: chrono::NaiveDate) -> Option<Finding> {
+    let (route, target) = warning.path.strip_prefix("routes[")?.strip_suffix(']')?.split_once("].targets[")?;
+    let routes = &raw.config.gateway.routes;
+    let text = routes.get(route.parse::<usize>().ok()?)?.targets.get(target.parse::<usize>().ok()?)?;
+    let target: Target = text.parse().ok()?;
+    let vendor = raw.config.gateway.vendors.iter().find(|vendor| vendor.name == target.vendor)?;
+    let profile = profiles.get(vendor.profile.as_deref().unwrap_or(vendor.name.as_str()))?;
+    let facts = profile.model(target.model.as_str())?;
+    let date = facts.shutdown_date.as_ref()?;
+    let is_gone = date.parse::<chrono::NaiveDate>().is_ok_and(|date| date <= today);
+    let message = if is_gone {
+        format!("{text} was switched off on {date}, says the vendor: requests to it will fail")
+    } else {
+        format!("{text} will be switched off on {date}, says the vendor")
+    };
+    let instead = facts.successor.as_ref().map_or_else(
+        || "name another target".to_owned(),
+        |successor| format!("name another target, for example {}/{successor}", target.vendor),
+    );
+    let severity = report::Severity::Warning;
+    Some(Finding { message, hint: Some(instead), ..raw.finding(warning, severity) })
 }

@@ -12,7 +12,7 @@ mod screen;
 mod stage;
 mod story;
 
-use crate::cli::Printer;
+use crate::cli::{Printer, stopped};
 use anyhow::Context;
 use banjia_types::Timestamp;
 use live::Live;
@@ -66,7 +66,7 @@ pub(crate) async fn run(settings: &Settings, printer: &mut Printer) -> anyhow::R
     let verdict = facts.verdict();
     if settings.serve {
         printer.line(&story::try_it(&stage));
-        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+        stopped().await?;
     }
     stage.strike().await?;
     Ok(verdict)

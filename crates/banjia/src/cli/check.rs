@@ -20,7 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitCode {
-    let options = config::Options { without_secrets: args.without_secrets };
+    let options = config::Options { without_secrets: args.without_secrets, ..config::Options::default() };
     let shown = args.file.display();
     let (findings, loaded) = match config::load(&args.file, options) {
         Ok(loaded) => (loaded.findings.clone(), Some(loaded)),
@@ -32,22 +32,25 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitCode {
     }
     let warnings = match findings.count(Severity::Warning) {
         0 => String::new(),
-        1 => ", 1 warning".to_owned(),
-        many => format!(", {many} warnings"),
+        many => format!(", {}", count(many, "warning")),
     };
     let Some(loaded) = loaded else {
-        let problems = findings.count(Severity::Problem);
-        printer.line(&format!("{shown}: {problems} problem{}{warnings}", if problems == 1 { "" } else { "s" }));
+        printer.line(&format!("{shown}: {}{warnings}", count(findings.count(Severity::Problem), "problem")));
         return ExitCode::FAILURE;
     };
     let gateway = &loaded.config.gateway;
     printer.line(&format!(
-        "{shown}: good{warnings} ({} vendors, {} routes, {} accounts, {} keys)",
-        gateway.vendors.len(),
-        gateway.routes.len(),
-        gateway.accounts.len(),
-        gateway.keys.len(),
+        "{shown}: good{warnings} ({}, {}, {}, {})",
+        count(gateway.vendors.len(), "vendor"),
+        count(gateway.routes.len(), "route"),
+        count(gateway.accounts.len(), "account"),
+        count(gateway.keys.len(), "key"),
     ));
     let fails = args.strict && !findings.is_empty();
     if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// `1 key`, `2 keys`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -64,7 +64,7 @@ fn database(args: &Args) -> anyhow::Result<PathBuf> {
         return Ok(config::StoreConfig::default().path);
     };
     // Secrets are not needed for looking at the cuts.
-    match config::load(file, config::Options { without_secrets: true }) {
+    match config::load(file, config::Options { without_secrets: true, ..config::Options::default() }) {
         Ok(loaded) => Ok(loaded.config.store.path),
         Err(findings) => bail!("{}", findings.lines().join("\n       ")),
     }

@@ -48,18 +48,8 @@ pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow:
         printer.line(&format!("\nFaults, by the header x-sandbox-fault or POST http://{}/_faults:", sandbox.addr));
         printer.line(&format!("  {}", faults.join(", ")));
         printer.line(&format!("\nSandbox vendors listen on http://{}. Ctrl-C ends them.", sandbox.addr));
-        stopped().await?;
+        super::stopped().await?;
         sandbox.shutdown();
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// Waits for SIGINT or SIGTERM.
-async fn stopped() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    tokio::select! {
-        done = tokio::signal::ctrl_c() => done.context("listening for Ctrl-C"),
-        _ = term.recv() => Ok(()),
-    }
 }
