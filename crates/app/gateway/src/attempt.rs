@@ -23,7 +23,28 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio_util::task::TaskTracker;
 
-pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T, VendorError>> + Send>>;
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send>>;
+
+/// Why an attempt came to nothing.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The vendor failed.
+    Vendor(VendorError),
+    /// This target cannot give what was asked for, and asking it again would not help.
+    Unfit(Box<Failure>),
+}
+
+impl From<VendorError> for Trouble {
+    fn from(error: VendorError) -> Self {
+        Self::Vendor(error)
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Unfit(Box::new(failure))
+    }
+}
 
 /// A whole answer.
 #[derive(Debug)]
@@ -40,10 +61,19 @@ pub(crate) enum Progress {
     Whole(Whole),
     /// The vendor failed.
     Failed(VendorError),
-    /// The target cannot honour this request; nothing was sent.
+    /// The target cannot honour this request.
     Unfit(Failure),
     /// A stream has no more frames.
     Over,
+}
+
+impl From<Trouble> for Progress {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Vendor(error) => Self::Failed(error),
+            Trouble::Unfit(failure) => Self::Unfit(*failure),
+        }
+    }
 }
 
 /// See the module's text.
@@ -112,11 +142,9 @@ impl Attempt {
             State::Over(_) => return Poll::Pending,
             State::Unfit(failure) => Poll::Ready(Progress::Unfit(failure.take().unwrap_or_else(Failure::internal))),
             State::Stream(stream) => return stream.poll(cx, frames),
-            State::Whole(work) => {
-                work.as_mut().poll(cx).map(|done| done.map_or_else(Progress::Failed, Progress::Whole))
-            }
+            State::Whole(work) => work.as_mut().poll(cx).map(|done| done.map_or_else(Progress::from, Progress::Whole)),
             State::Held(work) => match std::task::ready!(work.as_mut().poll(cx)) {
-                Err(error) => Poll::Ready(Progress::Failed(error)),
+                Err(trouble) => Poll::Ready(trouble.into()),
                 Ok((held, usage)) => {
                     frames.extend(held);
                     self.state = State::Over(usage);
@@ -170,7 +198,7 @@ impl Stream {
             let from = frames.len();
             match leg.poll(cx, frames) {
                 Poll::Pending => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Progress::Failed(error)),
+                Poll::Ready(Err(trouble)) => return Poll::Ready(trouble.into()),
                 Poll::Ready(Ok(())) => {
                     moved = true;
                     if let Some(shape) = &mut self.shape {

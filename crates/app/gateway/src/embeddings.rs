@@ -5,8 +5,8 @@
 //! vocabulary of OpenAI's embedding models (cl100k_base, as of 2026-11), which is loaded at first use on a thread of its
 //! own because it takes a tenth of a second.
 
-use crate::attempt::{Caller, Whole, server_error};
-use banjia_types::ErrorClass;
+use crate::attempt::{Caller, Trouble, Whole, server_error};
+use crate::error::Failure;
 use banjia_wire::{Encoded, Notes, Refusal, VendorError};
 use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inputs};
 use bytes::Bytes;
@@ -16,13 +16,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 const PARTS_AT_ONCE_MAX: usize = 4;
 
 /// Answers one request.
-pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, VendorError> {
+pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, Trouble> {
     let Encoded { body, notes, .. } = encoded;
     if caller.vendor.profile.is_pass_through() {
         let answer = caller.answer(body, &notes).await?;
         return Ok(Whole { body: answer.body, usage: answer.usage });
     }
-    let texts = match parse_inputs(&body).map_err(refused)? {
+    let texts = match parse_inputs(&body).map_err(Failure::refusal)? {
         Inputs::Texts(texts) => texts,
         Inputs::Tokens(lists) => decoded(lists).await?,
     };
@@ -43,19 +43,14 @@ pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, Ve
     Ok(Whole { body, usage: Some(usage) })
 }
 
-fn refused(refusal: Refusal) -> VendorError {
-    let param = Some(refusal.param);
-    VendorError { class: ErrorClass::BadRequest, status: 400, param, ..server_error(&refusal.message) }
-}
-
-async fn decoded(lists: Vec<Vec<u32>>) -> Result<Vec<String>, VendorError> {
+async fn decoded(lists: Vec<Vec<u32>>) -> Result<Vec<String>, Trouble> {
     let decoding = tokio::task::spawn_blocking(move || {
         let vocabulary = tiktoken_rs::cl100k_base_singleton();
         lists.iter().enumerate().map(|(place, list)| text(vocabulary, place, list)).collect()
     });
     let texts: Result<Vec<String>, Refusal> =
         decoding.await.map_err(|_| server_error("the token ids could not be read"))?;
-    texts.map_err(refused)
+    Ok(texts.map_err(Failure::refusal)?)
 }
 
 fn text(vocabulary: &tiktoken_rs::CoreBPE, place: usize, list: &[u32]) -> Result<String, Refusal> {

@@ -10,9 +10,10 @@ pub(crate) mod reasoning;
 pub(crate) mod shape;
 pub(crate) mod stop;
 
-use crate::attempt::{Caller, Whole, server_error};
+use crate::attempt::{Caller, Trouble, Whole, server_error};
+use crate::error::Failure;
 use banjia_types::Usage;
-use banjia_wire::{Encoded, Notes, VendorError};
+use banjia_wire::{Encoded, Notes};
 use bytes::Bytes;
 use checked::{Checks, Said};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -23,7 +24,7 @@ use stop::StopCutter;
 const FAN_OUT_AT_ONCE_MAX: usize = 16;
 
 /// A whole answer, with everything done that the notes ask for.
-pub(crate) async fn whole(caller: Caller, encoded: Encoded, checks: Option<Checks>) -> Result<Whole, VendorError> {
+pub(crate) async fn whole(caller: Caller, encoded: Encoded, checks: Option<Checks>) -> Result<Whole, Trouble> {
     let Encoded { body, notes, .. } = encoded;
     let body = caller.with_reasoning(body, &notes);
     let plain = notes.requests() == 1 && checks.is_none() && notes.stop.is_empty() && !notes.replay_reasoning;
@@ -56,7 +57,7 @@ async fn one(
     body: Bytes,
     notes: &Notes,
     checks: Option<&Checks>,
-) -> Result<(Value, Option<Usage>), VendorError> {
+) -> Result<(Value, Option<Usage>), Trouble> {
     let (mut answer, mut usage) = parsed(caller, body, notes).await?;
     if let Some(checks) = checks {
         let mut said = Said::of_answer(&answer);
@@ -72,7 +73,7 @@ async fn one(
             said = Said::of_answer(&answer);
             let findings = checks.findings(&mut said);
             if !findings.is_empty() {
-                return Err(unmet(&findings));
+                return Err(unmet(&findings).into());
             }
         }
         said.put_text(&mut answer);
@@ -83,13 +84,13 @@ async fn one(
     Ok((answer, usage))
 }
 
-async fn parsed(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Value, Option<Usage>), VendorError> {
+async fn parsed(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Value, Option<Usage>), Trouble> {
     let answer = caller.answer(body, notes).await?;
     let value = serde_json::from_slice(&answer.body).map_err(|_| server_error("the answer is not JSON"))?;
     Ok((value, answer.usage))
 }
 
 /// The error of an answer that two requests could not bring to its promised form.
-pub(crate) fn unmet(findings: &[String]) -> VendorError {
-    server_error(&format!("the answer does not have the form that was asked for: {}", findings.join("; ")))
+pub(crate) fn unmet(findings: &[String]) -> Failure {
+    Failure::form_unmet(&findings.join("; "))
 }

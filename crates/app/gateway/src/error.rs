@@ -188,6 +188,13 @@ impl Failure {
         Self::of_class(class, None)
     }
 
+    /// The answer did not have the form that was promised (a schema, a tool call), also when it was asked for again.
+    pub(crate) fn form_unmet(findings: &str) -> Self {
+        let message = format!("The model did not answer in the form that was asked for: {findings}");
+        let failure = Self::new(StatusCode::BAD_GATEWAY, Origin::Vendor, SERVER, message).code("answer_form_unmet");
+        Self { class: Some(ErrorClass::Server), retry_is_useless: true, ..failure }
+    }
+
     /// No target gave its first content in time.
     pub(crate) fn too_late() -> Self {
         let message = "The vendor behind this model did not answer in time.";

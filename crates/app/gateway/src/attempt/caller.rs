@@ -71,7 +71,9 @@ impl Caller {
         let body = Bytes::from(request.to_string());
         let head =
             Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).map_err(|bad| server_error(&bad.message))?;
-        self.encode_this(&head, &body).map_err(|refusal| server_error(&refusal.message))
+        let mut encoded = self.encode_this(&head, &body).map_err(|refusal| server_error(&refusal.message))?;
+        encoded.body = self.with_reasoning(encoded.body, &encoded.notes);
+        Ok(encoded)
     }
 
     /// Sends and waits for the head of an answer that is none of the vendor's errors.

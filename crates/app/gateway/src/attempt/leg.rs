@@ -1,13 +1,13 @@
 //! One streamed answer of a vendor, from the request to its last byte.
 
 use super::caller::{Caller, not_sent};
-use crate::attempt::Work;
+use crate::attempt::{Trouble, Work};
 use crate::emulate::checked::{Checks, Said};
 use crate::emulate::shape::{Shape, event, payload};
 use crate::emulate::unmet;
 use banjia_types::Usage;
 use banjia_upstream::ReplyBody;
-use banjia_wire::{Decoder, Encoded, Frame, FrameKind, Notes, VendorError};
+use banjia_wire::{Decoder, Encoded, Frame, FrameKind, Notes};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use serde_json::Value;
@@ -36,7 +36,7 @@ impl Leg {
     pub(super) fn new(caller: &Caller, body: Bytes, notes: &Notes) -> Self {
         let decoder = Decoder::new(&caller.vendor.profile, notes);
         let caller = caller.clone();
-        let opening: Work<ReplyBody> = Box::pin(async move { caller.open(body, true).await });
+        let opening: Work<ReplyBody> = Box::pin(async move { Ok(caller.open(body, true).await?) });
         Self { state: State::Opening(opening), decoder }
     }
 
@@ -49,7 +49,7 @@ impl Leg {
     }
 
     /// Reads one part of the answer.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Result<(), VendorError>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Result<(), Trouble>> {
         if let State::Opening(opening) = &mut self.state {
             match ready!(opening.as_mut().poll(cx)) {
                 Ok(body) => self.state = State::Reading(body),
@@ -64,7 +64,7 @@ impl Leg {
             Some(Ok(chunk)) => self.decoder.feed(&chunk, frames),
             Some(Err(error)) => {
                 self.state = State::Over;
-                return Poll::Ready(Err(not_sent(&error)));
+                return Poll::Ready(Err(not_sent(&error).into()));
             }
             None => {
                 self.state = State::Over;
@@ -94,7 +94,7 @@ pub(super) async fn held(
     caller: Caller,
     encoded: Encoded,
     checks: Checks,
-) -> Result<(Vec<Frame>, Option<Usage>), VendorError> {
+) -> Result<(Vec<Frame>, Option<Usage>), Trouble> {
     let Encoded { body, notes, .. } = encoded;
     let body = caller.with_reasoning(body, &notes);
     let legs = (0..notes.requests()).map(|_| held_leg(&caller, body.clone(), &notes, &checks));
@@ -120,7 +120,7 @@ async fn held_leg(
     body: Bytes,
     notes: &Notes,
     checks: &Checks,
-) -> Result<(Vec<Frame>, Option<Usage>), VendorError> {
+) -> Result<(Vec<Frame>, Option<Usage>), Trouble> {
     let (mut frames, mut usage) = read(caller, body, notes).await?;
     let mut said = said(&frames);
     let findings = checks.findings(&mut said);
@@ -134,7 +134,7 @@ async fn held_leg(
         said = self::said(&frames);
         let findings = checks.findings(&mut said);
         if !findings.is_empty() {
-            return Err(unmet(&findings));
+            return Err(unmet(&findings).into());
         }
     }
     if let Some(text) = said.changed_text() {
@@ -143,7 +143,7 @@ async fn held_leg(
     Ok((frames, usage))
 }
 
-async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Vec<Frame>, Option<Usage>), VendorError> {
+async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Vec<Frame>, Option<Usage>), Trouble> {
     let mut leg = Leg::new(caller, body, notes);
     let (mut frames, mut seen, mut bytes) = (Vec::new(), 0, 0);
     while !leg.is_over() {
@@ -151,12 +151,12 @@ async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Vec<Frame>
         for frame in &frames[seen..] {
             bytes += frame.bytes.len();
             if let FrameKind::Error(error) = &frame.kind {
-                return Err(error.clone());
+                return Err(error.clone().into());
             }
         }
         seen = frames.len();
         if bytes > HELD_BYTES_MAX {
-            return Err(super::server_error("the answer is too long to be checked"));
+            return Err(super::server_error("the answer is too long to be checked").into());
         }
     }
     Ok((frames, leg.usage()))

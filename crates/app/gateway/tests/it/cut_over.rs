@@ -30,7 +30,7 @@ async fn nobody_sees_an_error_and_every_request_ends_once() {
         targets.push(client.await.unwrap());
     }
     let source = targets.iter().filter(|target| *target == "openai/gpt-4o").count() as u64;
-    assert!(source >= CUT_AT / 2 && source <= CUT_AT + 20, "{source} answers from the source");
+    assert!((CUT_AT / 2..=CUT_AT + 20).contains(&source), "{source} answers from the source");
     assert!(targets[REQUESTS as usize - 50..].iter().all(|target| target == "zhipu/glm-4.6"));
 
     let tally = rig.tally().await;
@@ -46,7 +46,7 @@ async fn nobody_sees_an_error_and_every_request_ends_once() {
 
 /// One client. It panics on anything that a user would notice.
 async fn client(rig: &Rig, number: u64) -> String {
-    let stream = number % 2 == 0;
+    let stream = number.is_multiple_of(2);
     let mut body = hello(MOVING, stream);
     body["user"] = json!(format!("user-{number}"));
     let answer = rig.chat(&body).await;

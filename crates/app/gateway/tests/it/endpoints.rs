@@ -125,7 +125,7 @@ async fn token_arrays_are_the_text_they_stand_for() {
 #[tokio::test]
 async fn models_are_the_routes() {
     let rig = Rig::with(|config| {
-        config.routes.push(banjia_gateway::config::RouteConfig::new("org/model:1", ["zhipu/glm-4.6"]))
+        config.routes.push(banjia_gateway::config::RouteConfig::new("org/model:1", ["zhipu/glm-4.6"]));
     })
     .await;
     let list = rig.call(Method::GET, "/v1/models").await;

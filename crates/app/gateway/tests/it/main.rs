@@ -1,5 +1,7 @@
 //! The gateway against the sandbox, over loopback: no network, no service, no order among tests, no sleeping.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bad_input;
 mod cut_over;
 mod emulations;
@@ -8,3 +10,4 @@ mod failures;
 mod limits;
 mod rig;
 mod running;
+mod scripted;
