@@ -5,6 +5,7 @@
 //! cancelled and the entry closed as abandoned.
 
 mod alarm;
+mod named;
 mod out;
 mod respond;
 
@@ -52,6 +53,8 @@ pub(crate) struct Drive {
     failures: Vec<(u32, Failure)>,
     /// The error that is answered, once it is known.
     failure: Option<Failure>,
+    /// Whether the target's answers go through untouched, with the vendor's own ids.
+    names_itself: bool,
     told: Told,
 }
 
@@ -114,6 +117,7 @@ impl Drive {
             placed: place.is_some(),
             failures: Vec::new(),
             failure: None,
+            names_itself: false,
             told: Told { why, ..Told::default() },
         });
         drive.perform(actions);
@@ -200,6 +204,8 @@ impl Drive {
 
     fn frame(&mut self, send: u32, class: FrameClass, bytes: Bytes) {
         let now = now();
+        let bytes =
+            if self.names_itself { bytes } else { named::named(bytes, self.ask.id, self.entry.row.accepted_at) };
         let actions = self.exchange.on(Event::Frame { send, class, bytes: bytes.len(), frame: bytes }, now);
         if !self.told.content && self.exchange.first_content().is_some() {
             self.content_began(now);
@@ -281,6 +287,7 @@ impl Drive {
             vendor: target.vendor.clone(),
             model: self.live.route.targets[goal].target.model.clone(),
         };
+        self.names_itself = target.vendor.profile.is_pass_through();
         self.told.goal = Some(goal);
         self.told.usage = None;
         self.attempt = Some(Attempt::begin(caller, send, goal, now));

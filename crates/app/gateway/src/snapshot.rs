@@ -59,6 +59,8 @@ pub(crate) struct Vendor {
     /// or another host of a vendor that refused us would be a way around its border.
     pub(crate) border: VendorName,
     pub(crate) profile: Arc<Profile>,
+    /// Whether it bills abroad: the host that was chosen stands in another place than the profile's first.
+    abroad: bool,
     pub(crate) chat: Option<banjia_upstream::Endpoint>,
     pub(crate) embeddings: Option<banjia_upstream::Endpoint>,
     pub(crate) credential: Option<Credential>,
@@ -182,7 +184,8 @@ impl Check {
         };
         let base = self.base(i, config, profile)?;
         let made = open_doors(&base, config, profile);
-        made.map_err(|error| self.problem(format!("vendors[{i}]"), error, "")).ok()
+        let place = if config.base.is_some() { ".base" } else { "" };
+        made.map_err(|error| self.problem(format!("vendors[{i}]{place}"), error, "")).ok()
     }
 
     fn base(&mut self, i: usize, config: &VendorConfig, profile: &Profile) -> Option<String> {
@@ -250,6 +253,7 @@ impl Check {
             self.problem(path, "a model's name must be visible ASCII", "");
             return None;
         };
+        let abroad = vendors[vendor].as_ref()?.abroad;
         let profile = &vendors[vendor].as_ref()?.profile;
         let facts = profile.model(target.model.as_str());
         if facts.is_none() && profile.models().next().is_some() {
@@ -257,7 +261,10 @@ impl Check {
                 format!("the profile does not know the model {:?}; its price is unknown", target.model.as_str());
             self.warnings.push(Problem::new(path, message, ""));
         }
-        let price = facts.and_then(|facts| facts.price.clone());
+        let price = facts.and_then(|facts| {
+            let abroad = facts.price_abroad.as_ref().filter(|_| abroad);
+            abroad.or(facts.price.as_ref()).cloned()
+        });
         if let Some(date) = facts.and_then(|facts| facts.shutdown_date.as_ref()) {
             let message = format!("{text} is switched off on {date}");
             self.warnings.push(Problem::new(path, message, "name another target before that day"));
@@ -319,7 +326,9 @@ fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Resu
         profile.vendor().clone()
     };
     let secret = config.credential.clone();
-    Ok(Vendor { border, profile: profile.clone(), chat, embeddings, credential, secret })
+    let chosen = config.host.as_deref().and_then(|name| profile.host(Some(name)));
+    let abroad = chosen.is_some_and(|host| profile.host(None).is_some_and(|first| first.residency != host.residency));
+    Ok(Vendor { border, abroad, profile: profile.clone(), chat, embeddings, credential, secret })
 }
 
 fn compile_route(config: &RouteConfig, targets: Vec<RouteTarget>) -> Route {

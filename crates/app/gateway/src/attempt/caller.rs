@@ -12,7 +12,6 @@ use banjia_wire::{
     Answer, BodyLimits, Encoded, Endpoint, Head, Notes, Refusal, VendorError, classify, decode_answer, encode,
 };
 use bytes::Bytes;
-use http::header;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +96,9 @@ impl Caller {
 
     async fn error_of(&self, reply: Reply) -> VendorError {
         let Reply { status, headers, body } = reply;
-        let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let millis = text("retry-after-ms").map(|millis| format!("{millis}ms"));
+        let retry_after = millis.as_deref().or_else(|| text("retry-after"));
         let body = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
         classify(&self.vendor.profile, status, retry_after, &body)
     }

@@ -30,7 +30,7 @@ async fn nobody_sees_an_error_and_every_request_ends_once() {
         targets.push(client.await.unwrap());
     }
     let source = targets.iter().filter(|target| *target == "openai/gpt-4o").count() as u64;
-    assert!((CUT_AT / 2..=CUT_AT + 20).contains(&source), "{source} answers from the source");
+    assert!((CUT_AT / 4..=CUT_AT).contains(&source), "{source} answers from the source");
     assert!(targets[REQUESTS as usize - 50..].iter().all(|target| target == "zhipu/glm-4.6"));
 
     let tally = rig.tally().await;
@@ -41,7 +41,7 @@ async fn nobody_sees_an_error_and_every_request_ends_once() {
     assert!(rows.iter().all(|row| row.outcome == Outcome::Answered));
     assert_eq!(rig.alerts.lock().unwrap().len(), 1);
     let refused = rig.sandbox.counts()["openai"].statuses.get(&403).copied().unwrap_or(0);
-    assert!((1..=20).contains(&refused), "only requests under way at that moment met the block: {refused}");
+    assert!((1..=REQUESTS / 4).contains(&refused), "only requests under way at that moment met the block: {refused}");
 }
 
 /// One client. It panics on anything that a user would notice.

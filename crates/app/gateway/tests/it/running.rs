@@ -20,7 +20,7 @@ async fn a_bad_configuration_is_told_whole_and_with_places() {
     let place = bad.routes.len() - 2;
     for (path, hint) in [
         ("vendors[0].profile".to_owned(), "zhipu"),
-        ("vendors[1]".to_owned(), ""),
+        ("vendors[1].base".to_owned(), ""),
         (format!("routes[{place}].targets[0]"), "zhipu"),
         (format!("routes[{place}].targets[1]"), ""),
         (format!("routes[{}].targets", place + 1), ""),
