@@ -39,8 +39,6 @@ pub(super) struct Observed {
     pub(super) end: End,
     /// `vendor/model`, as the answer's header tells.
     pub(super) target: Option<String>,
-    /// The requests that the gateway made for it, as the answer's header tells.
-    pub(super) attempts: u32,
 }
 
 impl Observed {
@@ -78,7 +76,6 @@ impl Client {
             total: Duration::ZERO,
             end: End::Answered,
             target: None,
-            attempts: 1,
         };
         let endpoint = if request.kind == Kind::Embed { &self.embeddings } else { &self.chat };
         let call = Call {
@@ -90,9 +87,8 @@ impl Client {
         seen.end = match self.upstream.send(call).await {
             Err(error) => End::Refused(error.to_string()),
             Ok(reply) => {
-                let header = |name: &str| reply.headers.get(name)?.to_str().ok().map(str::to_owned);
-                seen.target = header("x-banjia-target");
-                seen.attempts = header("x-banjia-attempts").and_then(|n| n.parse().ok()).unwrap_or(1);
+                let target = reply.headers.get("x-banjia-target").and_then(|target| target.to_str().ok());
+                seen.target = target.map(str::to_owned);
                 read(reply, &request, begun, &mut seen.first_content).await
             }
         };

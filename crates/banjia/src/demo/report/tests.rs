@@ -25,7 +25,6 @@ fn seen(at: i64, vendor: &str, end: End) -> Observed {
         total: Duration::from_millis(900),
         end,
         target: Some(format!("{vendor}/m")),
-        attempts: 1,
     }
 }
 
@@ -58,8 +57,8 @@ fn a_story_that_held_says_so_with_its_figures() {
     let facts = facts();
     assert_eq!(facts.verdict(), Verdict::Held);
     let text = sections(&facts, 100).join("\n");
-    let latency = text.lines().find(|line| line.contains("before the cut")).expect("a line of its own");
-    let figures: Vec<_> = latency.split_whitespace().skip(3).collect();
+    let latency = text.lines().find(|line| line.contains("sent before the block")).expect("a line of its own");
+    let figures: Vec<_> = latency.split_whitespace().skip(4).collect();
     assert_eq!(figures, ["1", "300", "ms", "300", "ms", "900", "ms", "900", "ms"]);
     for wanted in [
         "3 accepted = 2 answered + 0 refused + 0 failed + 1 abandoned: exact",
