@@ -54,7 +54,7 @@ impl Default for StoreConfig {
 }
 
 /// `[log]`: what goes to standard error while the process serves.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LogConfig {
     /// `text` for people, `json` for machines. Default: `text`.

@@ -110,7 +110,6 @@ fn from_environment(
 
 async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
-    let bind = config.gateway.serve.bind;
     let routes = snapshot.route_names().count();
     let running = compose::start(snapshot, &Location::File(config.store.path.clone()), None).await?;
     let addr = running.handle.addr;
@@ -126,8 +125,8 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
                 tracing::info!("{name}: no new requests; those under way may end");
                 break;
             }
-            _ = hangup.recv() => reload(&running, &origin, bind, "SIGHUP").await,
-            () = watch::next(&mut changes) => reload(&running, &origin, bind, "the file changed").await,
+            _ = hangup.recv() => reload(&running, &origin, &config, "SIGHUP").await,
+            () = watch::next(&mut changes) => reload(&running, &origin, &config, "the file changed").await,
         }
     }
     let ended = tokio::select! {
@@ -143,7 +142,7 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
 }
 
 /// Takes up a new file, or says loudly why not. What was cut stays cut unless a person lifted it.
-async fn reload(running: &Running, origin: &Origin, bind: SocketAddr, why: &str) {
+async fn reload(running: &Running, origin: &Origin, began: &Config, why: &str) {
     let Some(file) = &origin.file else {
         tracing::info!("{why}: there is no file to reload");
         return;
@@ -159,8 +158,13 @@ async fn reload(running: &Running, origin: &Origin, bind: SocketAddr, why: &str)
             for line in warnings.lines() {
                 tracing::warn!("{line}");
             }
-            if loaded.config.gateway.serve.bind != bind {
-                tracing::warn!("serve.bind changed; it takes effect at the next start");
+            let changed = [
+                ("serve.bind", loaded.config.gateway.serve.bind != began.gateway.serve.bind),
+                ("store.path", loaded.config.store.path != began.store.path),
+                ("[log]", loaded.config.log != began.log),
+            ];
+            for (name, _) in changed.iter().filter(|(_, is_changed)| *is_changed) {
+                tracing::warn!("{name} changed; it takes effect at the next start");
             }
             let routes = loaded.snapshot.route_names().count();
             running.handle.reload(loaded.snapshot);
