@@ -41,6 +41,8 @@ pub struct ServeConfig {
     pub header_read_ms: u64,
     /// A request's body must be complete within this time.
     pub body_read_ms: u64,
+    /// A client that leaves its answer unread for this long is let go.
+    pub write_stall_ms: u64,
     /// Connections beyond this wait in the listener's queue.
     pub connections_max: usize,
     /// How long `drain` waits for requests under way.
@@ -56,6 +58,7 @@ impl Default for ServeConfig {
             body_depth_max: 128,
             header_read_ms: 30_000,
             body_read_ms: 60_000,
+            write_stall_ms: 60_000,
             connections_max: 10_000,
             drain_ms: 30_000,
         }

@@ -326,6 +326,11 @@ impl Drive {
         self.observe(Observation::Answered { first_content: self.told.first_content });
         let target = self.told.goal.map(|goal| &self.live.route.targets[goal]);
         self.told.cost = self.told.usage.and_then(|usage| Some(target?.price.as_ref()?.cost(&usage)));
+        if let Some(cost) =
+            self.told.cost.filter(|_| self.ask.tell_cost && self.ask.head.stream && outcome == Outcome::Answered)
+        {
+            self.out.push(Bytes::from(format!(": x-banjia-cost: {cost}\n\n")));
+        }
         if let (Some(usage), Some(reservation)) = (&self.told.usage, &mut self.reservation) {
             reservation.settle(usage);
         }

@@ -45,6 +45,8 @@ pub(crate) struct Ask {
     pub(crate) endpoint: Endpoint,
     pub(crate) head: Head,
     pub(crate) body: Bytes,
+    /// The client wants to know a stream's cost, which no header can tell: a comment after its end does.
+    pub(crate) tell_cost: bool,
 }
 
 /// Serves one request of an endpoint.
@@ -90,7 +92,8 @@ async fn pipeline(
         return Ok(refuse(&mut entry, &failure, limit_headers));
     };
     entry.row.route = Some(route.route.name.clone());
-    let ask = Ask { id: door.id, header: door.header, endpoint, head, body };
+    let tell_cost = parts.headers.contains_key("x-banjia-cost");
+    let ask = Ask { id: door.id, header: door.header, endpoint, head, body, tell_cost };
     let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
     let mut response = Drive::begin(shared, route, &key.key, ask, conversation, entry, reservation).respond().await;
     response.headers_mut().extend(limit_headers);

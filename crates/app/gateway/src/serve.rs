@@ -29,8 +29,6 @@ use tokio_util::task::TaskTracker;
 
 /// The most that is buffered of a request's head, and of a body between two reads.
 const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
-/// How long a client may leave a full socket unread.
-const WRITE_STALL: Duration = Duration::from_mins(1);
 /// Pause after an `accept` that failed, for example because no file descriptor was free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -87,6 +85,7 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(serve.header_read_ms.max(1)))
         .max_buf_size(READ_BUFFER_BYTES_MAX);
+    let stall = Duration::from_millis(serve.write_stall_ms.max(1));
     let drain = shared.drain.clone();
     let changed = drain.changed.clone();
     let stop = changed.notified();
@@ -102,7 +101,7 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             next = next => next,
         };
         match accepted {
-            Ok((socket, _peer)) => connect(&http, socket, place, &shared),
+            Ok((socket, _peer)) => connect(&http, stall, socket, place, &shared),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -111,7 +110,13 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-fn connect(http: &http1::Builder, socket: TcpStream, place: OwnedSemaphorePermit, shared: &Arc<Shared>) {
+fn connect(
+    http: &http1::Builder,
+    stall: Duration,
+    socket: TcpStream,
+    place: OwnedSemaphorePermit,
+    shared: &Arc<Shared>,
+) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it began");
         return;
@@ -120,7 +125,7 @@ fn connect(http: &http1::Builder, socket: TcpStream, place: OwnedSemaphorePermit
         let shared = shared.clone();
         service_fn(move |request| router::route(shared.clone(), request))
     };
-    let serving = http.serve_connection(Watched::new(TokioIo::new(socket), WRITE_STALL), service);
+    let serving = http.serve_connection(Watched::new(TokioIo::new(socket), stall), service);
     let drain = shared.drain.clone();
     let connection =
         Connection { serving, changed: None, seen: SERVING, told: false, drain: drain.clone(), _place: place };

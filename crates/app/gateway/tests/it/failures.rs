@@ -225,6 +225,24 @@ async fn a_client_that_leaves_is_abandoned_and_its_stream_cancelled() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_before_any_answer_is_abandoned_too() {
+    let rig = Rig::new().await;
+    rig.fault("openai", Fault::Silent);
+    for stream in [false, true] {
+        let waiting = rig.ask("one-openai", stream);
+        tokio::select! {
+            _ = waiting => panic!("a silent vendor does not answer"),
+            () = async { while rig.asked("openai") < 1 + u64::from(stream) { tokio::task::yield_now().await } } => {}
+        }
+    }
+    while rig.tally().await.abandoned < 2 {
+        tokio::task::yield_now().await;
+    }
+    let tally = rig.tally().await;
+    assert_eq!((tally.accepted, tally.abandoned, tally.missing()), (2, 2, 0));
+}
+
+#[tokio::test]
 async fn streams_in_flight_at_a_vendor_that_is_cut_run_to_their_end() {
     let rig = Rig::new().await;
     rig.slow(2);

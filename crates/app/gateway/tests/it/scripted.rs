@@ -48,6 +48,7 @@ async fn rig(answers: Vec<String>) -> (Rig, Arc<Script>) {
         }
     });
     let rig = Rig::with(|config| {
+        config.serve.write_stall_ms = 100;
         config.vendors.push(VendorConfig {
             name: "script".into(),
             profile: Some("zhipu".into()),
@@ -175,6 +176,39 @@ async fn stop_strings_are_cut_across_chunks() {
     let events = rig.chat(&body).await.is(200).events();
     events.is_whole(0, "stop");
     assert_eq!(events.text(0), "one ");
+}
+
+#[tokio::test]
+async fn a_streams_cost_is_told_after_its_end_when_asked() {
+    let (rig, _) = rig(vec![streamed(&["hi"]), streamed(&["hi"])]).await;
+    let mut request = rig.request("/v1/chat/completions", hello("plain", true).to_string());
+    request.headers_mut().insert("x-banjia-cost", "yes".parse().unwrap());
+    let asked = rig.send(request).await;
+    asked.events().is_whole(0, "stop");
+    let cost = rig.rows().await[0].cost.unwrap();
+    let text = String::from_utf8_lossy(&asked.body).into_owned();
+    assert!(text.ends_with(&format!("data: [DONE]\n\n: x-banjia-cost: {cost}\n\n")), "{text}");
+    let silent = rig.chat(&hello("plain", true)).await;
+    assert!(silent.body.ends_with(b"data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_let_go() {
+    let large = "x".repeat(256 * 1024);
+    let texts = vec![large.as_str(); 64];
+    let (rig, _) = rig(vec![streamed(&texts)]).await;
+    let mut socket = tokio::net::TcpStream::connect(rig.gateway.addr).await.unwrap();
+    let body = hello("plain", true).to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
+        crate::rig::KEY,
+        body.len()
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut socket, head.as_bytes()).await.unwrap();
+    while rig.tally().await.abandoned == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.tally().await.missing(), 0);
 }
 
 #[tokio::test]
