@@ -16,56 +16,56 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
-pub const KEY: &str = "sk-acme-1";
-pub const VENDORS: [&str; 4] = ["openai", "alibaba", "baidu", "zhipu"];
+pub(crate) const KEY: &str = "sk-acme-1";
+pub(crate) const VENDORS: [&str; 4] = ["openai", "alibaba", "baidu", "zhipu"];
 /// Routes of one target each.
-pub const SINGLE: [(&str, &str); 4] = [
+pub(crate) const SINGLE: [(&str, &str); 4] = [
     ("one-openai", "openai/gpt-4o-mini"),
     ("one-alibaba", "alibaba/qwen-plus"),
     ("one-baidu", "baidu/ernie-5.1"),
     ("one-zhipu", "zhipu/glm-4.6"),
 ];
 /// The route that the stories are about: a source and its destinations.
-pub const MOVING: &str = "gpt-4o";
+pub(crate) const MOVING: &str = "gpt-4o";
 
-pub struct Rig {
-    pub sandbox: Sandbox,
-    pub gateway: Handle,
-    pub store: Store,
-    pub ledger: LedgerWriter,
-    pub alerts: Arc<Mutex<Vec<Alert>>>,
-    pub client: Client<HttpConnector, Full<Bytes>>,
-    pub config: Config,
+pub(crate) struct Rig {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) gateway: Handle,
+    pub(crate) store: Store,
+    pub(crate) ledger: LedgerWriter,
+    pub(crate) alerts: Arc<Mutex<Vec<Alert>>>,
+    pub(crate) client: Client<HttpConnector, Full<Bytes>>,
+    pub(crate) config: Config,
 }
 
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn events(&self) -> Events {
+    pub(crate) fn events(&self) -> Events {
         Events::of(&self.body)
     }
 
     #[track_caller]
-    pub fn is(&self, status: u16) -> &Self {
+    pub(crate) fn is(&self, status: u16) -> &Self {
         assert_eq!(self.status.as_u16(), status, "{:?}", self.body);
         self
     }
 
     /// An error in OpenAI's shape, with this status and code.
     #[track_caller]
-    pub fn is_error(&self, status: u16, code: Option<&str>) -> String {
+    pub(crate) fn is_error(&self, status: u16, code: Option<&str>) -> String {
         self.is(status);
         let error = &self.json()["error"];
         for member in ["message", "type", "param", "code"] {
@@ -79,16 +79,16 @@ impl Answer {
 
 /// A stream as a client reads it.
 #[derive(Debug, Default)]
-pub struct Events {
-    pub chunks: Vec<Value>,
-    pub done: usize,
-    pub error: Option<Value>,
+pub(crate) struct Events {
+    pub(crate) chunks: Vec<Value>,
+    pub(crate) done: usize,
+    pub(crate) error: Option<Value>,
     /// Lines of a vendor that are no JSON: a pass-through hands them on.
-    pub junk: usize,
+    pub(crate) junk: usize,
 }
 
 impl Events {
-    pub fn of(body: &[u8]) -> Self {
+    pub(crate) fn of(body: &[u8]) -> Self {
         let mut events = Self::default();
         for line in String::from_utf8_lossy(body).lines() {
             let Some(data) = line.strip_prefix("data:").map(str::trim) else { continue };
@@ -110,32 +110,32 @@ impl Events {
         events
     }
 
-    pub fn text(&self, choice: u64) -> String {
+    pub(crate) fn text(&self, choice: u64) -> String {
         self.deltas(choice).filter_map(|choice| choice["delta"]["content"].as_str()).collect()
     }
 
-    pub fn deltas(&self, choice: u64) -> impl Iterator<Item = &Value> {
+    pub(crate) fn deltas(&self, choice: u64) -> impl Iterator<Item = &Value> {
         let all = self.chunks.iter().flat_map(|chunk| chunk["choices"].as_array().into_iter().flatten());
         all.filter(move |it| it["index"].as_u64() == Some(choice))
     }
 
-    pub fn finishes(&self, choice: u64) -> Vec<String> {
+    pub(crate) fn finishes(&self, choice: u64) -> Vec<String> {
         self.deltas(choice).filter_map(|it| it["finish_reason"].as_str()).map(str::to_owned).collect()
     }
 
-    pub fn usages(&self) -> Vec<&Value> {
+    pub(crate) fn usages(&self) -> Vec<&Value> {
         self.chunks.iter().map(|chunk| &chunk["usage"]).filter(|usage| usage.is_object()).collect()
     }
 
     #[track_caller]
-    pub fn is_whole(&self, choice: u64, finish: &str) {
+    pub(crate) fn is_whole(&self, choice: u64, finish: &str) {
         assert_eq!((self.done, &self.error, self.junk), (1, &None, 0), "{self:?}");
         assert_eq!(self.finishes(choice), [finish], "{self:?}");
     }
 
     /// Broken, and the client can tell.
     #[track_caller]
-    pub fn is_broken(&self) {
+    pub(crate) fn is_broken(&self) {
         assert_eq!(self.done, 0, "{self:?}");
         assert!(self.error.is_some(), "{self:?}");
         let clean = self.chunks.iter().flat_map(|chunk| chunk["choices"].as_array().into_iter().flatten());
@@ -143,7 +143,7 @@ impl Events {
     }
 }
 
-pub fn profiles() -> Profiles {
+pub(crate) fn profiles() -> Profiles {
     let text_of =
         |name: &str| embedded_profiles().iter().find(|(stem, _)| *stem == name).map(|(_, text)| (*text).to_owned());
     let mut profiles = Profiles::new();
@@ -155,7 +155,7 @@ pub fn profiles() -> Profiles {
     profiles
 }
 
-pub fn config(sandbox: &Sandbox) -> Config {
+pub(crate) fn config(sandbox: &Sandbox) -> Config {
     let mut config = Config::default();
     config.serve.bind = ([127, 0, 0, 1], 0).into();
     for vendor in VENDORS {
@@ -190,15 +190,15 @@ pub fn config(sandbox: &Sandbox) -> Config {
 }
 
 impl Rig {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::over(Store::open(&Location::Temporary).await.unwrap(), WriterConfig::default(), change).await
     }
 
-    pub async fn over(store: Store, writer: WriterConfig, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn over(store: Store, writer: WriterConfig, change: impl FnOnce(&mut Config)) -> Self {
         let sandbox = Sandbox::start(Options::default()).await.unwrap();
         let mut config = config(&sandbox);
         change(&mut config);
@@ -219,31 +219,31 @@ impl Rig {
         Self { sandbox, gateway, store, ledger, alerts, client, config }
     }
 
-    pub fn reload(&self, change: impl FnOnce(&mut Config)) {
+    pub(crate) fn reload(&self, change: impl FnOnce(&mut Config)) {
         let mut config = self.config.clone();
         change(&mut config);
         self.gateway.reload(Snapshot::compile(&config, &profiles()).unwrap());
     }
 
-    pub fn fault(&self, vendor: &str, fault: Fault) {
+    pub(crate) fn fault(&self, vendor: &str, fault: Fault) {
         self.sandbox.faults.set(vendor, fault, When::Always);
     }
 
-    pub fn slow(&self, millis: u64) {
+    pub(crate) fn slow(&self, millis: u64) {
         self.sandbox.set_pace(Pace { per_token: std::time::Duration::from_millis(millis), ..Pace::default() });
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.gateway.addr)
     }
 
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (parts, body) = self.client.request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    pub fn request(&self, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    pub(crate) fn request(&self, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
         Request::post(self.url(path))
             .header("authorization", format!("Bearer {KEY}"))
             .header("content-type", "application/json")
@@ -251,41 +251,41 @@ impl Rig {
             .unwrap()
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(path, body.to_string())).await
     }
 
-    pub async fn raw(&self, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn raw(&self, body: impl Into<Bytes>) -> Answer {
         self.send(self.request("/v1/chat/completions", body)).await
     }
 
-    pub async fn chat(&self, body: &Value) -> Answer {
+    pub(crate) async fn chat(&self, body: &Value) -> Answer {
         self.post("/v1/chat/completions", body).await
     }
 
-    pub async fn ask(&self, model: &str, stream: bool) -> Answer {
+    pub(crate) async fn ask(&self, model: &str, stream: bool) -> Answer {
         self.chat(&hello(model, stream)).await
     }
 
-    pub async fn call(&self, method: Method, path: &str) -> Answer {
+    pub(crate) async fn call(&self, method: Method, path: &str) -> Answer {
         let request =
             Request::builder().method(method).uri(self.url(path)).header("authorization", format!("Bearer {KEY}"));
         self.send(request.body(Full::default()).unwrap()).await
     }
 
     /// A stream that is read piece by piece.
-    pub async fn open(&self, body: &Value) -> (StatusCode, Incoming) {
+    pub(crate) async fn open(&self, body: &Value) -> (StatusCode, Incoming) {
         let request = self.request("/v1/chat/completions", body.to_string());
         let response = self.client.request(request).await.unwrap();
         (response.status(), response.into_body())
     }
 
-    pub async fn rows(&self) -> Vec<Row> {
+    pub(crate) async fn rows(&self) -> Vec<Row> {
         self.ledger.flush().await.unwrap();
         self.store.last_rows(10_000).await.unwrap()
     }
 
-    pub async fn tally(&self) -> Tally {
+    pub(crate) async fn tally(&self) -> Tally {
         self.ledger.flush().await.unwrap();
         let always = Period { from: Timestamp(0), to: Timestamp(i64::MAX) };
         let mut sum = Tally::default();
@@ -300,17 +300,17 @@ impl Rig {
     }
 
     /// Requests that a vendor got.
-    pub fn asked(&self, vendor: &str) -> u64 {
+    pub(crate) fn asked(&self, vendor: &str) -> u64 {
         self.sandbox.counts().get(vendor).map_or(0, |counts| counts.requests)
     }
 }
 
-pub fn hello(model: &str, stream: bool) -> Value {
+pub(crate) fn hello(model: &str, stream: bool) -> Value {
     json!({ "model": model, "stream": stream, "messages": [{ "role": "user", "content": "Say hello to Ada in one sentence." }] })
 }
 
 /// Reads a body to its end or its break.
-pub async fn rest(mut body: Incoming) -> (Vec<u8>, bool) {
+pub(crate) async fn rest(mut body: Incoming) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         match frame {
@@ -322,7 +322,7 @@ pub async fn rest(mut body: Incoming) -> (Vec<u8>, bool) {
 }
 
 /// Reads until the first content has come.
-pub async fn first_content(body: &mut Incoming) -> Vec<u8> {
+pub(crate) async fn first_content(body: &mut Incoming) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let frame = body.frame().await.expect("content before the end").unwrap();

@@ -79,11 +79,15 @@ fn streamed(texts: &[&str]) -> String {
     let mut out = String::new();
     for text in texts {
         let chunk = json!({"id": "1", "created": 1, "model": "glm-4.6", "choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]});
-        out.push_str(&format!("data: {chunk}\n\n"));
+        out += &event(&chunk);
     }
     let end = json!({"id": "1", "created": 1, "model": "glm-4.6", "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}});
-    out + &format!("data: {end}\n\ndata: [DONE]\n\n")
+    out + &event(&end) + "data: [DONE]\n\n"
+}
+
+fn event(chunk: &Value) -> String {
+    format!("data: {chunk}\n\n")
 }
 
 fn age(model: &str, stream: bool) -> Value {
@@ -99,7 +103,7 @@ async fn a_wrong_answer_is_mended_once_and_both_are_paid_for() {
     let answer = rig.chat(&age("plain", false)).await.is(200).json();
     assert_eq!(answer["choices"][0]["message"]["content"], "{\"age\": 36}");
     assert_eq!(answer["usage"]["total_tokens"], 30);
-    let seen = script.seen.lock().unwrap();
+    let seen = script.seen.lock().unwrap().clone();
     let messages = seen[1].1["messages"].as_array().unwrap();
     let last = messages.last().unwrap()["content"].as_str().unwrap();
     assert!(last.contains("not valid JSON"), "{last}");
