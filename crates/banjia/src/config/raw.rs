@@ -116,7 +116,7 @@ impl Raw<'_> {
         if gateway.routes.is_empty() {
             findings.add(
                 Finding::warning(None, "there are no routes: every model will be unknown")
-                    .hint("add [[routes]] with name = \"gpt-4o\" and targets = [\"zhipu/glm-4.7\"]"),
+                    .hint("add [[routes]] with name = \"gpt-4o\" and targets = [\"VENDOR/MODEL\"]"),
             );
         }
         if gateway.keys.is_empty() {
