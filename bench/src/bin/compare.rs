@@ -1,0 +1,162 @@
+//! Measures the gateway beside the bare proxy and prints processor time per request and the ratio.
+//!
+//!     cargo run --release --manifest-path bench/Cargo.toml --bin compare
+
+use anyhow::{Context as _, ensure};
+use banjia_bench::cases::{self, Case};
+use banjia_bench::load::{self, Measured};
+use banjia_bench::report::{self, Round};
+use banjia_bench::rig::{CLIENT_KEY, Proxy};
+use banjia_bench::{bare, machine, mock};
+use clap::Parser;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// What the gateway costs, as a ratio to the least that any LLM proxy must do. Needs Linux and two cores.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The gateway's program. Without it the release build of this checkout is made and taken.
+    #[arg(long, value_name = "PATH")]
+    gateway: Option<PathBuf>,
+    /// Cases to run, separated by commas. Default: all.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    cases: Vec<String>,
+    /// Rounds; in each the floor and the gateway take turns.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds that each measurement takes.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Seconds of load before each measurement.
+    #[arg(long, default_value_t = 1.0)]
+    warm: f64,
+    /// The core of the proxy.
+    #[arg(long, default_value_t = 0)]
+    gateway_core: usize,
+    /// The core of the vendor and the clients.
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+    /// Only load the gateway and print its process id, for a profiler.
+    #[arg(long)]
+    only_gateway: bool,
+    /// Print JSON, one line a case.
+    #[arg(long)]
+    json: bool,
+    #[arg(long, hide = true, value_name = "ADDRESS", requires = "upstream")]
+    as_bare: Option<String>,
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    upstream: Option<String>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    if let (Some(address), Some(upstream)) = (&options.as_bare, &options.upstream) {
+        return local
+            .block_on(&runtime, async { bare::serve(TcpListener::bind(address).await?, upstream, CLIENT_KEY).await });
+    }
+    let chosen = chosen(&options)?;
+    let program = match &options.gateway {
+        Some(path) => std::path::absolute(path)?,
+        None => build()?,
+    };
+    local.block_on(&runtime, compare(&options, &chosen, &program))
+}
+
+fn chosen(options: &Options) -> anyhow::Result<Vec<Case>> {
+    let all = cases::all();
+    let names: Vec<&str> = all.iter().map(|case| case.name).collect();
+    for name in &options.cases {
+        ensure!(names.contains(&name.as_str()), "there is no case {name:?}; the cases are {}", names.join(", "));
+    }
+    ensure!(
+        options.rounds > 0 && options.seconds > 0.0 && options.warm >= 0.0,
+        "rounds and seconds must be more than 0"
+    );
+    let wanted = |case: &Case| options.cases.is_empty() || options.cases.iter().any(|name| name == case.name);
+    Ok(all.into_iter().filter(wanted).collect())
+}
+
+/// Builds the gateway as it is released.
+fn build() -> anyhow::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the checkout")?;
+    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).args(["build", "--release", "--package", "banjia", "--bin", "banjia"]);
+    ensure!(command.status().context("cannot start cargo")?.success(), "the gateway does not build");
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    Ok(folder.join("release/banjia"))
+}
+
+async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (core, load_core) = (options.gateway_core, options.load_core);
+    machine::pin(load_core)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let upstream = listener.local_addr()?.to_string();
+    tokio::task::spawn_local(mock::serve(listener));
+
+    let mut gateway = Proxy::gateway(program, &upstream, core, load_core, folder.path())?;
+    gateway.ready(&[], folder.path()).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let idle = machine::resident_bytes(gateway.pid())?;
+    gateway.ready(chosen, folder.path()).await?;
+    if options.only_gateway {
+        return only_gateway(options, chosen, &gateway).await;
+    }
+    let mut bare = Proxy::bare(&upstream, core, load_core, folder.path())?;
+    bare.ready(chosen, folder.path()).await?;
+
+    for case in chosen {
+        let mut rounds = Vec::new();
+        for _ in 0..options.rounds {
+            let bare = measure(options, case, &bare).await?;
+            let gateway = measure(options, case, &gateway).await?;
+            rounds.push(Round { bare, gateway });
+        }
+        if options.json {
+            println!("{}", report::case_json(case, &rounds));
+        } else {
+            println!("{}", report::case(case, &rounds));
+        }
+    }
+    let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
+    let loaded = machine::resident_bytes(gateway.pid())?;
+    if options.json {
+        println!("{}", serde_json::json!({"idle_bytes": idle, "after_load_bytes": loaded}));
+    } else {
+        println!(
+            "memory of banjia: {:.1} MiB idle, {:.1} MiB after the load (aim: idle below 25)",
+            mebibytes(idle),
+            mebibytes(loaded)
+        );
+    }
+    Ok(())
+}
+
+async fn measure(options: &Options, case: &Case, proxy: &Proxy) -> anyhow::Result<Measured> {
+    let (warm, window) = (Duration::from_secs_f64(options.warm), Duration::from_secs_f64(options.seconds));
+    let measured = load::run(case, &proxy.address, CLIENT_KEY, proxy.pid(), warm, window).await?;
+    ensure!(
+        measured.errors == 0,
+        "{} failed {} of {} requests in the case {:?}: {}",
+        proxy.name,
+        measured.errors,
+        measured.requests + measured.errors,
+        case.name,
+        measured.first_error.as_deref().unwrap_or("unknown"),
+    );
+    Ok(measured)
+}
+
+async fn only_gateway(options: &Options, chosen: &[Case], gateway: &Proxy) -> anyhow::Result<()> {
+    println!("banjia runs as process {}", gateway.pid());
+    for case in chosen {
+        for _ in 0..options.rounds {
+            let seen = measure(options, case, gateway).await?;
+            println!("{}: {:.1} us CPU/request, {:.0}/s", case.name, seen.cpu_micros, seen.per_second);
+        }
+    }
+    Ok(())
+}

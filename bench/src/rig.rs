@@ -1,0 +1,124 @@
+//! What is started for a run: the floor and the gateway on one core, the mock vendor and the clients on another.
+
+use crate::cases::{Case, MODEL, PACED_MODEL};
+use crate::mock::UPSTREAM_KEY;
+use crate::{load, machine};
+use anyhow::{Context as _, ensure};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The key that clients use.
+pub const CLIENT_KEY: &str = "bj-bench-0123456789abcdef0123456789abcdef";
+/// How long a proxy may take to give its first answer.
+const START_WITHIN: Duration = Duration::from_secs(20);
+
+/// A proxy that is running. It is ended when this is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    /// How the table calls it.
+    pub name: &'static str,
+    /// Where it listens.
+    pub address: String,
+    child: Child,
+}
+
+impl Proxy {
+    /// Starts the floor: this program again, in another role.
+    pub fn bare(upstream: &str, core: usize, load_core: usize, folder: &Path) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--as-bare", &address, "--upstream", upstream]);
+        Self::start("bare", address, command, core, load_core, folder)
+    }
+
+    /// Starts the gateway at `program` with everything on: key check, limits, ledger.
+    pub fn gateway(
+        program: &Path,
+        upstream: &str,
+        core: usize,
+        load_core: usize,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let config = folder.join("banjia.toml");
+        std::fs::write(&config, gateway_config(&address, upstream, folder)?)?;
+        let mut command = Command::new(program);
+        command.args(["serve", "--config"]).arg(&config).current_dir(folder);
+        Self::start("banjia", address, command, core, load_core, folder)
+    }
+
+    fn start(
+        name: &'static str,
+        address: String,
+        mut command: Command,
+        core: usize,
+        load_core: usize,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let log = File::create(folder.join(format!("{name}.log")))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        // A child inherits the cores of the thread that starts it, so it never runs anywhere else, not even at first.
+        machine::pin(core)?;
+        let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()));
+        machine::pin(load_core)?;
+        Ok(Self { name, address, child: child? })
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it answers every case rightly.
+    pub async fn ready(&mut self, cases: &[Case], folder: &Path) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while tokio::net::TcpStream::connect(&self.address).await.is_err() {
+            let log = || std::fs::read_to_string(folder.join(format!("{}.log", self.name))).unwrap_or_default();
+            ensure!(self.child.try_wait()?.is_none(), "{} ended at once:\n{}", self.name, log());
+            ensure!(start.elapsed() < START_WITHIN, "{} does not listen on {}:\n{}", self.name, self.address, log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for case in cases {
+            let answer = load::once(case, &self.address, CLIENT_KEY).await;
+            answer.with_context(|| format!("{} does not answer the case {:?}", self.name, case.name))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if self.child.kill().and_then(|()| self.child.wait()).is_err() {
+            eprintln!("{} could not be ended", self.name);
+        }
+    }
+}
+
+/// A port that is free now. Another program may take it first; then the proxy says so and the run ends.
+fn free_address() -> anyhow::Result<String> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+/// Limits are set, and so high that they never refuse: the work of checking them is part of what is measured.
+fn gateway_config(address: &str, upstream: &str, folder: &Path) -> anyhow::Result<String> {
+    let mut hash = String::from("sha256:");
+    for byte in Sha256::digest(CLIENT_KEY.as_bytes()) {
+        write!(hash, "{byte:02x}")?;
+    }
+    let limits =
+        "limits = { requests_per_minute = 4000000000, tokens_per_minute = 4000000000, concurrency_max = 100000 }";
+    let mut text = format!(
+        "[serve]\nbind = {address:?}\n\n[store]\npath = {:?}\n\n\
+         [[vendors]]\nname = \"mock\"\nprofile = \"openai-compatible\"\nbase = \"http://{upstream}/v1\"\ncredential = {UPSTREAM_KEY:?}\n\n\
+         [[accounts]]\nid = \"bench\"\n{limits}\n\n[[keys]]\nid = \"bench-key\"\naccount = \"bench\"\nhash = {hash:?}\n{limits}\n",
+        folder.join("banjia.db").display().to_string(),
+    );
+    for model in [MODEL, PACED_MODEL] {
+        write!(text, "\n[[routes]]\nname = {model:?}\ntargets = [\"mock/{model}\"]\n")?;
+    }
+    Ok(text)
+}
