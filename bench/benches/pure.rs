@@ -41,7 +41,7 @@ fn requests(criterion: &mut Criterion) {
     group.bench_function("splice_model", |b| b.iter(|| splice_model(black_box(&body), &head, "another-model")));
     let plain = profile("openai-compatible");
     group.bench_function("encode, fast lane", |b| {
-        b.iter(|| encode(&plain, Endpoint::Chat, "m", &head, black_box(&body)))
+        b.iter(|| encode(&plain, Endpoint::Chat, "m", &head, black_box(&body)));
     });
     let (zhipu, habits) = (profile("zhipu"), openai_habits());
     let head = Head::peek(&habits, Endpoint::Chat, &limits).expect("our own body");
