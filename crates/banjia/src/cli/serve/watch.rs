@@ -1,10 +1,11 @@
 //! Notices that the configuration file changed.
 //!
-//! Rules: the folder is watched and not the file, because editors and orchestrators replace files; several events of one
-//! save count as one; other files of the folder (the ledger's database often is one) do not count.
+//! Rules: the file is looked at once a second, by its path, because editors and orchestrators replace files; several changes
+//! of one save count as one. Why looking and not being told: the system tells of folders, the ledger's database often
+//! lies in the same one, and its writes would wake us thousands of times a second.
 
 use anyhow::Context;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{PollWatcher, RecursiveMode, Watcher as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -13,8 +14,8 @@ use tokio::sync::mpsc;
 const QUIET: Duration = Duration::from_millis(200);
 /// A save that never ends is looked at after this long all the same.
 const QUIET_AFTER_MAX: Duration = Duration::from_secs(2);
-/// Orchestrators mount a file as a link through a folder with this name's beginning, and swap the folder.
-const SWAPPED_FOLDER: &str = "..";
+/// How often the file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Changes of one file.
 #[derive(Debug)]
@@ -22,31 +23,26 @@ pub(super) struct Changes {
     file: PathBuf,
     seen: Option<Vec<u8>>,
     events: mpsc::Receiver<()>,
-    _watcher: RecommendedWatcher,
+    _watcher: PollWatcher,
 }
 
 impl Changes {
     /// Starts to watch `file`.
     pub(super) fn of(file: &Path) -> anyhow::Result<Self> {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // One waiting event is enough: it says that something happened, not what.
         let (tell, events) = mpsc::channel(1);
-        let name = file.file_name().map(std::ffi::OsStr::to_owned);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let is_it = |path: &PathBuf| {
-                let found = path.file_name();
-                found == name.as_deref()
-                    || found.is_some_and(|found| found.as_encoded_bytes().starts_with(SWAPPED_FOLDER.as_bytes()))
-            };
-            let matters = event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(is_it));
-            if matters && let Err(mpsc::error::TrySendError::Closed(())) = tell.try_send(()) {
+        let look = notify::Config::default().with_poll_interval(LOOK_EVERY).with_compare_contents(true);
+        let told = move |event: notify::Result<notify::Event>| {
+            if event.is_ok()
+                && let Err(mpsc::error::TrySendError::Closed(())) = tell.try_send(())
+            {
                 tracing::debug!("the configuration's watcher outlived the process that asked for it");
             }
-        })
-        .context("watching for changes of the configuration")?;
+        };
+        let mut watcher = PollWatcher::new(told, look).context("watching for changes of the configuration")?;
         watcher
-            .watch(folder, RecursiveMode::NonRecursive)
-            .with_context(|| format!("watching {} for changes", folder.display()))?;
+            .watch(file, RecursiveMode::NonRecursive)
+            .with_context(|| format!("watching {} for changes", file.display()))?;
         Ok(Self { file: file.to_owned(), seen: std::fs::read(file).ok(), events, _watcher: watcher })
     }
 
