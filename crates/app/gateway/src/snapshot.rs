@@ -215,7 +215,7 @@ impl Check {
         let mut routes = BTreeMap::new();
         for (i, config) in configs.iter().enumerate() {
             if config.targets.is_empty() {
-                self.problem(format!("routes[{i}].targets"), "a route needs a target", "for example \"zhipu/glm-4.7\"");
+                self.problem(format!("routes[{i}].targets"), "a route needs a target", "for example \"openai/gpt-4o\"");
             }
             let mut targets = Vec::with_capacity(config.targets.len());
             for (j, text) in config.targets.iter().enumerate() {

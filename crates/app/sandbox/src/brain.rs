@@ -155,7 +155,8 @@ fn words(ask: &Ask, prompt: &facts::Prompt, dice: u64) -> String {
         return shape::instance(&schema, prompt, None).to_string();
     }
     if ask.form == Form::Object {
-        return prompt.literal_object().unwrap_or_else(|| text::object(prompt, dice)).to_string();
+        let written = prompt.literal_object().or_else(|| prompt.keyed_object());
+        return written.unwrap_or_else(|| text::object(prompt, dice)).to_string();
     }
     text::answer(prompt, dice)
 }

@@ -255,7 +255,7 @@ fn check(habits: &Habits, body: &Value) -> Result<(), String> {
         return Err("messages must not be empty".into());
     }
     if let Some(role) = roles.iter().find(|role| {
-        !["system", "user", "assistant", "tool"].contains(role) && !(habits.developer && **role == "developer")
+        !(["system", "user", "assistant", "tool"].contains(role) || habits.developer && **role == "developer")
     }) {
         return Err(format!("unknown variant `{role}`, expected one of `system`, `user`, `assistant`, `tool`"));
     }
@@ -341,7 +341,7 @@ fn stream(habits: &Habits, ids: &Ids, body: &Value, thought: &Thought) -> Vec<Ev
     for piece in chat::pieces(thought, false) {
         match piece {
             Piece::Reasoning(text) => send(json!({"content": null, "reasoning_content": text}), &[], Value::Null, true),
-            Piece::Text(text) => send(json!({"content": text}), &[text.clone()], Value::Null, true),
+            Piece::Text(text) => send(json!({"content": text}), std::slice::from_ref(&text), Value::Null, true),
             Piece::Call(at, name, arguments) => {
                 send(
                     json!({"tool_calls": [{"index": at, "id": call_id(ids), "type": "function", "function": {"name": name, "arguments": arguments}}]}),

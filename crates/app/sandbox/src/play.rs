@@ -41,7 +41,7 @@ pub(crate) struct Breakage {
 }
 
 /// The media type and the body of an answer.
-pub(crate) fn play(answer: Answer, breakage: Breakage, dial: Arc<Dial>) -> (&'static str, Option<usize>, Sent) {
+pub(crate) fn play(answer: Answer, breakage: &Breakage, dial: Arc<Dial>) -> (&'static str, Option<usize>, Sent) {
     let began = Instant::now();
     let slow = breakage.fault == Some(Fault::Slow);
     match answer.body {
@@ -76,7 +76,7 @@ fn whole(bytes: &Bytes, fault: Option<Fault>) -> (Vec<Step>, Option<usize>) {
 }
 
 /// The steps of a stream, with the fault in its middle.
-fn streamed(events: Vec<Event>, breakage: Breakage) -> Vec<Step> {
+fn streamed(events: Vec<Event>, breakage: &Breakage) -> Vec<Step> {
     let contents = events.iter().filter(|event| event.content).count();
     let strike_after = contents.div_ceil(2).max(1);
     let mut steps = Vec::with_capacity(events.len() + 1);
@@ -85,7 +85,7 @@ fn streamed(events: Vec<Event>, breakage: Breakage) -> Vec<Step> {
         return steps;
     }
     for event in events {
-        if event.content && sent == strike_after && strike(&mut steps, &breakage) {
+        if event.content && sent == strike_after && strike(&mut steps, breakage) {
             return steps;
         }
         sent += usize::from(event.content);
@@ -96,7 +96,7 @@ fn streamed(events: Vec<Event>, breakage: Breakage) -> Vec<Step> {
         if breakage.fault.is_some() {
             steps.truncate(strike_after + 1);
         }
-        strike(&mut steps, &breakage);
+        strike(&mut steps, breakage);
     }
     steps
 }

@@ -318,7 +318,7 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
     }
     let in_stream = fault.map(|fault| (desk.in_stream)(fault, &call)).unwrap_or_default();
     shared.records.answered(desk.vendor, answer.status);
-    Ok(respond(answer, Breakage { fault, in_stream }, &shared))
+    Ok(respond(answer, &Breakage { fault, in_stream }, &shared))
 }
 
 /// The path below a mount point.
@@ -334,7 +334,7 @@ fn choose_fault(shared: &Shared, desk: &Desk, headers: &http::HeaderMap) -> Opti
     })
 }
 
-fn respond(answer: Answer, breakage: Breakage, shared: &Shared) -> Response<Sent> {
+fn respond(answer: Answer, breakage: &Breakage, shared: &Shared) -> Response<Sent> {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = Response::builder().status(status);
     let typed = answer.headers.iter().any(|(name, _)| *name == "content-type");

@@ -86,7 +86,6 @@ pub(super) fn native(call: &Call<'_>) -> Result<Answer, Bad> {
                 "task_metrics": {"TOTAL": 1, "SUCCEEDED": 1, "FAILED": 0}},
             "usage": {"image_count": 1}
         }),
-        ("POST", ["tasks", _, "cancel"]) => json!({}),
         ("POST", ["files"]) => {
             let file = upload(call);
             json!({"data": {"uploaded_files": [{"file_id": call.ids.uuid(), "name": file.name}], "failed_uploads": []}})
@@ -95,7 +94,7 @@ pub(super) fn native(call: &Call<'_>) -> Result<Answer, Bad> {
             json!({"data": {"total": 1, "page_no": 1, "page_size": 10, "files": [listed("018f2c5e-7d3a")]}})
         }
         ("GET", ["files", file]) => json!({"data": listed(file)}),
-        ("DELETE", ["files", _] | ["fine-tunes", _] | ["deployments", _]) => json!({}),
+        ("POST", ["tasks", _, "cancel"]) | ("DELETE", ["files" | "fine-tunes" | "deployments", _]) => json!({}),
         ("POST", ["fine-tunes"]) => json!({"output": job(&format!("ft-{}", call.ids.hex(12)), "PENDING", &body)}),
         ("GET", ["fine-tunes"]) => json!({"output": {"page_no": 1, "page_size": 10, "total": 0, "jobs": []}}),
         ("GET", ["fine-tunes", name]) => json!({"output": job(name, "RUNNING", &body)}),

@@ -129,9 +129,9 @@ fn stream(ids: &Ids, body: &Value, thoughts: &[Thought]) -> Vec<Event> {
         for piece in chat::pieces(thought, false) {
             match piece {
                 Piece::Reasoning(text) => {
-                    send(json!({"content": null, "reasoning_content": text}), &[], Value::Null, true)
+                    send(json!({"content": null, "reasoning_content": text}), &[], Value::Null, true);
                 }
-                Piece::Text(text) => send(json!({"content": text}), &[text.clone()], Value::Null, true),
+                Piece::Text(text) => send(json!({"content": text}), std::slice::from_ref(&text), Value::Null, true),
                 Piece::Call(at, name, arguments) => {
                     let call = json!({"index": at, "id": call_id(ids), "type": "function", "function": {"name": name, "arguments": arguments}});
                     send(json!({"content": null, "tool_calls": [call]}), &[], Value::Null, true);

@@ -93,6 +93,7 @@ fn generate(call: &Call<'_>, multimodal_path: bool) -> Result<Answer, Bad> {
 }
 
 /// How an answer is written.
+#[expect(clippy::struct_excessive_bools, reason = "four independent switches of the vendor's own request")]
 struct Form {
     id: String,
     /// `output.text` in the place of `output.choices`.
@@ -110,7 +111,7 @@ impl Form {
         if self.forced && finish == Finish::ToolCalls { "stop" } else { finish.as_str() }
     }
 
-    fn content(&self, text: String) -> Value {
+    fn content(&self, text: &str) -> Value {
         match (self.parts, text.is_empty()) {
             (true, true) => json!([]),
             (true, false) => json!([{"text": text}]),
@@ -156,7 +157,7 @@ fn whole(call: &Call<'_>, form: &Form, thought: &Thought, settings: &Value) -> A
             message
                 .insert("tool_calls".into(), Value::Array(chat::calls(thought, call.ids, compatible::call_id, true)));
         }
-        message.insert("content".into(), form.content(thought.content()));
+        message.insert("content".into(), form.content(&thought.content()));
         if !thought.reasoning.is_empty() {
             message.insert("reasoning_content".into(), json!(thought.thinking()));
         }
@@ -231,7 +232,7 @@ fn output(
         return json!({"output": {"finish_reason": finish, "text": text}, "usage": usage, "request_id": form.id});
     }
     let mut message = Map::new();
-    message.insert("content".into(), form.content(text));
+    message.insert("content".into(), form.content(&text));
     if !thought.reasoning.is_empty() {
         message.insert("reasoning_content".into(), json!(reasoning));
     }

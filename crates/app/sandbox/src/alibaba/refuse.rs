@@ -4,6 +4,9 @@ use super::{Bad, known, multimodal, thinking, thinks_always};
 use crate::chat::{flag, mentions};
 use serde_json::{Value, json};
 
+/// A member, what holds for it, and the words for it where it does not.
+type Range = (&'static str, fn(f64) -> bool, &'static str);
+
 /// The largest seed.
 const SEED_MAX: f64 = 2_147_483_647.0;
 
@@ -78,7 +81,7 @@ fn plain_cache_marks(content: Option<&Value>) -> bool {
 }
 
 fn check_numbers(settings: &Value) -> Result<(), Bad> {
-    let ranges: [(&str, fn(f64) -> bool, &str); 8] = [
+    let ranges: [Range; 8] = [
         ("temperature", |x| (0.0..2.0).contains(&x), "Temperature should be in [0.0, 2.0)"),
         ("top_p", |x| x > 0.0 && x <= 1.0, "Range of top_p should be (0.0, 1.0]"),
         ("presence_penalty", |x| (-2.0..=2.0).contains(&x), "Presence_penalty should be in [-2.0, 2.0]"),
@@ -89,7 +92,7 @@ fn check_numbers(settings: &Value) -> Result<(), Bad> {
         ("max_tokens", |x| x >= 1.0, "Range of max_tokens should be [1, 65536]"),
     ];
     for (name, holds, message) in ranges {
-        match settings.get(name).map(|value| value.as_f64()) {
+        match settings.get(name).map(serde_json::Value::as_f64) {
             Some(Some(number)) if holds(number) => {}
             Some(_) => return Err(Bad::parameter(format!("<400> InternalError.Algo.InvalidParameter: {message}"))),
             None => {}
@@ -185,7 +188,6 @@ fn check_tools(model: &str, settings: &Value) -> Result<(), Bad> {
         }
     }
     match settings.get("tool_choice") {
-        None => Ok(()),
         Some(Value::String(choice)) if choice == "auto" || choice == "none" => Ok(()),
         Some(Value::String(_)) => Err(Bad::parameter(
             "<400> InternalError.Algo.InvalidParameter: The tool_choice parameter only supports none and auto.",
@@ -193,6 +195,6 @@ fn check_tools(model: &str, settings: &Value) -> Result<(), Bad> {
         Some(_) if thinking(model, settings) => Err(Bad::parameter(
             "<400> InternalError.Algo.InvalidParameter: The tool_choice parameter does not support being set to required or object in thinking mode",
         )),
-        Some(_) => Ok(()),
+        None | Some(_) => Ok(()),
     }
 }

@@ -8,6 +8,9 @@ use crate::chat;
 use crate::vectors::{self, Input};
 use serde_json::{Value, json};
 
+/// A member, what holds for it, and the words for it where it does not.
+type Range = (&'static str, fn(f64) -> bool, &'static str);
+
 /// The most texts of one embedding call.
 const TEXTS_MAX: usize = 16;
 
@@ -69,7 +72,7 @@ fn check(body: &Value) -> Result<(), Bad> {
     if roles.is_empty() {
         return Err(Bad::parameter("messages must not be empty"));
     }
-    if roles.len() % 2 == 0 {
+    if roles.len().is_multiple_of(2) {
         return Err(Bad::parameter("the length of messages must be an odd number"));
     }
     for (at, role) in roles.iter().enumerate() {
@@ -85,7 +88,7 @@ fn check(body: &Value) -> Result<(), Bad> {
     if empty {
         return Err(Bad::parameter("message content can not be empty"));
     }
-    let ranges: [(&str, fn(f64) -> bool, &str); 3] = [
+    let ranges: [Range; 3] = [
         ("temperature", |x| x > 0.0 && x <= 1.0, "(0, 1.0]"),
         ("top_p", |x| (0.0..=1.0).contains(&x), "[0, 1.0]"),
         ("penalty_score", |x| (1.0..=2.0).contains(&x), "[1.0, 2.0]"),

@@ -145,7 +145,7 @@ fn check_messages(model: &str, body: &Value) -> Result<(), Bad> {
         .iter()
         .any(|family| model.starts_with(family));
     if old && !turns.contains(&"tool") {
-        if turns.len() % 2 == 0 {
+        if turns.len().is_multiple_of(2) {
             return Err(Bad::argument("the length of messages must be an odd number"));
         }
         if turns.windows(2).any(|pair| pair.first() == pair.last()) {

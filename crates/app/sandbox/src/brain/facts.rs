@@ -183,6 +183,13 @@ impl Prompt {
         objects(&self.user).next().or_else(|| objects(&self.user.replace('\'', "\"")).next())
     }
 
+    /// An object with the keys that the user put in quotation marks and called keys.
+    pub(super) fn keyed_object(&self) -> Option<Value> {
+        let asks = ["keys", "fields", "字段", "键"].iter().any(|word| self.user.contains(word));
+        let member = |key: &String| (key.clone(), Value::from(format!("a {key} made up by the sandbox")));
+        (asks && !self.quoted.is_empty()).then(|| Value::Object(self.quoted.iter().map(member).collect()))
+    }
+
     /// Whether two or more named things are asked for at once.
     pub(super) fn several(&self) -> bool {
         self.names.len() > 1
@@ -296,10 +303,14 @@ fn names(text: &str) -> Vec<String> {
     found.sort();
     let mut found: Vec<String> = found.into_iter().map(|(_, name)| name).collect();
     let mut run: Vec<&str> = Vec::new();
+    let mut after_comma = false;
     for word in text.split(|c: char| c.is_whitespace() || c == '(' || c == ')') {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
         let bare = bare.strip_suffix("'s").unwrap_or(bare);
-        let capital = bare.chars().next().is_some_and(char::is_uppercase) && !OPENERS.contains(&bare);
+        // "San Francisco, CA": the state after a comma says where a place is and is none of its own.
+        let is_state = after_comma && bare.len() == 2 && bare.bytes().all(|letter| letter.is_ascii_uppercase());
+        let capital = bare.chars().next().is_some_and(char::is_uppercase) && !OPENERS.contains(&bare) && !is_state;
+        after_comma = word.ends_with(',');
         if capital {
             run.push(bare);
         }

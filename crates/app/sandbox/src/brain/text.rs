@@ -43,19 +43,21 @@ pub(super) fn answer(prompt: &Prompt, dice: u64) -> String {
     let mut text = String::new();
     if !prompt.media.is_empty() {
         let seen = prompt.media.join("; ");
-        text.push_str(&if prompt.chinese {
-            format!("我看到了您发来的内容：{seen}。")
+        let [before, after] = if prompt.chinese {
+            ["我看到了您发来的内容：", "。"]
         } else {
-            format!("I can see what you sent: {seen}. ")
-        });
+            ["I can see what you sent: ", ". "]
+        };
+        text.extend([before, &seen, after]);
     }
     if !prompt.results.is_empty() {
         let said = clip(&prompt.results.join("; "));
-        text.push_str(&if prompt.chinese {
-            format!("根据工具返回的结果：{said}。")
+        let [before, after] = if prompt.chinese {
+            ["根据工具返回的结果：", "。"]
         } else {
-            format!("According to the tool, the result is {said}. ")
-        });
+            ["According to the tool, the result is ", ". "]
+        };
+        text.extend([before, &said, after]);
         return text.trim_end().to_owned();
     }
     let asked = prompt.user.to_lowercase();
@@ -70,11 +72,11 @@ pub(super) fn answer(prompt: &Prompt, dice: u64) -> String {
     let sentences = if prompt.chinese { CHINESE } else { ENGLISH };
     let chosen = (0..count).map(|n| sentences[(dice as usize % 6 + n) % 6]);
     if prompt.chinese {
-        text.push_str(&format!("关于“{topic}”："));
+        text.extend(["关于“", &topic, "”："]);
         text.extend(chosen);
     } else {
         if !topic.is_empty() {
-            text.push_str(&format!("You asked: \"{topic}\". "));
+            text.extend(["You asked: \"", &topic, "\". "]);
         }
         text.push_str(&chosen.collect::<Vec<_>>().join(" "));
     }

@@ -18,7 +18,8 @@ const IDLE: [&str; 40] = [
     "to", "tool", "use", "value", "what", "which", "with", "you",
 ];
 /// Phrases by which a prompt demands a call.
-const DEMANDS: [&str; 10] = [
+const DEMANDS: [&str; 11] = [
+    "answer by calling",
     "must call",
     "you must use",
     "call the function",

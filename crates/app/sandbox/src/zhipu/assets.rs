@@ -29,7 +29,7 @@ pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Bad> {
             "result_list": [{"content_type": "text", "risk_level": "PASS", "risk_type": []}], "results": [],
             "usage": {"moderation_text": {"call_count": 1}}
         }),
-        ("POST", ["tools"] | ["web_search"]) => {
+        ("POST", ["tools" | "web_search"]) => {
             json!({"id": call.ids.hex(24), "created": now_s(), "request_id": call.ids.hex(24), "search_intent": [], "search_result": []})
         }
         _ => return Err(Bad(400, "1212", "当前模型不支持该调用方式。".into())),
@@ -117,8 +117,9 @@ fn jobs(call: &Call<'_>, segments: &[&str], body: &Value) -> Result<Value, Bad> 
             json!({"object": "list", "data": [job("ftjob-1", "running")], "has_more": false})
         }
         ("GET", ["fine_tuning", "jobs", id]) => job(id, "running"),
-        ("POST", ["fine_tuning", "jobs", id, "cancel"]) => job(id, "cancelled"),
-        ("DELETE", ["fine_tuning", "jobs", id]) => job(id, "cancelled"),
+        ("POST", ["fine_tuning", "jobs", id, "cancel"]) | ("DELETE", ["fine_tuning", "jobs", id]) => {
+            job(id, "cancelled")
+        }
         ("GET", ["fine_tuning", "jobs", _, "events"]) => json!({
             "object": "list", "has_more": false,
             "data": [{"id": "ev1", "object": "fine_tuning.job.event", "created_at": now_s(), "level": "info", "message": "queued", "type": "message", "data": {}}]

@@ -1,5 +1,7 @@
 //! The sandbox over real connections: what each vendor answers, refuses and gets wrong on demand.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+
 mod alibaba;
 mod baidu;
 mod box_under_test;
