@@ -47,7 +47,9 @@ pub(super) fn choose(ask: &Ask, prompt: &Prompt) -> Vec<ToolCall> {
         Choice::Named(name) => best(&|tool: &Tool| tool.name == *name),
         Choice::Any => best(&fresh).or_else(|| best(&|_: &Tool| true)),
         _ if !prompt.results.is_empty() => best(&fresh).filter(|_| demands(&prompt.system)),
-        _ => best(&|_: &Tool| true).filter(|(_, score)| demanded || *score > 0),
+        _ => best(&|tool: &Tool| names(&prompt.system, tool))
+            .filter(|_| demands(&prompt.system))
+            .or_else(|| best(&|_: &Tool| true).filter(|(_, score)| demanded || *score > 0)),
     };
     let Some((tool, top)) = picked else { return Vec::new() };
     let mut calls = for_each_name(ask, prompt, tool);
@@ -93,6 +95,11 @@ fn call(tool: &Tool, prompt: &Prompt, focus: Option<&str>) -> ToolCall {
 fn demands(text: &str) -> bool {
     let text = text.to_lowercase();
     DEMANDS.iter().any(|phrase| text.contains(phrase))
+}
+
+/// Whether a text names a tool as code is named, between back-quotes.
+fn names(text: &str, tool: &Tool) -> bool {
+    text.contains(&format!("`{}`", tool.name))
 }
 
 fn speaks_of_both(text: &str) -> bool {
