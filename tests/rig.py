@@ -38,7 +38,7 @@ def free_port():
 
 
 def wait_for(url, process, seconds=20):
-    """Waits until something answers at url, whatever it answers."""
+    """Waits until something answers at url, whatever it answers but "not yet"."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -46,8 +46,10 @@ def wait_for(url, process, seconds=20):
         try:
             urllib.request.urlopen(url, timeout=2).close()
             return
-        except urllib.error.HTTPError:
-            return
+        except urllib.error.HTTPError as answer:
+            if answer.code != 503:
+                return
+            time.sleep(0.05)
         except OSError:
             time.sleep(0.05)
     raise SystemExit(f"nothing answers at {url} after {seconds} s")
