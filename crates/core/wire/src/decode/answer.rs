@@ -189,6 +189,11 @@ fn fill_envelope(answer: &mut Map<String, Value>, object: &str) {
     fill(answer, "object", object.into());
     fill(answer, "created", 0.into());
     fill(answer, "model", "".into());
+    // OpenAI's document of 2026-08-21 knows it as a text that may be missing, not as null. Chunks keep a null: no client
+    // minds it there, and taking it out would mean printing each of them anew.
+    if answer.get("system_fingerprint").is_some_and(Value::is_null) {
+        answer.shift_remove("system_fingerprint");
+    }
 }
 
 /// Puts a member in where there is none, or only `null`.
