@@ -95,11 +95,6 @@ pub(super) fn check(top: &Top<'_>, endpoint: Endpoint) -> Result<(), BadBody> {
             return Err(BadBody::of(name, "empty_value", message));
         }
     }
-    let streams = top.get("stream") == Some("true");
-    if endpoint == Endpoint::Chat && !streams && top.get("stream_options").is_some_and(|raw| raw != "null") {
-        let message = "The parameter 'stream_options' is only allowed when 'stream' is true.".to_owned();
-        return Err(BadBody::of("stream_options", "invalid_value", message));
-    }
     Ok(())
 }
 
