@@ -7,3 +7,4 @@
 mod answers;
 mod errors;
 mod golden;
+mod table;
