@@ -71,6 +71,13 @@ def test_images_and_moderation(client):
     assert client.moderations.create(model="moderation", input="x")
 
 
+def test_audio(client):
+    heard = client.audio.transcriptions.create(model="glm-asr-2512", file=("a.wav", io.BytesIO(b"RIFF"), "audio/wav"))
+    assert heard is not None
+    speech = {"encode_format": "base64"} if isinstance(client, zhipuai.ZhipuAI) else {}
+    assert client.audio.speech(model="glm-tts", input="hi", voice="tongtong", response_format="wav", **speech)
+
+
 def test_errors_are_the_sdks_own(client):
     errors = zai.core if isinstance(client, zai.ZhipuAiClient) else zhipuai.core._errors
     with pytest.raises(errors.APIRequestFailedError) as missing:
