@@ -21,6 +21,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BANJIA = os.environ.get("BANJIA", str(ROOT / "target/release/banjia"))
 KEY = "bj-end-to-end"
+PROFILE = "openai-compatible"  # what the servers behind --route speak
 CHAT = {"openai": "gpt-4o", "alibaba": "qwen3.7-plus", "baidu": "ernie-5.1", "zhipu": "glm-4.7"}
 EMBEDDINGS = {"openai": "text-embedding-3-small", "alibaba": "text-embedding-v4", "baidu": "bge-large-zh", "zhipu": "embedding-3"}
 WIRES = {
@@ -72,7 +73,7 @@ def config(sandbox, listen, routes):
         route(f"via-{name}", f"{name}/{CHAT[name]}")
         route(f"embed-{name}", f"{name}/{EMBEDDINGS[name]}")
     for number, (name, base) in enumerate(routes):
-        vendor(f"house-{number}", "openai-compatible", base, "none")
+        vendor(f"house-{number}", PROFILE, base, "none")
         route(name, f"house-{number}/{name}")
     return "\n".join(lines) + "\n"
 

@@ -72,6 +72,7 @@ def main(node, python, cache):
     direct = f"http://127.0.0.1:{port}"
     try:
         rig.wait_for(f"{direct}/models", mock, 120)
+        rig.PROFILE = "openai"
         rig.KEY = "My API Key"  # the one that the SDK's tests send
         routes = [part for model in MODELS for part in ("--route", f"{model}={direct}")]
         return rig.main([*routes, "--", sys.executable, str(HERE / "run.py"), "inside", python, str(folder), direct])
