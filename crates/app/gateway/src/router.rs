@@ -81,7 +81,8 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, door: Door) -> 
 
 fn unserved(method: &Method, path: &str) -> Response<Body> {
     let first = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    if KNOWN.contains(&first) {
+    // With a slash at its end no path is OpenAI's: a client's base URL is then put together wrongly.
+    if KNOWN.contains(&first) && !path.ends_with('/') {
         return Failure::not_supported(&format!("{method} {path}")).response();
     }
     Failure::unknown_path(method, path).response()

@@ -155,6 +155,8 @@ async fn other_paths_are_refused_in_openais_shape() {
         (Method::GET, "/v1/nonsense", 404, "unknown_url"),
         (Method::GET, "/", 404, "unknown_url"),
         (Method::POST, "/chat/completions", 404, "unknown_url"),
+        (Method::POST, "/v1/chat/completions/", 404, "unknown_url"),
+        (Method::GET, "/v1/models/", 404, "unknown_url"),
         (Method::GET, "/v1/embeddings", 405, "method_not_allowed"),
         (Method::DELETE, "/v1/models", 405, "method_not_allowed"),
         (Method::PUT, "/v1/chat/completions", 405, "method_not_allowed"),
