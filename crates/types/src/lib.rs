@@ -3,6 +3,7 @@
 //! Rules: words and arithmetic on them. No rule of the product, no JSON value, no I/O, no clock. Every crate may use this
 //! one, and this one uses none of ours.
 
+mod country;
 mod error_class;
 mod loss;
 mod money;
@@ -12,7 +13,9 @@ mod secret;
 mod stage;
 mod time;
 mod usage;
+mod verdict;
 
+pub use country::{Country, Part, Place};
 pub use error_class::ErrorClass;
 pub use loss::{Loss, LossLevel, LossPolicy};
 pub use money::{Currency, Money, Price, PriceTier};
@@ -22,3 +25,4 @@ pub use secret::Secret;
 pub use stage::Stage;
 pub use time::Timestamp;
 pub use usage::Usage;
+pub use verdict::VerdictKind;

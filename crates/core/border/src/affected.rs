@@ -1,0 +1,1 @@
+//! Whom a policy hits, with evidence.

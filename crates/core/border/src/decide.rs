@@ -1,0 +1,1 @@
+//! The verdict for one caller at one time.

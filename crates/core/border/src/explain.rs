@@ -1,0 +1,1 @@
+//! A verdict as data and as a sentence.

@@ -1,0 +1,1 @@
+//! What is known of a caller, from where, how old.

@@ -1,0 +1,1 @@
+//! Tables in, country and autonomous system out.

@@ -1,0 +1,1 @@
+//! Shares along chains of owners.

@@ -1,0 +1,1 @@
+//! Whose address a request has: the rightmost untrusted hop.

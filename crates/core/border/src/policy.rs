@@ -1,0 +1,1 @@
+//! The dated rules, read from TOML.

@@ -1,0 +1,1 @@
+//! The address that a load balancer tells before the first byte.

@@ -1,0 +1,1 @@
+//! Dated lists of supported countries and territories.
