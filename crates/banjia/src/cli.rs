@@ -5,6 +5,7 @@
 
 mod check;
 mod cuts;
+mod database;
 mod demo;
 pub(crate) mod key;
 mod printer;

@@ -3,12 +3,10 @@
 //! Rule: lifting a cut is a person's act. It is recorded with its time, and a running gateway takes it up at its next
 //! reload (SIGHUP) or start.
 
-use super::{Printer, runtime, table};
-use crate::config;
-use anyhow::bail;
-use banjia_store::{Location, Store};
+use super::database::Database;
+use super::{Printer, table};
+use banjia_store::Store;
 use banjia_types::Timestamp;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `banjia cuts`.
@@ -16,12 +14,8 @@ use std::process::ExitCode;
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
-    /// The configuration file that names the database.
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The database itself.
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "config")]
-    store: Option<PathBuf>,
+    #[command(flatten)]
+    database: Database,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -40,34 +34,10 @@ enum Command {
 }
 
 pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let path = database(&args)?;
-    if !path.exists() {
-        bail!("there is no database {}; name it with --store or --config", path.display());
-    }
-    runtime()?.block_on(async {
-        let store = Store::open(&Location::File(path)).await?;
-        let code = match args.command {
-            Command::List { all } => list(&store, all, printer).await,
-            Command::Lift { vendor } => lift(&store, &vendor, printer).await,
-        };
-        store.close().await;
-        code
+    args.database.with(async |store| match args.command {
+        Command::List { all } => list(&store, all, printer).await,
+        Command::Lift { vendor } => lift(&store, &vendor, printer).await,
     })
-}
-
-fn database(args: &Args) -> anyhow::Result<PathBuf> {
-    if let Some(path) = &args.store {
-        return Ok(path.clone());
-    }
-    let default = PathBuf::from(config::DEFAULT_FILE);
-    let Some(file) = args.config.as_ref().or_else(|| Some(&default).filter(|file| file.exists())) else {
-        return Ok(config::StoreConfig::default().path);
-    };
-    // Secrets are not needed for looking at the cuts.
-    match config::load(file, config::Options { without_secrets: true, ..config::Options::default() }) {
-        Ok(loaded) => Ok(loaded.config.store.path),
-        Err(findings) => bail!("{}", findings.lines().join("\n       ")),
-    }
 }
 
 async fn list(store: &Store, all: bool, printer: &mut Printer) -> anyhow::Result<ExitCode> {
