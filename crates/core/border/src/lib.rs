@@ -34,4 +34,5 @@ pub mod owners;
 pub mod peer;
 pub mod policy;
 pub mod proxy_protocol;
+mod read;
 pub mod registry;

@@ -8,7 +8,6 @@ mod compile;
 mod errors;
 mod models;
 mod param;
-mod problem;
 mod raw;
 mod read;
 mod stream;
@@ -16,10 +15,10 @@ mod stream;
 pub(crate) mod tests;
 mod thinking;
 
+pub use banjia_types::Problem;
 pub use errors::ErrorRule;
 pub use models::{EmbeddingFacts, ModelFacts, Pattern};
 pub use param::{Clamp, Emulation, ParamRule, ValueType, When};
-pub use problem::Problem;
 pub use stream::{FinishMeaning, StreamHabits, UsagePlacement};
 pub use thinking::{Effort, ThinkingGroup, ThinkingHabit};
 

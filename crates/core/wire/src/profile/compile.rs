@@ -2,7 +2,6 @@
 
 use super::models::{EmbeddingFacts, ModelFacts, Pattern};
 use super::param::{ParamRule, ValueType, When};
-use super::problem::{Problem, nearest};
 use super::raw::{RawEndpoint, RawError, RawModel, RawParam, RawPrice, RawQuirk, RawThinking};
 use super::read::{Sections, read};
 use super::stream::{FinishMeaning, StreamHabits};
@@ -10,7 +9,7 @@ use super::thinking::{Effort, ThinkingGroup, ThinkingHabit};
 use super::{Auth, Cite, ErrorRule, Host, Limits, MessageRules, Paths, Profile};
 use crate::head::Endpoint;
 use crate::quirks::Quirk;
-use banjia_types::{ErrorClass, LossLevel, Price, PriceTier, VendorName};
+use banjia_types::{ErrorClass, LossLevel, Price, PriceTier, Problem, VendorName, nearest};
 use std::ops::Range;
 
 /// OpenAI's own finish reasons: what a vendor's may be mapped to.

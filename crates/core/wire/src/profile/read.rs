@@ -1,10 +1,10 @@
 //! Text of a profile to its sections. Each section, and each entry of a list, is read on its own, so one slip hides no other.
 
-use super::problem::{Problem, nearest};
 use super::raw::{
     RawAuth, RawClients, RawEndpoints, RawError, RawHost, RawLimits, RawMessages, RawModel, RawParam, RawStream,
     RawThinking,
 };
+use banjia_types::{Problem, nearest};
 use serde::Deserialize;
 use std::ops::Range;
 use toml::Spanned;
@@ -56,7 +56,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Sections> 
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
         Err(error) => {
-            problems.push(Problem::from_toml(text, &error));
+            problems.push(Problem::from_parser(text, error.span(), error.message()));
             return None;
         }
     };
@@ -103,7 +103,7 @@ impl Reader<'_> {
 
     fn one<T: for<'de> Deserialize<'de>>(&mut self, value: Spanned<DeValue<'_>>) -> Option<T> {
         T::deserialize(ValueDeserializer::from(value))
-            .map_err(|error| self.problems.push(Problem::from_toml(self.text, &error)))
+            .map_err(|error| self.problems.push(Problem::from_parser(self.text, error.span(), error.message())))
             .ok()
     }
 

@@ -1,9 +1,9 @@
-//! What is wrong with a profile, and where.
+//! What is wrong with a text that a person wrote, and where.
 
 use std::fmt;
 use std::ops::Range;
 
-/// One fault in a profile's text.
+/// One fault in a text: a profile, a list, a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Line, from 1.
@@ -20,7 +20,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at `span` of `text`.
-    pub(crate) fn at(text: &str, span: Range<usize>, message: impl Into<String>, hint: Option<String>) -> Self {
+    pub fn at(text: &str, span: Range<usize>, message: impl Into<String>, hint: Option<String>) -> Self {
         let start = text.floor_char_boundary(span.start);
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -29,11 +29,11 @@ impl Problem {
         Self { line, column, span, message: message.into(), hint }
     }
 
-    /// A problem that serde or the TOML parser found, with near names when a key is unknown.
-    pub(crate) fn from_toml(text: &str, error: &toml::de::Error) -> Self {
-        let message = error.message().lines().next().unwrap_or_default();
+    /// A problem that serde or a parser found, by its message and place, with near names when a key is unknown.
+    pub fn from_parser(text: &str, span: Option<Range<usize>>, message: &str) -> Self {
+        let message = message.lines().next().unwrap_or_default();
         let hint = near_name(message);
-        Self::at(text, error.span().unwrap_or(0..0), message, hint)
+        Self::at(text, span.unwrap_or(0..0), message, hint)
     }
 }
 
@@ -52,7 +52,7 @@ fn near_name(message: &str) -> Option<String> {
 }
 
 /// `did you mean ...` when one of `allowed` is near enough to be a slip of the fingers.
-pub(crate) fn nearest<'a>(found: &str, allowed: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(found: &str, allowed: impl Iterator<Item = &'a str>) -> Option<String> {
     allowed
         .map(|name| (strsim::damerau_levenshtein(found, name), name))
         .filter(|(distance, name)| *distance <= name.len().max(3) / 3)

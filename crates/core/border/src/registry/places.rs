@@ -1,0 +1,49 @@
+//! A set of places that is asked for every request.
+
+use banjia_types::Place;
+
+/// Whole countries as bits, parts as a short list. A country in the set holds all of its parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlaceSet {
+    countries: [u64; 11],
+    parts: Vec<Place>,
+}
+
+impl PlaceSet {
+    /// Whether the place, or the whole country that it is a part of, is in the set.
+    pub fn has(&self, place: Place) -> bool {
+        let index = place.country.index();
+        let word = self.countries.get(index / 64).copied().unwrap_or(0);
+        word >> (index % 64) & 1 == 1 || place.part.is_some() && self.parts.contains(&place)
+    }
+
+    /// How many places were put in.
+    pub fn len(&self) -> usize {
+        self.countries.iter().map(|word| word.count_ones() as usize).sum::<usize>() + self.parts.len()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl FromIterator<Place> for PlaceSet {
+    fn from_iter<I: IntoIterator<Item = Place>>(places: I) -> Self {
+        let mut set = Self::default();
+        for place in places {
+            if place.part.is_some() {
+                set.parts.push(place);
+            } else if let Some(word) = set.countries.get_mut(place.country.index() / 64) {
+                *word |= 1 << (place.country.index() % 64);
+            }
+        }
+        set
+    }
+}
+
+impl From<Vec<Place>> for PlaceSet {
+    fn from(places: Vec<Place>) -> Self {
+        places.into_iter().collect()
+    }
+}
