@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -20,6 +21,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     table.push_str("]\n");
     let out = std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
-    std::fs::write(Path::new(&out).join("registries.rs"), table)?;
+    std::fs::File::create(Path::new(&out).join("registries.rs"))?.write_all(table.as_bytes())?;
     Ok(())
 }

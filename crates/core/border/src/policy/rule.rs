@@ -1,0 +1,112 @@
+//! An exception of a policy.
+
+use crate::facts::{FactKind, Facts};
+use crate::owners::{Share, attributable};
+use crate::registry::{List, PlaceSet, Served};
+use banjia_types::{AccountId, Timestamp, VerdictKind};
+
+/// One exception: for whom, what, when.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name.
+    pub id: String,
+    /// Why it is there; may be empty.
+    pub reason: String,
+    /// For whom.
+    pub when: When,
+    /// What they come to; none: what the timetable says of those who are not served.
+    pub verdict: Option<VerdictKind>,
+    /// Its first moment.
+    pub from: Option<Timestamp>,
+    /// The first moment after it.
+    pub until: Option<Timestamp>,
+    /// Who demands it by law. Such a block is answered 451 (RFC 7725) and not 403.
+    pub demand: Option<Demand>,
+}
+
+/// A recorded legal demand.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demand {
+    /// Who demands.
+    pub by: String,
+    /// Who blocks, as a link: `Link: <...>; rel="blocked-by"`.
+    pub link: String,
+}
+
+/// Conditions; all that are there must hold. An unknown fact holds none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct When {
+    pub(crate) network: Option<PlaceSet>,
+    pub(crate) residence: Option<PlaceSet>,
+    pub(crate) billing: Option<PlaceSet>,
+    pub(crate) asn: Vec<u32>,
+    pub(crate) account: Vec<AccountId>,
+    pub(crate) owners: Option<OwnersTest>,
+    /// Nothing at all is known of the caller.
+    pub(crate) unknown: bool,
+}
+
+/// A rule on who owns an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnersTest {
+    /// More than this share.
+    pub(crate) over: Option<Share>,
+    /// This share or more.
+    pub(crate) at_least: Option<Share>,
+    /// In these places; none: in places that the policy's list does not serve.
+    pub(crate) places: Option<PlaceSet>,
+}
+
+impl OwnersTest {
+    /// Whether the record shows so much; none when there is no record.
+    pub(crate) fn holds(&self, facts: &Facts, list: &List) -> Option<bool> {
+        let owners = &facts.account.as_ref()?.owners.as_ref()?.value;
+        let part = match &self.places {
+            Some(places) => attributable(owners, &|place| places.has(place)),
+            None => attributable(owners, &|place| list.serves(place) != Served::Yes),
+        };
+        Some(
+            self.over.is_some_and(|share| part.is_over(share))
+                || self.at_least.is_some_and(|share| part.is_at_least(share)),
+        )
+    }
+}
+
+impl When {
+    pub(crate) fn holds(&self, facts: &Facts, list: &List) -> bool {
+        let place = |set: &Option<PlaceSet>, kind| {
+            set.as_ref().is_none_or(|set| facts.place(kind).is_some_and(|place| set.has(place)))
+        };
+        let asn = || facts.network.as_ref().and_then(|fact| fact.asn);
+        let account = || facts.account.as_ref().is_some_and(|account| self.account.contains(&account.id));
+        place(&self.network, FactKind::Network)
+            && place(&self.residence, FactKind::Residence)
+            && place(&self.billing, FactKind::Billing)
+            && (self.asn.is_empty() || asn().is_some_and(|asn| self.asn.contains(&asn)))
+            && (self.account.is_empty() || account())
+            && self.owners.as_ref().is_none_or(|test| test.holds(facts, list) == Some(true))
+            && (!self.unknown || FactKind::ALL.iter().all(|kind| facts.provenance(*kind).is_none()))
+    }
+
+    /// Whether every caller that `other` means is meant by this one too, as far as the text alone can tell.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        fn wider<T: PartialEq>(mine: &T, theirs: &T, is_open: bool) -> bool {
+            is_open || mine == theirs
+        }
+        wider(&self.network, &other.network, self.network.is_none())
+            && wider(&self.residence, &other.residence, self.residence.is_none())
+            && wider(&self.billing, &other.billing, self.billing.is_none())
+            && wider(&self.asn, &other.asn, self.asn.is_empty())
+            && wider(&self.account, &other.account, self.account.is_empty())
+            && wider(&self.owners, &other.owners, self.owners.is_none())
+            && wider(&self.unknown, &other.unknown, !self.unknown)
+    }
+}
+
+impl Rule {
+    /// Whether it is in force.
+    pub(crate) fn is_on(&self, at: Timestamp) -> bool {
+        self.from.is_none_or(|from| at >= from) && self.until.is_none_or(|until| at < until)
+    }
+}
