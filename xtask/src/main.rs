@@ -1,5 +1,6 @@
-//! Tasks of the project that are no part of the product: `cargo xtask tidy`.
+//! Tasks of the project that are no part of the product: `cargo xtask tidy`, `cargo xtask geo FILE.mmdb`.
 
+mod geo;
 mod tidy;
 
 use anyhow::{Context, Result, bail};
@@ -8,10 +9,19 @@ use std::process::ExitCode;
 
 fn main() -> Result<ExitCode> {
     match std::env::args().nth(1).as_deref() {
+        Some("geo") => geo(),
         Some("tidy") => tidy_up(),
-        Some(other) => bail!("there is no task {other:?}; the tasks are: tidy"),
-        None => bail!("name a task: tidy"),
+        Some(other) => bail!("there is no task {other:?}; the tasks are: geo, tidy"),
+        None => bail!("name a task: geo, tidy"),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "this is a tool for people at a terminal")]
+fn geo() -> Result<ExitCode> {
+    let from = std::env::args().nth(2).context("name the database: cargo xtask geo FILE.mmdb")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the task lives one folder below the root")?;
+    println!("{}", geo::convert(Path::new(&from), &root.join("crates/core/border/data/dbip-country.bin.zst"))?);
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "this is a tool for people at a terminal")]

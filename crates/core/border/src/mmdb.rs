@@ -1,1 +1,98 @@
-//! The operator's own table.
+//! The operator's own table, in MaxMind's file format.
+//!
+//! Rules: a country is read where files keep it (`country.iso_code`, or a flat `country_code`), a part of it from the first
+//! subdivision, a network's number from `autonomous_system_number` or `asn`; what a file does not have is not guessed.
+//! The whole file is checked when it is taken up, so that a broken one never replaces a good one.
+
+use crate::geo::GeoError;
+use banjia_types::{Country, Place, Timestamp};
+use maxminddb::Reader;
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// A database in memory.
+pub struct Mmdb {
+    name: String,
+    built: Timestamp,
+    reader: Reader<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Mmdb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mmdb").field("name", &self.name).field("built", &self.built).finish_non_exhaustive()
+    }
+}
+
+/// What a database knows of an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The country, or a part of it.
+    pub place: Option<Place>,
+    /// The autonomous system.
+    pub asn: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Record<'r> {
+    #[serde(borrow)]
+    country: Option<Coded<'r>>,
+    country_code: Option<&'r str>,
+    #[serde(default)]
+    subdivisions: Vec<Coded<'r>>,
+    autonomous_system_number: Option<u32>,
+    asn: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Coded<'r> {
+    iso_code: Option<&'r str>,
+}
+
+impl Mmdb {
+    /// Takes up a file's bytes, checking all of it. `name` is what facts call it.
+    ///
+    /// # Errors
+    /// Bytes that are no database, a broken one, or one that is not of addresses.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, GeoError> {
+        let wrong = |error: maxminddb::MaxMindDbError| GeoError::Mmdb(error.to_string());
+        let reader = Reader::from_source(bytes).map_err(wrong)?;
+        reader.verify().map_err(wrong)?;
+        let seconds = i64::try_from(reader.metadata().build_epoch).unwrap_or(0);
+        Ok(Self { name: name.to_owned(), built: Timestamp(seconds.saturating_mul(1000)), reader })
+    }
+
+    /// What facts call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When it was built.
+    pub const fn built(&self) -> Timestamp {
+        self.built
+    }
+
+    /// What it knows of an address; none when it has no record.
+    pub fn look_up(&self, address: IpAddr) -> Option<Known> {
+        let found = self.reader.lookup(address.to_canonical()).ok()?;
+        let record: Record<'_> = found.decode().ok().flatten()?;
+        let country = record.country.and_then(|country| country.iso_code).or(record.country_code)?;
+        let part = record.subdivisions.first().and_then(|part| part.iso_code);
+        let place = match part.and_then(|part| format!("{country}-{part}").parse::<Place>().ok()) {
+            Some(place) => Some(place),
+            None => country.parse::<Country>().ok().map(Place::from),
+        };
+        Some(Known { place, asn: record.autonomous_system_number.or(record.asn) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_database_is_refused() {
+        for bytes in [Vec::new(), b"hello".to_vec(), vec![0; 4096], b"\xab\xcd\xefMaxMind.com".to_vec()] {
+            assert!(matches!(Mmdb::from_bytes("own.mmdb", bytes), Err(GeoError::Mmdb(_))));
+        }
+    }
+}
