@@ -12,6 +12,7 @@ use banjia_types::Usage;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -78,7 +79,8 @@ fn untouched(profile: &Profile, endpoint: Endpoint, body: &Bytes) -> Option<Resu
         choices: Vec<Choice<'a>>,
         #[serde(default)]
         data: Vec<IgnoredAny>,
-        usage: Option<Value>,
+        #[serde(borrow)]
+        usage: Option<&'a RawValue>,
         error: Option<IgnoredAny>,
     }
     #[derive(Deserialize)]
@@ -101,7 +103,7 @@ fn untouched(profile: &Profile, endpoint: Endpoint, body: &Bytes) -> Option<Resu
             return Some(Err(super::hidden_in_finish(*class, reason)));
         }
     }
-    let usage = glance.usage.and_then(|usage| usage::found_in(&serde_json::json!({ "usage": usage })));
+    let usage = glance.usage.and_then(|usage| usage::read(usage.get()));
     Some(Ok(Answer { body: body.clone(), usage, finish }))
 }
 

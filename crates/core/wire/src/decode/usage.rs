@@ -1,6 +1,7 @@
 //! Token counts, wherever a vendor puts them and whatever it calls them.
 
 use banjia_types::Usage;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// The usage object of a chunk or an answer: at the top, or inside a choice as older Moonshot streams have it
@@ -10,26 +11,87 @@ pub(super) fn object_in(value: &Value) -> Option<&Map<String, Value>> {
     top.or_else(|| value.get("choices")?.as_array()?.iter().find_map(|choice| choice.get("usage")?.as_object()))
 }
 
+/// The members of a usage object that are counted, as vendors name them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    prompt_tokens: Option<u64>,
+    input_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    cached_tokens: Option<u64>,
+    prompt_cache_hit_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+impl Counts {
+    /// The counts as they are booked; none when nothing was counted.
+    fn usage(&self) -> Option<Usage> {
+        let prompt = self.prompt_tokens.or(self.input_tokens);
+        let completion = self.completion_tokens.or(self.output_tokens);
+        if prompt.is_none() && completion.is_none() && self.total_tokens.is_none() {
+            return None;
+        }
+        let completion = completion.unwrap_or_default();
+        let cached = self.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
+        let reasoning = self.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens);
+        Some(Usage {
+            prompt: prompt.unwrap_or_else(|| self.total_tokens.unwrap_or_default().saturating_sub(completion)),
+            completion,
+            cached: cached.or(self.cached_tokens).or(self.prompt_cache_hit_tokens).unwrap_or_default(),
+            reasoning: reasoning.unwrap_or_default(),
+        })
+    }
+
+    /// The same members out of an object whose numbers may be written in any way.
+    fn of(usage: &Map<String, Value>) -> Self {
+        let at = |name: &str| count(usage, &[name]);
+        let inside = |name: &str, member: &str| count(usage.get(name)?.as_object()?, &[member]);
+        Self {
+            prompt_tokens: at("prompt_tokens"),
+            input_tokens: at("input_tokens"),
+            completion_tokens: at("completion_tokens"),
+            output_tokens: at("output_tokens"),
+            // That it is there is enough: then something was counted.
+            total_tokens: usage.get("total_tokens").map(|_| at("total_tokens").unwrap_or_default()),
+            cached_tokens: at("cached_tokens"),
+            prompt_cache_hit_tokens: at("prompt_cache_hit_tokens"),
+            prompt_tokens_details: Some(PromptDetails {
+                cached_tokens: inside("prompt_tokens_details", "cached_tokens"),
+            }),
+            completion_tokens_details: Some(CompletionDetails {
+                reasoning_tokens: inside("completion_tokens_details", "reasoning_tokens"),
+            }),
+        }
+    }
+}
+
+/// The counts of a usage object as it came. Numbers that are written oddly are read with more patience.
+pub(super) fn read(usage: &str) -> Option<Usage> {
+    if let Ok(counts) = serde_json::from_str::<Counts>(usage) {
+        return counts.usage();
+    }
+    let value: Value = serde_json::from_str(usage).ok()?;
+    Counts::of(value.as_object()?).usage()
+}
+
 /// The counts of a chunk or an answer.
 pub(super) fn found_in(value: &Value) -> Option<Usage> {
-    let usage = object_in(value)?;
-    let prompt = count(usage, &["prompt_tokens", "input_tokens"]);
-    let completion = count(usage, &["completion_tokens", "output_tokens"]);
-    if prompt.is_none() && completion.is_none() && !usage.contains_key("total_tokens") {
-        return None;
-    }
-    let details = |name: &str| usage.get(name).and_then(Value::as_object);
-    let cached = details("prompt_tokens_details").and_then(|details| count(details, &["cached_tokens"]));
-    let reasoning = details("completion_tokens_details").and_then(|details| count(details, &["reasoning_tokens"]));
-    let prompt = prompt.unwrap_or_else(|| {
-        count(usage, &["total_tokens"]).unwrap_or_default().saturating_sub(completion.unwrap_or_default())
-    });
-    Some(Usage {
-        prompt,
-        completion: completion.unwrap_or_default(),
-        cached: cached.or_else(|| count(usage, &["cached_tokens", "prompt_cache_hit_tokens"])).unwrap_or_default(),
-        reasoning: reasoning.unwrap_or_default(),
-    })
+    Counts::of(object_in(value)?).usage()
 }
 
 /// The vendor's usage object with OpenAI's required members in front. What else it says stays.
