@@ -1,1 +1,258 @@
 //! The hash chain of the audit.
+//!
+//! Rules: each entry's hash covers the one before it, so no entry can be changed, taken out or moved without every later hash
+//! showing it; the body is covered through its own hash, so that retention may erase a body and the chain still holds. What
+//! the chain alone cannot show is that its last entries are gone: for that its head (number and hash) is compared with one
+//! that was noted elsewhere.
+
+use banjia_types::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::str::FromStr;
+
+/// Begins every hashed entry: the form of the encoding.
+const FORM: &[u8] = b"banjia audit 1";
+
+/// A SHA-256, written as 64 small hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// The hash of a text.
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Hash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("a hash is 64 hexadecimal digits; found {text:?}");
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+            return Err(wrong());
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            let digits = text.get(2 * at..2 * at + 2).ok_or_else(wrong)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// One entry, without its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: String,
+    /// What was done: `policy.activate`, `verdict`, `exemption.grant`, ...
+    pub kind: String,
+    /// To what: an account, a policy, ...
+    pub subject: String,
+    /// Which set of rules it belongs to, for retention.
+    pub rule_set: String,
+    /// The hash of its body.
+    #[serde(skip)]
+    pub body_hash: Hash,
+}
+
+/// The hash of an entry that follows `before` (all zeros for the first).
+pub fn seal(before: &Hash, entry: &Entry) -> Hash {
+    let mut hasher = Sha256::new();
+    hasher.update(FORM);
+    hasher.update(before.0);
+    hasher.update(entry.seq.to_le_bytes());
+    hasher.update(entry.at.0.to_le_bytes());
+    for text in [&entry.actor, &entry.kind, &entry.subject, &entry.rule_set] {
+        // With its length first, no two lists of texts look the same.
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.update(entry.body_hash.0);
+    Hash(hasher.finalize().into())
+}
+
+/// Something that is wrong with a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The entry at which it shows.
+    pub seq: u64,
+    /// What it is.
+    pub kind: FaultKind,
+}
+
+/// What can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The entry, or its hash, is not what was written.
+    Changed,
+    /// The body is not the one that the entry speaks of.
+    BodyChanged,
+    /// Entries before this one are missing.
+    Removed,
+    /// It does not stand where it was written.
+    Reordered,
+    /// The chain ends before the head that was noted.
+    Truncated,
+    /// The chain's entry of the noted head is another one: it was written anew.
+    Rewritten,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = match self.kind {
+            FaultKind::Changed => "was changed",
+            FaultKind::BodyChanged => "has another body than it was written with",
+            FaultKind::Removed => "follows a gap: entries before it were removed",
+            FaultKind::Reordered => "does not stand where it was written",
+            FaultKind::Truncated => "was noted as the last one and is gone",
+            FaultKind::Rewritten => "is not the entry that was noted: the chain was written anew",
+        };
+        write!(f, "entry {} {said}", self.seq)
+    }
+}
+
+/// Reads a chain from its beginning, entry by entry.
+#[derive(Clone, Debug, Default)]
+pub struct Verifier {
+    last: u64,
+    hash: Hash,
+    head: Option<(u64, Hash)>,
+    has_met_head: bool,
+    faults: Vec<Fault>,
+}
+
+impl Verifier {
+    /// One that knows the chain's head from elsewhere, if there is one.
+    pub fn new(head: Option<(u64, Hash)>) -> Self {
+        Self { head, ..Self::default() }
+    }
+
+    /// Takes the next entry as it is stored. `body` is none when it was erased.
+    pub fn take(&mut self, entry: &Entry, body: Option<&str>, stored: &Hash) {
+        let mut fault = |kind| self.faults.push(Fault { seq: entry.seq, kind });
+        if body.is_some_and(|body| Hash::of(body) != entry.body_hash) {
+            fault(FaultKind::BodyChanged);
+        }
+        let is_next = entry.seq == self.last + 1;
+        if entry.seq <= self.last {
+            fault(FaultKind::Reordered);
+        } else if !is_next {
+            fault(FaultKind::Removed);
+        }
+        // After a gap the hash before is lost; the chain is taken up again from the stored one.
+        if is_next && seal(&self.hash, entry) != *stored {
+            fault(FaultKind::Changed);
+        }
+        if let Some((seq, hash)) = self.head.filter(|(seq, _)| *seq == entry.seq) {
+            self.has_met_head = true;
+            if hash != *stored {
+                self.faults.push(Fault { seq, kind: FaultKind::Rewritten });
+            }
+        }
+        (self.last, self.hash) = (entry.seq.max(self.last), *stored);
+    }
+
+    /// Everything that is wrong, and the chain's own head.
+    pub fn end(mut self) -> (Vec<Fault>, (u64, Hash)) {
+        if let Some((seq, _)) = self.head.filter(|(seq, _)| *seq > 0 && !self.has_met_head) {
+            self.faults.push(Fault { seq, kind: FaultKind::Truncated });
+        }
+        (self.faults, (self.last, self.hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Stored = (Entry, String, Hash);
+
+    fn chain(length: u64) -> Vec<Stored> {
+        let mut before = Hash::default();
+        (1..=length)
+            .map(|seq| {
+                let body = format!("{{\"n\":{seq}}}");
+                let (actor, kind) = ("kim".to_owned(), "verdict".to_owned());
+                let (subject, rule_set) = (format!("account-{seq}"), "policy".to_owned());
+                let body_hash = Hash::of(&body);
+                let entry = Entry { seq, at: Timestamp(seq as i64), actor, kind, subject, rule_set, body_hash };
+                before = seal(&before, &entry);
+                (entry, body, before)
+            })
+            .collect()
+    }
+
+    fn faults(chain: &[Stored], head: Option<(u64, Hash)>) -> Vec<Fault> {
+        let mut verifier = Verifier::new(head);
+        chain.iter().for_each(|(entry, body, hash)| verifier.take(entry, Some(body), hash));
+        verifier.end().0
+    }
+
+    #[test]
+    fn a_whole_chain_has_no_fault_and_erased_bodies_are_none() {
+        let whole = chain(9);
+        let head = whole.last().map(|(entry, _, hash)| (entry.seq, *hash));
+        assert_eq!(faults(&whole, head), []);
+        let mut verifier = Verifier::new(head);
+        whole.iter().for_each(|(entry, _, hash)| verifier.take(entry, None, hash));
+        assert_eq!(verifier.end().0, []);
+        assert_eq!(faults(&[], None), []);
+    }
+
+    #[test]
+    fn a_chain_written_anew_is_not_the_one_that_was_noted() {
+        let noted = chain(9).last().map(|(entry, _, hash)| (entry.seq, *hash));
+        let mut other = chain(9);
+        other[0].0.actor = "someone".to_owned();
+        let mut before = Hash::default();
+        for (entry, _, hash) in &mut other {
+            *hash = seal(&before, entry);
+            before = *hash;
+        }
+        assert_eq!(faults(&other, None), []);
+        assert_eq!(faults(&other, noted), [Fault { seq: 9, kind: FaultKind::Rewritten }]);
+    }
+
+    #[test]
+    fn a_hash_is_read_as_it_is_written() {
+        let hash = Hash::of("x");
+        assert_eq!(hash.to_string().parse::<Hash>(), Ok(hash));
+        for bad in ["", "x", &hash.to_string()[1..], &hash.to_string().to_uppercase()] {
+            assert!(bad.parse::<Hash>().is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_change_is_found(length in 2_u64..12, at: prop::sample::Index, how in 0..8) {
+            let mut stored = chain(length);
+            let head = stored.last().map(|(entry, _, hash)| (entry.seq, *hash));
+            let at = at.index(stored.len());
+            match how {
+                0 => stored[at].0.at.0 += 1,
+                1 => stored[at].0.actor.push('x'),
+                2 => stored[at].0.subject = "another".to_owned(),
+                3 => stored[at].1.push(' '),
+                4 => stored[at].2.0[0] ^= 1,
+                5 => drop(stored.remove(at)),
+                6 => stored.swap(at, (at + 1) % length as usize),
+                _ => stored[at].0.body_hash.0[3] ^= 1,
+            }
+            prop_assert!(!faults(&stored, head).is_empty());
+        }
+    }
+}

@@ -4,9 +4,11 @@
 //! nothing but its losses: names are shared.
 
 use banjia_types::{
-    AccountId, ErrorClass, KeyId, Loss, Money, Outcome, RequestId, RouteName, Target, Timestamp, Usage,
+    AccountId, Country, ErrorClass, KeyId, Loss, Money, Outcome, Place, RequestId, RouteName, Target, Timestamp, Usage,
+    VerdictKind,
 };
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One accepted request, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,27 @@ pub struct Row {
     pub first_content_ms: Option<u32>,
     /// Why it ended so and why there, for a person. No client or vendor text.
     pub reason: Option<Cow<'static, str>>,
+    /// What the border saw and said; none where no policy is in force.
+    pub border: Option<Box<BorderNote>>,
+}
+
+/// What the border saw of a request and said to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BorderNote {
+    /// The place of the network that it came from.
+    pub network: Option<Place>,
+    /// What the second witness said when it said something else.
+    pub network_differs: Option<Country>,
+    /// The autonomous system.
+    pub asn: Option<u32>,
+    /// The address, cut to its network: /24 for IPv4, /48 for IPv6.
+    pub address: Option<Box<str>>,
+    /// The verdict.
+    pub verdict: VerdictKind,
+    /// The rule that decided.
+    pub rule: Cow<'static, str>,
+    /// The policy, `id@version`.
+    pub policy: Option<Arc<str>>,
 }
 
 impl Row {
@@ -71,6 +94,7 @@ impl Row {
             losses: Vec::new(),
             first_content_ms: None,
             reason: None,
+            border: None,
         }
     }
 }

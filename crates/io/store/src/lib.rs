@@ -1,21 +1,29 @@
-//! What outlives the process: the ledger of requests and the vendors that are cut.
+//! What outlives the process: the ledger of requests, the vendors that are cut, policies, exemptions and the audit.
 //!
 //! Rules: SQL is written here and nowhere else, each text once for both databases where that can be (`$1` placeholders). No
 //! request waits for a write: ledger rows go through a bounded queue whose places are taken before a request is accepted.
 //! Nothing is decided here.
 //! SQLite is the only database for now.
 
+mod accounts;
+mod audit;
 mod batch;
 mod error;
 mod ledger;
 mod moves;
+mod policies;
 mod pool;
 mod query;
 mod rows;
+mod traffic;
 
+pub use accounts::Appeal;
+pub use audit::{AuditRow, AuditWriter, NewAudit};
 pub use batch::{LedgerWriter, Slot, WriterConfig};
 pub use error::StoreError;
-pub use ledger::Row;
+pub use ledger::{BorderNote, Row};
 pub use moves::Cut;
+pub use policies::{By, Changed, PolicyRow, PolicyState};
 pub use pool::{Location, Store};
 pub use query::{Gap, Latency, LossCount, Period, Spread, TargetSum};
+pub use traffic::TrafficRow;

@@ -4,10 +4,10 @@
 //! written again when nobody knows whether it arrived.
 //! Why not one JSON argument that the database takes apart: measured, that costs two and a half times as much per row.
 
-use crate::{Row, StoreError};
+use crate::{BorderNote, Row, StoreError};
 use banjia_types::{
     AccountId, Currency, ErrorClass, KeyId, Loss, LossLevel, Money, Outcome, RequestId, RouteName, Target, Timestamp,
-    Usage,
+    Usage, VerdictKind,
 };
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
@@ -18,11 +18,14 @@ use uuid::Uuid;
 
 pub(crate) const LAST: &str = "SELECT * FROM ledger ORDER BY accepted_at DESC, request_id DESC LIMIT $1";
 
-const COLUMNS: usize = 23;
+const COLUMNS: usize = 30;
 
 /// Every loss level, for reading one back.
 const LEVELS: [LossLevel; 5] =
     [LossLevel::Exact, LossLevel::Emulated, LossLevel::Degraded, LossLevel::Dropped, LossLevel::Refused];
+
+/// Every verdict, for reading one back.
+const VERDICTS: [VerdictKind; 4] = [VerdictKind::Allow, VerdictKind::Notice, VerdictKind::Brownout, VerdictKind::Block];
 
 /// Rows of one statement, the largest first. Fewer round trips to the connection's thread, few enough texts to keep prepared.
 const STEPS: [usize; 3] = [25, 5, 1];
@@ -35,7 +38,7 @@ fn insert_of(rows: usize) -> String {
     format!(
         "INSERT INTO ledger (request_id, accepted_at, ended_at, account, api_key, route, vendor, model, endpoint, stream, \
          outcome, class, status, attempts, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros, \
-         currency, losses, first_content_ms, reason) VALUES {} ON CONFLICT (request_id) DO NOTHING",
+         currency, losses, first_content_ms, reason, network, network_differs, asn, address, verdict, rule, policy) VALUES {} ON CONFLICT (request_id) DO NOTHING",
         vec![one; rows].join(", ")
     )
 }
@@ -62,7 +65,7 @@ type Insert = Query<'static, Sqlite, SqliteArguments>;
 
 /// Adds one row's values in the order of the columns.
 fn bind(query: Insert, row: &Row) -> Insert {
-    let (usage, cost) = (row.usage.as_ref(), row.cost.as_ref());
+    let (usage, cost, border) = (row.usage.as_ref(), row.cost.as_ref(), row.border.as_deref());
     let losses =
         (!row.losses.is_empty()).then(|| serde_json::to_string(&row.losses).expect("a list of texts is always JSON"));
     query
@@ -89,6 +92,13 @@ fn bind(query: Insert, row: &Row) -> Insert {
         .bind(losses)
         .bind(row.first_content_ms.map(i64::from))
         .bind(row.reason.as_deref())
+        .bind(border.and_then(|b| b.network).map(|place| place.to_string()))
+        .bind(border.and_then(|b| b.network_differs).map(|code| code.to_string()))
+        .bind(border.and_then(|b| b.asn).map(i64::from))
+        .bind(border.and_then(|b| b.address.as_deref()))
+        .bind(border.map(|b| b.verdict.as_str()))
+        .bind(border.map(|b| &*b.rule))
+        .bind(border.and_then(|b| b.policy.as_deref()))
 }
 
 /// A count as the database holds it.
@@ -134,7 +144,25 @@ pub(crate) fn from_database(row: &SqliteRow) -> Result<Row, StoreError> {
     };
     entry.first_content_ms = number("first_content_ms")?.and_then(|ms| u32::try_from(ms).ok());
     entry.reason = text("reason")?.map(Cow::Owned);
+    entry.border = match text("verdict")? {
+        Some(name) => Some(Box::new(border(row, &name)?)),
+        None => None,
+    };
     Ok(entry)
+}
+
+fn border(row: &SqliteRow, name: &str) -> Result<BorderNote, StoreError> {
+    let text = |name: &str| get::<Option<String>>(row, name);
+    let kind = VERDICTS.into_iter().find(|kind| kind.as_str() == name);
+    Ok(BorderNote {
+        network: text("network")?.and_then(|place| place.parse().ok()),
+        network_differs: text("network_differs")?.and_then(|code| code.parse().ok()),
+        asn: get::<Option<i64>>(row, "asn")?.and_then(|asn| u32::try_from(asn).ok()),
+        address: text("address")?.map(String::into_boxed_str),
+        verdict: kind.ok_or_else(|| unknown("a verdict", name))?,
+        rule: Cow::Owned(text("rule")?.unwrap_or_default()),
+        policy: text("policy")?.map(Into::into),
+    })
 }
 
 fn get<'r, T>(row: &'r SqliteRow, name: &str) -> Result<T, StoreError>

@@ -1,0 +1,219 @@
+//! The audit: who did what to the border, and which verdicts were given, in a hash chain.
+//!
+//! Rules: an entry is written in the same transaction as what it speaks of; entries are never changed or deleted, but a
+//! body may be erased when its rule set's retention is over. Verdicts come through a bounded queue, since no request waits
+//! for a write; what does not fit is counted and offered again by the next request like it.
+
+use crate::{Store, StoreError};
+use banjia_border::audit::{Entry, Hash, seal};
+use banjia_types::Timestamp;
+use serde_json::Value;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row as _, Sqlite, Transaction};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::JoinHandle;
+
+/// Verdicts that wait for the database at most.
+const QUEUE_LEN_MAX: usize = 1024;
+/// Verdicts written in one transaction at most.
+const BATCH_LEN_MAX: usize = 128;
+
+/// An entry to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAudit {
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who did it: a person's name, or `gateway`.
+    pub actor: String,
+    /// What was done: `policy.activate`, `verdict`, ...
+    pub kind: &'static str,
+    /// To what.
+    pub subject: String,
+    /// `policy` or `sanctions`: which retention it has.
+    pub rule_set: String,
+    /// Everything that is needed to judge it again.
+    pub body: Value,
+}
+
+/// An entry as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    /// The entry.
+    pub entry: Entry,
+    /// Its body as text; none after it was erased.
+    pub body: Option<String>,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+/// Writes one entry inside a transaction; returns its number.
+pub(crate) async fn append(into: &mut SqliteConnection, new: &NewAudit) -> Result<u64, StoreError> {
+    const HEAD: &str = "SELECT seq, hash FROM audit_head WHERE id = 1";
+    const INSERT: &str = "INSERT INTO audit (seq, at, actor, kind, subject, rule_set, body, body_hash, hash) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    const MOVE: &str = "UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1";
+    let failed = StoreError::sql("write the audit");
+    let (last, before): (i64, String) = sqlx::query_as(HEAD).fetch_one(&mut *into).await.map_err(failed)?;
+    let body = new.body.to_string();
+    let entry = Entry {
+        seq: last.cast_unsigned() + 1,
+        at: new.at,
+        actor: new.actor.clone(),
+        kind: new.kind.to_owned(),
+        subject: new.subject.clone(),
+        rule_set: new.rule_set.clone(),
+        body_hash: Hash::of(&body),
+    };
+    let hash = seal(&read_hash(&before)?, &entry).to_string();
+    sqlx::query(INSERT)
+        .bind(entry.seq.cast_signed())
+        .bind(entry.at.0)
+        .bind(&entry.actor)
+        .bind(&entry.kind)
+        .bind(&entry.subject)
+        .bind(&entry.rule_set)
+        .bind(&body)
+        .bind(entry.body_hash.to_string())
+        .bind(&hash)
+        .execute(&mut *into)
+        .await
+        .map_err(StoreError::sql("write the audit"))?;
+    let moved = sqlx::query(MOVE).bind(entry.seq.cast_signed()).bind(&hash).execute(into).await;
+    moved.map_err(StoreError::sql("write the audit"))?;
+    Ok(entry.seq)
+}
+
+fn read_hash(text: &str) -> Result<Hash, StoreError> {
+    text.parse().map_err(|_| StoreError::Unknown { what: "a hash of the audit", found: text.to_owned() })
+}
+
+fn from_database(row: &SqliteRow) -> Result<AuditRow, StoreError> {
+    let failed = StoreError::sql("read the audit");
+    let read = || -> Result<_, sqlx::Error> {
+        let entry = Entry {
+            seq: row.try_get::<i64, _>("seq")?.cast_unsigned(),
+            at: Timestamp(row.try_get("at")?),
+            actor: row.try_get("actor")?,
+            kind: row.try_get("kind")?,
+            subject: row.try_get("subject")?,
+            rule_set: row.try_get("rule_set")?,
+            body_hash: Hash::default(),
+        };
+        Ok((entry, row.try_get("body")?, row.try_get::<String, _>("body_hash")?, row.try_get::<String, _>("hash")?))
+    };
+    let (entry, body, body_hash, hash) = read().map_err(failed)?;
+    Ok(AuditRow { entry: Entry { body_hash: read_hash(&body_hash)?, ..entry }, body, hash: read_hash(&hash)? })
+}
+
+impl Store {
+    /// Begins a transaction that may write: the lock is taken at once, so that nobody else moves the chain meanwhile.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.write.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sql("begin a transaction"))
+    }
+
+    /// Writes one entry; returns its number.
+    pub async fn append_audit(&self, new: &NewAudit) -> Result<u64, StoreError> {
+        let mut transaction = self.begin().await?;
+        let seq = append(&mut transaction, new).await?;
+        transaction.commit().await.map_err(StoreError::sql("write the audit"))?;
+        Ok(seq)
+    }
+
+    /// Up to `count` entries after number `after`, in order.
+    pub async fn audit_page(&self, after: u64, count: u32) -> Result<Vec<AuditRow>, StoreError> {
+        const SQL: &str = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+        let rows = sqlx::query(SQL).bind(after.cast_signed()).bind(i64::from(count)).fetch_all(&self.read).await;
+        rows.map_err(StoreError::sql("read the audit"))?.iter().map(from_database).collect()
+    }
+
+    /// The number and hash of the last entry, as the database noted them.
+    pub async fn audit_head(&self) -> Result<(u64, Hash), StoreError> {
+        const SQL: &str = "SELECT seq, hash FROM audit_head WHERE id = 1";
+        let found: (i64, String) =
+            sqlx::query_as(SQL).fetch_one(&self.read).await.map_err(StoreError::sql("read the audit"))?;
+        Ok((found.0.cast_unsigned(), read_hash(&found.1)?))
+    }
+
+    /// Erases the bodies of a rule set's verdicts from before a moment, and writes down that it did. Returns how many.
+    pub async fn forget_verdicts(
+        &self,
+        rule_set: &str,
+        before: Timestamp,
+        at: Timestamp,
+        actor: &str,
+    ) -> Result<u64, StoreError> {
+        const SQL: &str = "UPDATE audit SET body = NULL \
+             WHERE rule_set = $1 AND kind = 'verdict' AND at < $2 AND body IS NOT NULL";
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(SQL).bind(rule_set).bind(before.0).execute(&mut *transaction).await;
+        let erased = done.map_err(StoreError::sql("erase old verdicts"))?.rows_affected();
+        let body = serde_json::json!({ "before": before.to_string(), "erased": erased });
+        let (actor, rule_set) = (actor.to_owned(), rule_set.to_owned());
+        let new = NewAudit { at, actor, kind: "audit.forget", subject: rule_set.clone(), rule_set, body };
+        append(&mut transaction, &new).await?;
+        transaction.commit().await.map_err(StoreError::sql("erase old verdicts"))?;
+        Ok(erased)
+    }
+
+    /// Begins to write verdicts that are offered.
+    pub fn audit_writer(&self) -> AuditWriter {
+        let (queue, offered) = mpsc::channel(QUEUE_LEN_MAX);
+        let lost = Arc::new(AtomicU64::new(0));
+        let task = tokio::spawn(write(self.clone(), offered, lost.clone()));
+        AuditWriter { queue, lost, task: Arc::new(std::sync::Mutex::new(Some(task))) }
+    }
+}
+
+/// The queue of verdicts. Clones share it.
+#[derive(Clone, Debug)]
+pub struct AuditWriter {
+    queue: Sender<NewAudit>,
+    lost: Arc<AtomicU64>,
+    task: Arc<std::sync::Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl AuditWriter {
+    /// Offers an entry. False when the queue is full: then it is not written, and should be offered again.
+    pub fn offer(&self, new: NewAudit) -> bool {
+        self.queue.try_send(new).is_ok()
+    }
+
+    /// Entries that the database did not take.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Writes what was offered and ends. All clones must be gone or silent.
+    pub async fn close(self) {
+        let Self { queue, task, .. } = self;
+        drop(queue);
+        let task = task.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(Err(error)) = match task {
+            Some(task) => Some(task.await),
+            None => None,
+        } {
+            tracing::error!(%error, "the audit's writer ended badly");
+        }
+    }
+}
+
+async fn write(store: Store, mut offered: Receiver<NewAudit>, lost: Arc<AtomicU64>) {
+    let mut batch = Vec::with_capacity(BATCH_LEN_MAX);
+    while offered.recv_many(&mut batch, BATCH_LEN_MAX).await > 0 {
+        if let Err(error) = write_batch(&store, &batch).await {
+            lost.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            tracing::error!(%error, verdicts = batch.len(), "verdicts were not written to the audit");
+        }
+        batch.clear();
+    }
+}
+
+async fn write_batch(store: &Store, batch: &[NewAudit]) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    for new in batch {
+        append(&mut transaction, new).await?;
+    }
+    transaction.commit().await.map_err(StoreError::sql("write the audit"))
+}
