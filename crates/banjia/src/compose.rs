@@ -3,7 +3,7 @@
 //! Rule: whoever starts something here stops it here, in the reverse order, and says what did not end well.
 
 use anyhow::Context;
-use banjia_gateway::{Alert, Gateway, Handle, Parts, Snapshot};
+use banjia_gateway::{Alert, Clock, Gateway, Handle, Parts, Snapshot};
 use banjia_store::{LedgerWriter, Location, Store, WriterConfig};
 use banjia_upstream::Upstream;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ pub(crate) async fn start(
     let store = Store::open(location).await?;
     let ledger = store.ledger_writer(&WriterConfig::default()).await?;
     let upstream = Upstream::new(&banjia_upstream::Config::default())?;
-    let parts = Parts { snapshot, upstream, store: store.clone(), ledger: ledger.clone(), on_alert };
+    let clock = Clock::default();
+    let parts = Parts { snapshot, upstream, store: store.clone(), ledger: ledger.clone(), on_alert, clock };
     let handle = Gateway::start(parts).await?;
     Ok(Running { handle, store, ledger })
 }

@@ -4,7 +4,9 @@
 //! them into what a request uses and reports every problem at once. Units are in the names. Unknown keys are refused, so
 //! that a misspelt limit is an error and not a limit that is not there.
 
-use banjia_types::{AccountId, KeyId, LossPolicy, RouteName, Secret, VendorName};
+use banjia_border::owners::Owner;
+use banjia_border::peer::PeerRules;
+use banjia_types::{AccountId, KeyId, LossPolicy, Place, RouteName, Secret, VendorName};
 use serde::Deserialize;
 use std::net::SocketAddr;
 
@@ -22,6 +24,22 @@ pub struct Config {
     pub accounts: Vec<AccountConfig>,
     /// Credentials of customers.
     pub keys: Vec<KeyConfig>,
+    /// Where requests come from, and who else may ask the border.
+    pub border: BorderConfig,
+}
+
+/// How the border learns where a request comes from. Policies are not here: they are dated, and put in force one by one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BorderConfig {
+    /// Our own proxies, and the header in which they tell the client's address.
+    pub peer: PeerRules,
+    /// Whether connections from trusted addresses begin with a PROXY header (version 1 or 2). Default: no.
+    pub proxy_protocol: bool,
+    /// Where the operator's own network is, for callers with private addresses. Default: not known.
+    pub home: Option<Place>,
+    /// Whether trusted proxies may ask for a verdict at `/border/check` and `/border/envoy`. Default: no.
+    pub check: bool,
 }
 
 /// The listener and its bounds. Every number has a default that suits a small machine.
@@ -83,6 +101,29 @@ pub struct VendorConfig {
     /// The vendor's key. It is sent to this vendor's host and nowhere else.
     #[serde(default)]
     pub credential: Option<Secret>,
+    /// Which list of the registry says whom this vendor serves: a list's name, or `none`. Default: the newest whole list of
+    /// the provider that is called as the profile, where there is one.
+    #[serde(default)]
+    pub serves: Option<String>,
+    /// Whether callers of whom nothing is known are sent to it. Default: yes, since a gateway in a private network knows no
+    /// country of anybody; the vendor's own border still stands.
+    #[serde(default = "yes")]
+    pub serves_unknown: bool,
+}
+
+impl VendorConfig {
+    /// A vendor with every option at its default, and no key.
+    pub fn new(name: impl Into<VendorName>) -> Self {
+        Self {
+            name: name.into(),
+            profile: None,
+            host: None,
+            base: None,
+            credential: None,
+            serves: None,
+            serves_unknown: yes(),
+        }
+    }
 }
 
 /// One model name that clients may ask for.
@@ -158,6 +199,51 @@ pub struct AccountConfig {
     /// Limits over all of its keys together.
     #[serde(default)]
     pub limits: LimitConfig,
+    /// Where it resides: `HK`, `UA-43`.
+    #[serde(default)]
+    pub residence: Option<Place>,
+    /// Where its bills go.
+    #[serde(default)]
+    pub billing: Option<Place>,
+    /// Who owns it, with shares from 0 to 1.
+    #[serde(default)]
+    pub owners: Vec<Owner>,
+    /// Who told residence, billing and owners. Default: `configuration`.
+    #[serde(default)]
+    pub facts_source: Option<String>,
+    /// Of when they are: `2024-06-01`. Without it they are of unknown age.
+    #[serde(default)]
+    pub facts_as_of: Option<String>,
+    /// Where notices go.
+    #[serde(default)]
+    pub contact: Option<ContactConfig>,
+}
+
+impl AccountConfig {
+    /// An account of which nothing is known but its name.
+    pub fn new(id: impl Into<AccountId>) -> Self {
+        Self {
+            id: id.into(),
+            limits: LimitConfig::default(),
+            residence: None,
+            billing: None,
+            owners: Vec::new(),
+            facts_source: None,
+            facts_as_of: None,
+            contact: None,
+        }
+    }
+}
+
+/// Where an account's notices go.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactConfig {
+    /// An e-mail address.
+    pub email: String,
+    /// `en` or `zh`. Default: `en`.
+    #[serde(default)]
+    pub language: banjia_border::country::Lang,
 }
 
 /// A credential of an account. The secret is known only to its owner.

@@ -5,13 +5,14 @@
 //! cancelled and the entry closed as abandoned.
 
 mod alarm;
+mod curfew;
 mod named;
 mod out;
 mod respond;
 
 use crate::attempt::{Attempt, Caller, Progress, Whole};
 use crate::error::Failure;
-use crate::handle::Ask;
+use crate::handle::{Accepted, Ask};
 use crate::ledger::Entry;
 use crate::live::{LiveRoute, lock};
 use crate::shared::{Shared, now};
@@ -24,6 +25,7 @@ use banjia_traffic::{
 use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, Timestamp, Usage};
 use banjia_wire::{Frame, FrameKind, VendorError};
 use bytes::Bytes;
+use curfew::Curfew;
 use out::Out;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -39,6 +41,10 @@ pub(crate) struct Drive {
     exchange: Exchange<Bytes>,
     attempt: Option<Attempt>,
     alarm: Alarm,
+    /// Whether a target is not asked because of a border.
+    is_barred: bool,
+    /// When the border ends the stream, by a policy that says so.
+    curfew: Curfew,
     /// Frames between an attempt and the exchange; kept for its capacity.
     frames: Vec<Frame>,
     out: Out,
@@ -79,9 +85,9 @@ impl Drive {
         key: &Key,
         ask: Ask,
         conversation: Option<&str>,
-        entry: Entry,
-        reservation: crate::admit::Reservation,
+        accepted: Accepted,
     ) -> Box<Self> {
+        let Accepted { entry, reservation, crossing } = accepted;
         let now = now();
         let conversation = sticky_key(&live, key, &ask, conversation);
         let place = conversation.and_then(|key| shared.place(key, now));
@@ -91,15 +97,19 @@ impl Drive {
             .goals
             .iter()
             .map(|goal| Candidate {
-                cut: goal.border.is_cut(),
+                // A vendor that does not serve this caller is not asked on any leg, as if it had refused already.
+                cut: goal.border.is_cut()
+                    || goal.vendor.serves.as_ref().is_some_and(|list| !crossing.is_served_by(list)),
                 standing: lock(&goal.breaker).standing(&shared.health, now),
             })
             .collect();
         let choice = choose(&ChooseInput { candidates: &candidates, sticky });
+        let is_barred = candidates.iter().any(|candidate| candidate.cut);
         let home = candidates.iter().position(|candidate| !candidate.cut);
         let plan = plan(&live, &ask, &choice.order);
         let (exchange, actions) = Exchange::new(plan, now);
         let why = choice.order.first().map(|&first| choice.why[first]);
+        let curfew = Curfew::new(if ask.head.stream { crossing.stream_ends_in() } else { None });
         let mut drive = Box::new(Self {
             shared,
             live,
@@ -108,6 +118,8 @@ impl Drive {
             exchange,
             attempt: None,
             alarm: Alarm::default(),
+            is_barred,
+            curfew,
             frames: Vec::new(),
             out: Out::default(),
             entry,
@@ -151,6 +163,8 @@ impl Drive {
             {
                 let send = attempt.send;
                 self.take_in(send, progress);
+            } else if self.curfew.poll(cx).is_ready() {
+                self.end_by_border();
             } else if self.alarm.poll(cx).is_ready() {
                 let actions = self.exchange.on(Event::Elapsed, now());
                 self.perform(actions);
@@ -302,6 +316,15 @@ impl Drive {
         }
     }
 
+    /// The moment came after which a stream may not go on. It is nobody's failure, so the target's health is not told.
+    fn end_by_border(&mut self) {
+        let Some(send) = self.attempt.as_ref().map(|attempt| attempt.send) else { return };
+        self.observe(Observation::Abandoned);
+        self.failures.push((send, Failure::not_served_here()));
+        let actions = self.exchange.on(Event::Failed { send, class: ErrorClass::BadRequest, retry_after: None }, now());
+        self.perform(actions);
+    }
+
     fn reflex(&mut self, goal: usize) {
         let said = self.failures.last().map(|(_, failure)| failure.vendor_said().to_owned()).unwrap_or_default();
         let target = &self.live.route.targets[goal].target;
@@ -314,9 +337,7 @@ impl Drive {
             Cause::Vendor | Cause::Unfit => told.unwrap_or_else(|| Failure::broken(refusal.class)),
             Cause::TimedOut => Failure::too_late(),
             Cause::HeldTooMuch => Failure::broken(ErrorClass::Server),
-            Cause::NoTarget if self.live.goals.iter().any(|goal| goal.border.is_cut()) => {
-                Failure::broken(ErrorClass::Region)
-            }
+            Cause::NoTarget if self.is_barred => Failure::broken(ErrorClass::Region),
             Cause::NoTarget => Failure::broken(ErrorClass::Overload),
         }
     }
@@ -335,16 +356,14 @@ impl Drive {
             reservation.settle(usage);
         }
         self.reservation = None;
+        let first_content = self.exchange.first_content().map(|at| self.entry.age(at));
         let row = &mut self.entry.row;
         row.target = target.map(|target| target.target.clone());
         row.attempts = self.exchange.sends();
         row.usage = self.told.usage;
         row.cost = self.told.cost;
         row.losses.clone_from(&self.told.losses);
-        row.first_content_ms = self
-            .exchange
-            .first_content()
-            .map(|at| u32::try_from(at.since(row.accepted_at).as_millis()).unwrap_or(u32::MAX));
+        row.first_content_ms = first_content.map(|age| u32::try_from(age.as_millis()).unwrap_or(u32::MAX));
         row.class = self.failure.as_ref().and_then(|failure| failure.class);
         row.status = match (outcome, &self.failure) {
             (Outcome::Refused, Some(failure)) => failure.status.as_u16(),

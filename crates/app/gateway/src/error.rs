@@ -202,6 +202,41 @@ impl Failure {
         Self { class: Some(ErrorClass::Server), ..failure }
     }
 
+    /// The border's block: the body that OpenAI has sent to places that it does not support since 2024.
+    pub(crate) fn not_served_here() -> Self {
+        Self { origin: Origin::Gateway, retry_is_useless: true, ..Self::of_class(ErrorClass::Region, None) }
+    }
+
+    /// A rehearsal of the block. Its code is its own, so that nobody takes it for a rate limit or an outage.
+    pub(crate) fn brownout(block: Option<&str>) -> Self {
+        let when = block.map_or_else(String::new, |block| format!(" From {block} on every request will be refused."));
+        let message = format!(
+            "This request was refused on purpose, to show what is coming: this country, region, or territory will not be \
+             supported.{when} See the mail about it, and the headers of this answer."
+        );
+        let failure = Self::new(StatusCode::FORBIDDEN, Origin::Gateway, "request_forbidden", message);
+        Self { class: Some(ErrorClass::Region), retry_is_useless: true, ..failure.code("region_brownout") }
+    }
+
+    /// A block that the law demands (RFC 7725: 451, naming who demands it).
+    pub(crate) fn legal_demand(by: &str) -> Self {
+        let message = format!("Unavailable for legal reasons: {by} demands that this request is not served.");
+        let status = StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS;
+        let failure = Self::new(status, Origin::Gateway, "request_forbidden", message);
+        Self {
+            class: Some(ErrorClass::Region),
+            retry_is_useless: true,
+            ..failure.code("unavailable_for_legal_reasons")
+        }
+    }
+
+    /// Somebody who is not one of our own proxies asked the border for another.
+    pub(crate) fn not_a_proxy() -> Self {
+        let message = "Only trusted proxies may ask here; the operator names them in border.peer.trusted.";
+        let failure = Self::client(StatusCode::FORBIDDEN, message).code("not_a_trusted_proxy");
+        Self { retry_is_useless: true, ..failure }
+    }
+
     /// What a vendor answered, in the shape and with the status of its class.
     pub(crate) fn vendor(error: &VendorError, secret: Option<&Secret>) -> Self {
         let mut message = error.message.clone();
@@ -288,7 +323,9 @@ impl Failure {
 
     /// The JSON text, `{"error": {...}}`.
     pub(crate) fn json(&self) -> String {
-        let error = json!({ "message": &*self.message, "type": self.kind, "param": self.param.as_deref(), "code": self.code.as_deref() });
+        // The order of the members is that of the block which the SDKs know (seen 2024 to 2026).
+        let (code, param) = (self.code.as_deref(), self.param.as_deref());
+        let error = json!({ "code": code, "message": &*self.message, "param": param, "type": self.kind });
         json!({ "error": error }).to_string()
     }
 

@@ -1,5 +1,6 @@
 //! Starting, reloading and draining the data plane.
 
+use crate::border::{Clock, Rules};
 use crate::serve;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -24,6 +25,8 @@ pub struct Parts {
     pub ledger: LedgerWriter,
     /// Told of what people must know; it must not block.
     pub on_alert: Option<OnAlert>,
+    /// What the ledger and the border call now. The system's, unless it is put ahead for a rehearsal.
+    pub clock: Clock,
 }
 
 impl fmt::Debug for Parts {
@@ -80,12 +83,11 @@ impl Gateway {
     /// # Errors
     /// No listener, or no knowledge of earlier cuts.
     pub async fn start(parts: Parts) -> Result<Handle, StartError> {
-        let Parts { snapshot, upstream, store, ledger, on_alert } = parts;
-        let bind = snapshot.serve.bind;
-        let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
+        let bind = parts.snapshot.serve.bind;
+        let cuts: Vec<_> = parts.store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
         let listener = TcpListener::bind(bind).await.map_err(|source| StartError::Bind { bind, source })?;
         let addr = listener.local_addr().map_err(|source| StartError::Bind { bind, source })?;
-        let shared = Arc::new(Shared::new(snapshot, &cuts, upstream, store, ledger, on_alert));
+        let shared = Arc::new(Shared::new(parts, &cuts));
         let accepting = tokio::spawn(serve::accept(listener, shared.clone()));
         Ok(Handle { addr, shared, accepting: Arc::new(accepting) })
     }
@@ -122,10 +124,21 @@ impl Handle {
         self.accepting.abort();
         self.shared.after.close();
         self.shared.after.wait().await;
+        self.shared.evidence.flush().await;
         if let Err(error) = self.shared.ledger.flush().await {
             tracing::error!(%error, "the ledger was not written to its end");
         }
         all
+    }
+
+    /// New requests are judged by these rules; requests under way keep those they began with.
+    pub fn set_border(&self, rules: Rules) {
+        self.shared.set_border(rules);
+    }
+
+    /// Writes the verdicts that were given so far to the audit.
+    pub async fn flush_audit(&self) {
+        self.shared.evidence.flush().await;
     }
 
     /// Whether new requests are taken.

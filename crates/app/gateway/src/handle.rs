@@ -2,6 +2,7 @@
 
 use crate::admit;
 use crate::body::Body;
+use crate::border;
 use crate::drive::Drive;
 use crate::error::Failure;
 use crate::ledger::Entry;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -21,12 +23,14 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 
 /// Where a request comes in: its id, given before anything is known of it.
 pub(crate) struct Door {
+    /// Who is connected.
+    pub(crate) peer: IpAddr,
     pub(crate) id: RequestId,
     pub(crate) header: HeaderValue,
 }
 
 impl Door {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(peer: IpAddr) -> Self {
         let millis = u64::try_from(now().0).unwrap_or(0);
         let id = RequestId(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid());
         let mut text = [0_u8; 4 + uuid::fmt::Simple::LENGTH];
@@ -34,7 +38,7 @@ impl Door {
         prefix.copy_from_slice(b"req_");
         Uuid::simple(id.0).encode_lower(digits);
         let header = HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII");
-        Self { id, header }
+        Self { peer, id, header }
     }
 }
 
@@ -47,6 +51,13 @@ pub(crate) struct Ask {
     pub(crate) body: Bytes,
     /// The client wants to know a stream's cost, which no header can tell: a comment after its end does.
     pub(crate) tell_cost: bool,
+}
+
+/// What an accepted request holds: its place in the books, in its limits, and what the border said.
+pub(crate) struct Accepted {
+    pub(crate) entry: Entry,
+    pub(crate) reservation: admit::Reservation,
+    pub(crate) crossing: border::Crossing,
 }
 
 /// Serves one request of an endpoint.
@@ -69,20 +80,37 @@ async fn pipeline(
     let serve = &world.snapshot.serve;
     let (parts, body) = request.into_parts();
     let key = admit::identify(&parts.headers, &world)?;
+    let caller =
+        border::Caller { peer: door.peer, headers: &parts.headers, account: Some(&key.key.facts), id: door.id };
+    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.now());
+    shared.evidence.keep(&crossing);
+    if let Some(failure) = crossing.refusal() {
+        let mut entry = Entry::open(&shared, door.id, shared.clock.now())?;
+        entry.row.account = Some(key.key.account.clone());
+        entry.row.key = Some(key.key.id.clone());
+        entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
+        entry.row.border = crossing.note();
+        let mut response = refuse(&mut entry, &failure, HeaderMap::new());
+        crossing.tell(response.headers_mut());
+        return Ok(response);
+    }
     let body = admit::read_body(body, serve.body_bytes_max, Duration::from_millis(serve.body_read_ms)).await?;
     let limits = BodyLimits { depth_max: serve.body_depth_max, ..BodyLimits::default() };
     let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
 
     // From here on the request is accepted: it ends exactly once, and the ledger knows how.
-    let accepted_at = now();
+    let accepted_at = shared.clock.now();
     let mut entry = Entry::open(&shared, door.id, accepted_at)?;
     entry.row.account = Some(key.key.account.clone());
     entry.row.key = Some(key.key.id.clone());
     entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
     entry.row.stream = head.stream;
     let mut limit_headers = HeaderMap::new();
-    let reservation = admit::reserve(&key, accepted_at);
-    admit::limit_headers(&key, accepted_at, &mut limit_headers);
+    entry.row.border = crossing.note();
+    let now = now();
+    let reservation = admit::reserve(&key, now);
+    admit::limit_headers(&key, now, &mut limit_headers);
+    crossing.tell(&mut limit_headers);
     let reservation = match reservation {
         Ok(reservation) => reservation,
         Err(failure) => return Ok(refuse(&mut entry, &failure, limit_headers)),
@@ -95,7 +123,8 @@ async fn pipeline(
     let tell_cost = parts.headers.contains_key("x-banjia-cost");
     let ask = Ask { id: door.id, header: door.header, endpoint, head, body, tell_cost };
     let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
-    let mut response = Drive::begin(shared, route, &key.key, ask, conversation, entry, reservation).respond().await;
+    let accepted = Accepted { entry, reservation, crossing };
+    let mut response = Drive::begin(shared, route, &key.key, ask, conversation, accepted).respond().await;
     response.headers_mut().extend(limit_headers);
     Ok(response)
 }

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(crate) struct Entry {
     slot: Option<Slot>,
     drain: Arc<Drain>,
+    /// When it was opened, by the system's clock: a rehearsal's clock may stand elsewhere.
+    opened: Timestamp,
     pub(crate) row: Row,
 }
 
@@ -25,14 +27,19 @@ impl Entry {
         let mut slot = shared.ledger.try_reserve().ok_or_else(Failure::ledger_full)?;
         slot.accept(accepted_at);
         let row = Row::new(id, accepted_at, accepted_at, Outcome::Abandoned);
-        Ok(Self { slot: Some(slot), drain: shared.drain.clone(), row })
+        Ok(Self { slot: Some(slot), drain: shared.drain.clone(), opened: now(), row })
+    }
+
+    /// How long it has been open at a moment of the system's clock.
+    pub(crate) fn age(&self, at: Timestamp) -> std::time::Duration {
+        at.since(self.opened)
     }
 
     /// Closes it. A second time does nothing.
     pub(crate) fn close(&mut self, outcome: Outcome) {
         let Some(slot) = self.slot.take() else { return };
         self.row.outcome = outcome;
-        self.row.ended_at = now();
+        self.row.ended_at = self.row.accepted_at + self.age(now());
         let (id, at) = (self.row.request_id, self.row.accepted_at);
         slot.fill(std::mem::replace(&mut self.row, Row::new(id, at, at, outcome)));
     }

@@ -1,13 +1,16 @@
 //! The data plane: OpenAI's API in, any vendor out.
 //!
 //! [`Gateway::start`] opens the listener; [`Handle`] drains it and swaps its [`Snapshot`]. Everything a request meets, in
-//! order: `serve` (connections), `router` (paths), `handle` (the one pipeline), `admit` (key, body, limits), `drive` (runs
+//! order: `serve` (connections), `router` (paths), `handle` (the one pipeline), `admit` (key, body, limits), `border` (who may
+//! be served), `check` (the same for other APIs), `drive` (runs
 //! an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `error` (the only
 //! maker of error bodies).
 
 mod admit;
 mod attempt;
 mod body;
+mod border;
+mod check;
 pub mod config;
 mod drive;
 mod embeddings;
@@ -24,5 +27,6 @@ mod serve;
 mod shared;
 mod snapshot;
 
+pub use border::{Clock, InForce, Rules};
 pub use gateway::{Alert, Gateway, Handle, OnAlert, Parts, StartError};
 pub use snapshot::{Problem, Profiles, Snapshot};

@@ -5,7 +5,10 @@
 
 use crate::admit;
 use crate::body::Body;
+use crate::border;
 use crate::error::Failure;
+use crate::handle::Door;
+use crate::live::World;
 use crate::shared::Shared;
 use crate::snapshot::{Route, Snapshot, nearest};
 use banjia_types::RouteName;
@@ -17,10 +20,10 @@ use serde_json::{Value, json};
 const NEAR_NAMES_MAX: usize = 3;
 
 /// All routes.
-pub(crate) fn list(shared: &Shared, headers: &HeaderMap) -> Response<Body> {
+pub(crate) fn list(shared: &Shared, door: &Door, headers: &HeaderMap) -> Response<Body> {
     let world = shared.world();
-    if let Err(failure) = admit::identify(headers, &world) {
-        return failure.response();
+    if let Err(refused) = enter(shared, &world, door, headers) {
+        return *refused;
     }
     let snapshot = &world.snapshot;
     let data: Vec<_> = snapshot.routes.values().map(|route| model(shared, snapshot, route)).collect();
@@ -28,16 +31,28 @@ pub(crate) fn list(shared: &Shared, headers: &HeaderMap) -> Response<Body> {
 }
 
 /// One route. `id` comes from the path and may be percent-encoded.
-pub(crate) fn one(shared: &Shared, headers: &HeaderMap, id: &str) -> Response<Body> {
+pub(crate) fn one(shared: &Shared, door: &Door, headers: &HeaderMap, id: &str) -> Response<Body> {
     let world = shared.world();
-    if let Err(failure) = admit::identify(headers, &world) {
-        return failure.response();
+    if let Err(refused) = enter(shared, &world, door, headers) {
+        return *refused;
     }
     let id = decoded(id);
     match world.snapshot.routes.get(id.as_str()) {
         Some(route) => json_response(&model(shared, &world.snapshot, route)),
         None => unknown(&world.snapshot, &id).response(),
     }
+}
+
+/// Key and border; the answer for whoever may not go on.
+fn enter(shared: &Shared, world: &World, door: &Door, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+    let key = admit::identify(headers, world).map_err(|failure| failure.response())?;
+    let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
+    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.now());
+    shared.evidence.keep(&crossing);
+    let Some(failure) = crossing.refusal() else { return Ok(()) };
+    let mut response = failure.response();
+    crossing.tell(response.headers_mut());
+    Err(Box::new(response))
 }
 
 /// The error for a model that no route has.

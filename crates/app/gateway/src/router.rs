@@ -1,9 +1,10 @@
 //! Every path of the data plane.
 //!
-//! Rules: OpenAI's paths under `/v1`, two for a load balancer, nothing else; an unknown path is a 404 in OpenAI's shape, a
+//! Rules: OpenAI's paths under `/v1`, two for a load balancer, the border's for other APIs' proxies, nothing else; an unknown path is a 404 in OpenAI's shape, a
 //! known one that we cannot serve yet a 501 (the SDKs must not retry it as if it were an outage), a wrong method a 405.
 
 use crate::body::Body;
+use crate::check;
 use crate::error::Failure;
 use crate::handle::{self, Door};
 use crate::models;
@@ -14,6 +15,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -48,8 +50,12 @@ const KNOWN: [&str; 26] = [
 ];
 
 /// Answers one request. A panic costs this request and nothing else.
-pub(crate) async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let door = Door::new();
+pub(crate) async fn route(
+    shared: Arc<Shared>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let door = Door::new(peer);
     let id = door.header.clone();
     let mut response = AssertUnwindSafe(answer(shared, request, door)).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(request = ?id, "a request met a bug in the gateway");
@@ -65,7 +71,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, door: Door) -> 
     match request.uri().path() {
         "/v1/chat/completions" if is_post => handle::handle(shared, Endpoint::Chat, request, door).await,
         "/v1/embeddings" if is_post => handle::handle(shared, Endpoint::Embeddings, request, door).await,
-        "/v1/models" if is_get => models::list(&shared, request.headers()),
+        "/v1/models" if is_get => models::list(&shared, &door, request.headers()),
         "/v1/embeddings" => wrong_method(&request, "POST"),
         "/v1/chat/completions" if !is_get => wrong_method(&request, "POST"),
         "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
@@ -73,8 +79,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, door: Door) -> 
         "/readyz" if is_get => plain(StatusCode::OK, "ready\n"),
         "/v1/models" | "/healthz" | "/readyz" => wrong_method(&request, "GET"),
         path => match path.strip_prefix("/v1/models/") {
-            Some(id) if is_get && !id.is_empty() => models::one(&shared, request.headers(), id),
-            _ => unserved(request.method(), path),
+            Some(id) if is_get && !id.is_empty() => models::one(&shared, &door, request.headers(), id),
+            _ => match check::asker(path) {
+                Some(asker) => check::check(&shared, asker, &request, &door),
+                None => unserved(request.method(), path),
+            },
         },
     }
 }

@@ -9,6 +9,7 @@
 //! every wake-up would take its lock for every chunk of every stream.
 
 mod io;
+mod proxy;
 
 use crate::router;
 use crate::shared::Shared;
@@ -17,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use io::Watched;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -101,7 +103,14 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             next = next => next,
         };
         match accepted {
-            Ok((socket, _peer)) => connect(&http, stall, socket, place, &shared),
+            Ok((socket, peer)) => {
+                let peer = peer.ip().to_canonical();
+                if proxy::speaks(&shared, peer) {
+                    proxy::connect(http.clone(), stall, socket, peer, place, shared.clone());
+                } else {
+                    connect(&http, stall, socket, peer, place, &shared);
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -114,6 +123,7 @@ fn connect(
     http: &http1::Builder,
     stall: Duration,
     socket: TcpStream,
+    peer: IpAddr,
     place: OwnedSemaphorePermit,
     shared: &Arc<Shared>,
 ) {
@@ -123,7 +133,7 @@ fn connect(
     }
     let service = {
         let shared = shared.clone();
-        service_fn(move |request| router::route(shared.clone(), request))
+        service_fn(move |request| router::route(shared.clone(), peer, request))
     };
     let serving = http.serve_connection(Watched::new(TokioIo::new(socket), stall), service);
     let drain = shared.drain.clone();

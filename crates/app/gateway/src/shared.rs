@@ -1,7 +1,8 @@
 //! What all requests share: the world of the moment, the way to vendors, the ledger, memory of conversations.
 
+use crate::border::{Clock, Evidence, Rules};
 use crate::emulate::reasoning::Replay;
-use crate::gateway::{Alert, OnAlert};
+use crate::gateway::{Alert, OnAlert, Parts};
 use crate::live::{Lasting, World, lock};
 use crate::serve::Drain;
 use crate::snapshot::{Snapshot, Vendor};
@@ -39,6 +40,10 @@ pub(crate) struct Shared {
     pub(crate) started: Timestamp,
     /// Short writes that go on after a request (a recorded cut, an answer read to its end).
     pub(crate) after: TaskTracker,
+    /// What the ledger and the border call now.
+    pub(crate) clock: Clock,
+    pub(crate) evidence: Evidence,
+    rules: ArcSwap<Rules>,
     on_alert: Option<OnAlert>,
     places: Mutex<Places<Target>>,
     /// Whether any place was ever remembered: as long as not, nobody takes the lock.
@@ -46,19 +51,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        snapshot: Snapshot,
-        cuts: &[VendorName],
-        upstream: Upstream,
-        store: Store,
-        ledger: LedgerWriter,
-        on_alert: Option<OnAlert>,
-    ) -> Self {
+    /// Must be called inside a tokio runtime: the audit's writer begins here.
+    pub(crate) fn new(parts: Parts, cuts: &[VendorName]) -> Self {
+        let Parts { snapshot, upstream, store, ledger, on_alert, clock } = parts;
         let mut lasting = Lasting::default();
         for vendor in cuts {
             lasting.border(vendor).cut();
         }
         let world = lasting.install(snapshot);
+        let evidence = Evidence::new(store.audit_writer());
         Self {
             world: ArcSwap::from_pointee(world),
             lasting: Mutex::new(lasting),
@@ -69,6 +70,9 @@ impl Shared {
             replay: Replay::default(),
             drain: Arc::default(),
             started: now(),
+            clock,
+            evidence,
+            rules: ArcSwap::default(),
             after: TaskTracker::new(),
             on_alert,
             places: Mutex::new(Places::new(PLACES_LEN_MAX, PLACES_KEPT_FOR)),
@@ -79,6 +83,16 @@ impl Shared {
     /// The world of this moment. A request takes it once.
     pub(crate) fn world(&self) -> Arc<World> {
         self.world.load_full()
+    }
+
+    /// The border's rules of this moment. A request takes them once.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// From now on new requests are judged by these rules.
+    pub(crate) fn set_border(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
     }
 
     /// From now on new requests see this snapshot.

@@ -4,8 +4,12 @@
 //! place in the configuration; what changes while the process runs (breakers, limits, cuts) is not here but in `live`,
 //! so that a reload loses none of it.
 
-use crate::config::{Config, KeyConfig, LimitConfig, RouteConfig, ServeConfig, TimeoutConfig, VendorConfig};
+mod callers;
+
+use crate::config::{BorderConfig, Config, LimitConfig, RouteConfig, ServeConfig, TimeoutConfig, VendorConfig};
 use crate::keys::KeyHash;
+use banjia_border::facts::AccountFacts;
+use banjia_border::policy::Policy;
 use banjia_types::{AccountId, KeyId, LossPolicy, Price, RouteName, Secret, Target, VendorName};
 use banjia_upstream::{AuthForm, Credential, Origin, UpstreamError};
 use banjia_wire::{Auth, Endpoint, Profile};
@@ -49,6 +53,8 @@ pub struct Snapshot {
     pub(crate) vendors: Vec<Arc<Vendor>>,
     pub(crate) routes: BTreeMap<RouteName, Arc<Route>>,
     pub(crate) keys: HashMap<KeyHash, Arc<Key>>,
+    pub(crate) accounts: HashMap<AccountId, Arc<AccountFacts>>,
+    pub(crate) border: BorderConfig,
     warnings: Vec<Problem>,
 }
 
@@ -66,6 +72,8 @@ pub(crate) struct Vendor {
     pub(crate) credential: Option<Credential>,
     /// Cut out of messages that a vendor sends us, should it ever quote our key.
     pub(crate) secret: Option<Secret>,
+    /// Whom it serves, as far as a list tells.
+    pub(crate) serves: Option<Policy>,
 }
 
 impl Vendor {
@@ -108,6 +116,7 @@ pub(crate) struct RouteTarget {
 pub(crate) struct Key {
     pub(crate) id: KeyId,
     pub(crate) account: AccountId,
+    pub(crate) facts: Arc<AccountFacts>,
     pub(crate) limits: LimitConfig,
     pub(crate) account_limits: LimitConfig,
 }
@@ -121,7 +130,9 @@ impl Snapshot {
         let mut check = Check::default();
         let vendors = check.vendors(&config.vendors, profiles);
         let routes = check.routes(&config.routes, &config.vendors, &vendors);
-        let keys = check.keys(config);
+        let accounts = check.accounts(&config.accounts);
+        let keys = check.keys(config, &accounts);
+        check.border(&config.border);
         if config.serve.body_bytes_max == 0 {
             check.problem(
                 "serve.body_bytes_max",
@@ -136,7 +147,8 @@ impl Snapshot {
             return Err(check.problems);
         }
         let vendors = vendors.into_iter().flatten().map(Arc::new).collect();
-        Ok(Self { serve: config.serve.clone(), vendors, routes, keys, warnings: check.warnings })
+        let (serve, border) = (config.serve.clone(), config.border.clone());
+        Ok(Self { serve, vendors, routes, keys, accounts, border, warnings: check.warnings })
     }
 
     /// What is allowed but worth saying: models that are switched off soon, models that no profile knows.
@@ -183,7 +195,8 @@ impl Check {
             return None;
         };
         let base = self.base(i, config, profile)?;
-        let made = open_doors(&base, config, profile);
+        let serves = self.serves(i, config, wanted);
+        let made = open_doors(&base, config, profile).map(|vendor| Vendor { serves, ..vendor });
         let place = if config.base.is_some() { ".base" } else { "" };
         made.map_err(|error| self.problem(format!("vendors[{i}]{place}"), error, "")).ok()
     }
@@ -271,39 +284,6 @@ impl Check {
         }
         Some(RouteTarget { target, vendor, price, label })
     }
-
-    fn keys(&mut self, config: &Config) -> HashMap<KeyHash, Arc<Key>> {
-        for (i, account) in config.accounts.iter().enumerate() {
-            if config.accounts[..i].iter().any(|other| other.id == account.id) {
-                self.problem(format!("accounts[{i}].id"), format!("{:?} is there twice", account.id.as_str()), "");
-            }
-        }
-        let mut keys = HashMap::with_capacity(config.keys.len());
-        for (i, key) in config.keys.iter().enumerate() {
-            if config.keys[..i].iter().any(|other| other.id == key.id) {
-                self.problem(format!("keys[{i}].id"), format!("{:?} is there twice", key.id.as_str()), "");
-            }
-            let Some((hash, key)) = self.key(i, key, config) else { continue };
-            if keys.insert(hash, Arc::new(key)).is_some() {
-                self.problem(format!("keys[{i}].hash"), "two keys have the same secret", "make a new key");
-            }
-        }
-        keys
-    }
-
-    fn key(&mut self, i: usize, key: &KeyConfig, config: &Config) -> Option<(KeyHash, Key)> {
-        let hash = KeyHash::parse(&key.hash, config.serve.pepper.is_some())
-            .map_err(|message| self.problem(format!("keys[{i}].hash"), message, "make one with `banjia key new`"))
-            .ok();
-        let Some(account) = config.accounts.iter().find(|account| account.id == key.account) else {
-            let message = format!("there is no account {:?}", key.account.as_str());
-            self.problem(format!("keys[{i}].account"), message, "add it under `accounts`");
-            return None;
-        };
-        let key =
-            Key { id: key.id.clone(), account: account.id.clone(), limits: key.limits, account_limits: account.limits };
-        Some((hash?, key))
-    }
 }
 
 fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Result<Vendor, String> {
@@ -328,7 +308,7 @@ fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Resu
     let secret = config.credential.clone();
     let chosen = config.host.as_deref().and_then(|name| profile.host(Some(name)));
     let abroad = chosen.is_some_and(|host| profile.host(None).is_some_and(|first| first.residency != host.residency));
-    Ok(Vendor { border, abroad, profile: profile.clone(), chat, embeddings, credential, secret })
+    Ok(Vendor { border, abroad, profile: profile.clone(), chat, embeddings, credential, secret, serves: None })
 }
 
 fn compile_route(config: &RouteConfig, targets: Vec<RouteTarget>) -> Route {

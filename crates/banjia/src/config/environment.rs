@@ -40,11 +40,8 @@ pub(crate) fn make(
         let Some(credential) = found(&variable(name)) else { continue };
         used.push(format!("{name} ({})", variable(name)));
         config.vendors.push(VendorConfig {
-            name: name.as_str().into(),
-            profile: None,
-            host: None,
-            base: None,
             credential: Some(Secret::new(credential.trim())),
+            ..VendorConfig::new(name.as_str())
         });
         for model in profile.models().filter(|facts| facts.name.is_exact()).map(|facts| facts.name.text()) {
             targets.entry(model.to_owned()).or_default().push(format!("{name}/{model}"));
@@ -55,7 +52,7 @@ pub(crate) fn make(
     let new_key = if given.is_none() { Some(make_key()) } else { None };
     if let Some(secret) = given.as_ref().or(new_key.as_ref()) {
         let limits = LimitConfig::default();
-        config.accounts.push(AccountConfig { id: ACCOUNT.into(), limits });
+        config.accounts.push(AccountConfig::new(ACCOUNT));
         let hash = keys::hash(None, secret.expose());
         config.keys.push(KeyConfig { id: "env".into(), hash, account: ACCOUNT.into(), limits });
     }

@@ -13,6 +13,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// Verdicts that wait for the database at most.
@@ -169,7 +170,7 @@ impl Store {
 /// The queue of verdicts. Clones share it.
 #[derive(Clone, Debug)]
 pub struct AuditWriter {
-    queue: Sender<NewAudit>,
+    queue: Sender<Offer>,
     lost: Arc<AtomicU64>,
     task: Arc<std::sync::Mutex<Option<JoinHandle<()>>>>,
 }
@@ -177,7 +178,15 @@ pub struct AuditWriter {
 impl AuditWriter {
     /// Offers an entry. False when the queue is full: then it is not written, and should be offered again.
     pub fn offer(&self, new: NewAudit) -> bool {
-        self.queue.try_send(new).is_ok()
+        self.queue.try_send(Offer::Entry(Box::new(new))).is_ok()
+    }
+
+    /// Waits until what was offered before is written, or was given up.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Offer::Flush(done)).await.is_ok() && wait.await.is_err() {
+            tracing::error!("the audit's writer ended before it was told to");
+        }
     }
 
     /// Entries that the database did not take.
@@ -199,18 +208,40 @@ impl AuditWriter {
     }
 }
 
-async fn write(store: Store, mut offered: Receiver<NewAudit>, lost: Arc<AtomicU64>) {
-    let mut batch = Vec::with_capacity(BATCH_LEN_MAX);
-    while offered.recv_many(&mut batch, BATCH_LEN_MAX).await > 0 {
+/// What stands in the queue.
+#[derive(Debug)]
+enum Offer {
+    Entry(Box<NewAudit>),
+    /// Somebody waits for everything before it.
+    Flush(oneshot::Sender<()>),
+}
+
+async fn write(store: Store, mut offered: Receiver<Offer>, lost: Arc<AtomicU64>) {
+    let mut offers = Vec::with_capacity(BATCH_LEN_MAX);
+    while offered.recv_many(&mut offers, BATCH_LEN_MAX).await > 0 {
+        let (mut batch, mut waiting) = (Vec::with_capacity(offers.len()), Vec::new());
+        for offer in offers.drain(..) {
+            match offer {
+                Offer::Entry(new) => batch.push(*new),
+                Offer::Flush(done) => waiting.push(done),
+            }
+        }
         if let Err(error) = write_batch(&store, &batch).await {
             lost.fetch_add(batch.len() as u64, Ordering::Relaxed);
             tracing::error!(%error, verdicts = batch.len(), "verdicts were not written to the audit");
         }
-        batch.clear();
+        for done in waiting {
+            if done.send(()).is_err() {
+                tracing::debug!("whoever waited for the audit has gone away");
+            }
+        }
     }
 }
 
 async fn write_batch(store: &Store, batch: &[NewAudit]) -> Result<(), StoreError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
     let mut transaction = store.begin().await?;
     for new in batch {
         append(&mut transaction, new).await?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
+mod border;
 mod cut_over;
 mod emulations;
 mod endpoints;

@@ -1,7 +1,7 @@
 //! A sandbox, a gateway in front of it, and a client.
 
 use banjia_gateway::config::{AccountConfig, Config, KeyConfig, LimitConfig, RouteConfig, VendorConfig};
-use banjia_gateway::{Alert, Gateway, Handle, Parts, Profiles, Snapshot, keys};
+use banjia_gateway::{Alert, Clock, Gateway, Handle, Parts, Profiles, Snapshot, keys};
 use banjia_sandbox::{Fault, Options, Pace, Sandbox, When, key_of};
 use banjia_store::{LedgerWriter, Location, Period, Row, Store, WriterConfig};
 use banjia_types::{Secret, Tally, Timestamp};
@@ -31,6 +31,7 @@ pub(crate) const MOVING: &str = "gpt-4o";
 pub(crate) struct Rig {
     pub(crate) sandbox: Sandbox,
     pub(crate) gateway: Handle,
+    pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) ledger: LedgerWriter,
     pub(crate) alerts: Arc<Mutex<Vec<Alert>>>,
@@ -160,11 +161,9 @@ pub(crate) fn config(sandbox: &Sandbox) -> Config {
     config.serve.bind = ([127, 0, 0, 1], 0).into();
     for vendor in VENDORS {
         config.vendors.push(VendorConfig {
-            name: vendor.into(),
-            profile: None,
-            host: None,
             base: Some(sandbox.base(vendor).unwrap().to_owned()),
             credential: Some(Secret::new(key_of(vendor).unwrap())),
+            ..VendorConfig::new(vendor)
         });
     }
     for (name, target) in SINGLE {
@@ -179,7 +178,7 @@ pub(crate) fn config(sandbox: &Sandbox) -> Config {
     ] {
         config.routes.push(RouteConfig::new(name, [target]));
     }
-    config.accounts.push(AccountConfig { id: "acme".into(), limits: LimitConfig::default() });
+    config.accounts.push(AccountConfig::new("acme"));
     config.keys.push(KeyConfig {
         id: "acme-1".into(),
         hash: keys::hash(None, KEY),
@@ -206,17 +205,19 @@ impl Rig {
         let ledger = store.ledger_writer(&writer).await.unwrap();
         let alerts: Arc<Mutex<Vec<Alert>>> = Arc::default();
         let seen = alerts.clone();
+        let clock = Clock::default();
         let gateway = Gateway::start(Parts {
             snapshot,
             upstream: Upstream::new(&banjia_upstream::Config::default()).unwrap(),
             store: store.clone(),
             ledger: ledger.clone(),
             on_alert: Some(Arc::new(move |alert: &Alert| seen.lock().unwrap().push(alert.clone()))),
+            clock: clock.clone(),
         })
         .await
         .unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { sandbox, gateway, store, ledger, alerts, client, config }
+        Self { sandbox, gateway, clock, store, ledger, alerts, client, config }
     }
 
     pub(crate) fn reload(&self, change: impl FnOnce(&mut Config)) {

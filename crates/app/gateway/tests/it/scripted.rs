@@ -50,11 +50,10 @@ async fn rig(answers: Vec<String>) -> (Rig, Arc<Script>) {
     let rig = Rig::with(|config| {
         config.serve.write_stall_ms = 100;
         config.vendors.push(VendorConfig {
-            name: "script".into(),
             profile: Some("zhipu".into()),
-            host: None,
             base: Some(base),
             credential: Some(Secret::new("sk-script")),
+            ..VendorConfig::new("script")
         });
         config.routes.push(RouteConfig::new("plain", ["script/glm-4.6"]));
         config.routes.push(RouteConfig::new("o3", ["script/glm-5.3"]));

@@ -1,0 +1,201 @@
+//! The border as a request meets it: who asks, from where, and what the policies in force say.
+//!
+//! Rules: it stands after the key and before the body; a request keeps the rules that it began with; an address that a
+//! trusted proxy tells badly is an unknown address; where no policy is in force nothing is refused, but the place is still
+//! written into the ledger, because a dry run over last month needs it. Nothing here waits.
+
+mod answer;
+mod evidence;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use evidence::Evidence;
+
+use crate::config::BorderConfig;
+use banjia_border::calendar;
+use banjia_border::decide::{Question, Verdict, decide, decide_all};
+use banjia_border::facts::{AccountFacts, Agreement, Facts, NetworkFact};
+use banjia_border::geo::{GeoTable, look_up, placeless};
+use banjia_border::mmdb::Mmdb;
+use banjia_border::policy::{Exemption, Policy, Streams};
+use banjia_store::BorderNote;
+use banjia_types::{Place, RequestId, Timestamp, VerdictKind};
+use http::HeaderMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// A policy that judges, or only observes.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Paused: its verdicts are counted and change nothing.
+    pub is_paused: bool,
+}
+
+/// The rules of the moment. Swapped as a whole.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// The policies in force. The strictest verdict counts.
+    pub policies: Vec<InForce>,
+    /// Exemptions that people granted.
+    pub exemptions: Vec<Exemption>,
+    /// The operator's own table of addresses.
+    pub mmdb: Option<Arc<Mmdb>>,
+}
+
+/// A clock that rehearsals may put ahead. Clones are one clock.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    ahead_ms: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The moment.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(crate::shared::now().0.saturating_add(self.ahead_ms.load(Ordering::Relaxed)))
+    }
+
+    /// From now on it is this moment. Do it while no request is under way.
+    pub fn set(&self, at: Timestamp) {
+        self.ahead_ms.store(at.0.saturating_sub(crate::shared::now().0), Ordering::Relaxed);
+    }
+}
+
+/// What the border saw of a request and said to it.
+#[derive(Debug)]
+pub(crate) struct Crossing {
+    rules: Arc<Rules>,
+    pub(crate) facts: Facts,
+    /// The client's address; none when it is unknown.
+    address: Option<IpAddr>,
+    at: Timestamp,
+    draw: u64,
+    /// The place of the deciding policy, and its verdict; none where no policy is in force.
+    ruling: Option<(usize, Verdict)>,
+}
+
+/// Who asks, as far as a request itself tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) peer: IpAddr,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) account: Option<&'a Arc<AccountFacts>>,
+    pub(crate) id: RequestId,
+}
+
+/// Judges a caller.
+pub(crate) fn cross(rules: Arc<Rules>, config: &BorderConfig, caller: Caller<'_>, at: Timestamp) -> Crossing {
+    let header = config.peer.header.name();
+    let lines = header.map(|name| caller.headers.get_all(name).iter().map(http::HeaderValue::as_bytes));
+    let found = match lines {
+        Some(lines) => config.peer.client(caller.peer, lines.collect::<Vec<_>>().into_iter()),
+        None => config.peer.client(caller.peer, std::iter::empty()),
+    };
+    let address = match found {
+        Ok(client) => Some(client.address),
+        Err(error) => {
+            tracing::debug!(request = %caller.id, peer = %caller.peer, %error, "the client's address is unknown");
+            None
+        }
+    };
+    let network = address.and_then(|address| network(&rules, config.home, address, at));
+    let facts = Facts { network, account: caller.account.cloned() };
+    let (high, low) = caller.id.0.as_u64_pair();
+    let mut crossing = Crossing { rules, facts, address, at, draw: high.rotate_left(32) ^ low, ruling: None };
+    crossing.ruling = crossing.judge(at);
+    crossing
+}
+
+fn network(rules: &Rules, home: Option<Place>, address: IpAddr, at: Timestamp) -> Option<NetworkFact> {
+    if placeless(address).is_some() {
+        // Who sits in the operator's own network is where the operator says that this network is.
+        let fact = |place| NetworkFact {
+            place,
+            agreement: Agreement::Alone,
+            asn: None,
+            source: "border.home".into(),
+            as_of: at,
+        };
+        return home.map(fact);
+    }
+    look_up(GeoTable::embedded(), rules.mmdb.as_deref(), address)
+}
+
+impl Crossing {
+    fn judge(&self, at: Timestamp) -> Option<(usize, Verdict)> {
+        if self.rules.policies.is_empty() {
+            return None;
+        }
+        decide_all(self.rules.policies.iter().map(|rule| (&*rule.policy, self.question(rule, at))))
+    }
+
+    fn question<'a>(&'a self, rule: &InForce, at: Timestamp) -> Question<'a> {
+        Question { facts: &self.facts, granted: &self.rules.exemptions, at, draw: self.draw, is_paused: rule.is_paused }
+    }
+
+    /// The policy that decided and its verdict.
+    fn ruling(&self) -> Option<(&InForce, &Verdict)> {
+        let (at, verdict) = self.ruling.as_ref()?;
+        Some((self.rules.policies.get(*at)?, verdict))
+    }
+
+    /// What was decided; served where no policy is in force.
+    pub(crate) fn kind(&self) -> VerdictKind {
+        self.ruling.as_ref().map_or(VerdictKind::Allow, |(_, verdict)| verdict.kind)
+    }
+
+    /// Whether a vendor with this list serves this caller. The same engine as for our own border.
+    pub(crate) fn is_served_by(&self, vendor: &Policy) -> bool {
+        !decide(vendor, &Question::of(&self.facts, self.at)).kind.refuses()
+    }
+
+    /// How long a stream that begins now may go on; none where no policy ends it.
+    pub(crate) fn stream_ends_in(&self) -> Option<Duration> {
+        let ends = self.rules.policies.iter().filter_map(|rule| {
+            let Streams::EndAfter(span) = rule.policy.streams() else { return None };
+            let block = rule.policy.phases().block.filter(|block| *block > self.at)?;
+            let then = decide(&rule.policy, &self.question(rule, block));
+            (then.kind == VerdictKind::Block).then(|| block.since(self.at) + span)
+        });
+        ends.min()
+    }
+
+    /// What the ledger keeps; none when nothing is known and nobody judged.
+    pub(crate) fn note(&self) -> Option<Box<BorderNote>> {
+        let network = self.facts.network.as_ref();
+        if network.is_none() && self.ruling.is_none() {
+            return None;
+        }
+        let ruling = self.ruling();
+        let differs = match network.map(|fact| fact.agreement) {
+            Some(Agreement::Differ(country)) => Some(country),
+            _ => None,
+        };
+        Some(Box::new(BorderNote {
+            network: network.map(|fact| fact.place),
+            network_differs: differs,
+            asn: network.and_then(|fact| fact.asn),
+            address: self.address.filter(|address| placeless(*address).is_none()).map(truncated),
+            verdict: self.kind(),
+            rule: ruling.map_or("none".into(), |(rule, verdict)| answer::rule_name(&self.rules, rule, verdict)),
+            policy: ruling.map(|(rule, _)| rule.policy.label().clone()),
+        }))
+    }
+
+    /// When the block begins for whoever it will meet, as a sentence's part.
+    fn block_text(&self) -> Option<String> {
+        let (rule, _) = self.ruling()?;
+        Some(calendar::show(rule.policy.phases().block?, rule.policy.zone()))
+    }
+}
+
+/// An address cut to its network: /24 for IPv4, /48 for IPv6. The rest is a person's and not needed.
+fn truncated(address: IpAddr) -> Box<str> {
+    match address {
+        IpAddr::V4(v4) => format!("{}/24", std::net::Ipv4Addr::from_bits(v4.to_bits() & !0xff)).into(),
+        IpAddr::V6(v6) => format!("{}/48", std::net::Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80)).into(),
+    }
+}

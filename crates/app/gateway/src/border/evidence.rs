@@ -1,0 +1,87 @@
+//! Verdicts for the audit: each kind of case once, with everything that is needed to judge it again.
+//!
+//! Rules: a case is an account, its facts, the policies in force and the verdict; it is offered when it is met first and
+//! never waited for; what the queue did not take is offered again at the next request like it. Memory is bounded: when it is
+//! full it begins anew, so a case may be written twice and none is left out.
+
+use super::{Crossing, answer};
+use crate::live::lock;
+use banjia_border::decide::draw;
+use banjia_store::{AuditWriter, NewAudit};
+use banjia_types::VerdictKind;
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Cases remembered at once.
+const CASES_LEN_MAX: usize = 65_536;
+
+/// What was written already.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    writer: AuditWriter,
+    seen: Mutex<HashSet<u64>>,
+    /// Offers that the queue did not take.
+    refused: AtomicU64,
+}
+
+impl Evidence {
+    pub(crate) fn new(writer: AuditWriter) -> Self {
+        Self { writer, seen: Mutex::default(), refused: AtomicU64::new(0) }
+    }
+
+    /// Waits until what was offered so far is written.
+    pub(crate) async fn flush(&self) {
+        self.writer.flush().await;
+    }
+
+    /// Offers a crossing to the audit when it is a new case.
+    pub(crate) fn keep(&self, crossing: &Crossing) {
+        let Some((rule, verdict)) = crossing.ruling() else { return };
+        // A brownout by requests differs from request to request; its draw is part of the case only where it refused.
+        let facts = &crossing.facts;
+        let place = facts.network.as_ref().map(|fact| (fact.place.to_string(), fact.asn.unwrap_or(0)));
+        let (place, asn) = place.unwrap_or_default();
+        let account = facts.account.as_ref().map_or("", |account| account.id.as_str());
+        let name = answer::rule_name(&crossing.rules, rule, verdict);
+        let parts = [account, &place, rule.policy.label(), verdict.kind.as_str(), &name].map(str::as_bytes);
+        let case = draw(&parts) ^ u64::from(asn).rotate_left(17);
+        if !lock(&self.seen).insert(case) {
+            return;
+        }
+        let granted: Vec<_> = crossing.rules.exemptions.iter().filter(|e| e.account.as_str() == account).collect();
+        let body = json!({
+            "policy": rule.policy.id(),
+            "version": rule.policy.version(),
+            "hash": banjia_border::audit::Hash(rule.policy.hash()).to_string(),
+            "facts": facts,
+            "granted": granted,
+            "at": crossing.at,
+            "draw": crossing.draw,
+            "paused": rule.is_paused,
+            "verdict": verdict.kind,
+            "rule": name,
+        });
+        let offered = self.writer.offer(NewAudit {
+            at: crossing.at,
+            actor: "gateway".to_owned(),
+            kind: "verdict",
+            subject: account.to_owned(),
+            rule_set: rule.policy.set().as_str().to_owned(),
+            body,
+        });
+        let mut seen = lock(&self.seen);
+        if !offered {
+            seen.remove(&case);
+            if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::warn!("the audit's queue is full; verdicts are offered again with the next requests");
+            }
+        } else if seen.len() > CASES_LEN_MAX {
+            seen.clear();
+        }
+        if verdict.kind == VerdictKind::Block {
+            tracing::debug!(account, rule = %name, "a caller is blocked by the border");
+        }
+    }
+}

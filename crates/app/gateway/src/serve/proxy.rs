@@ -1,0 +1,55 @@
+//! Connections of load balancers that tell the client's address before the first byte.
+//!
+//! Rules: only where the configuration says so and only from trusted addresses; there the header must come, and in time. The
+//! header is read byte by byte, so that nothing of what follows is taken; it is a hundred bytes once per connection.
+
+use crate::shared::Shared;
+use banjia_border::proxy_protocol::{HEADER_BYTES_MAX, ProxyRead, read};
+use hyper::server::conn::http1;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Whether a connection from `peer` begins with a header.
+pub(super) fn speaks(shared: &Shared, peer: IpAddr) -> bool {
+    let world = shared.world();
+    let border = &world.snapshot.border;
+    border.proxy_protocol && border.peer.trusts(peer)
+}
+
+/// Reads the header, then serves the connection as the client's.
+pub(super) fn connect(
+    http: http1::Builder,
+    stall: Duration,
+    mut socket: TcpStream,
+    peer: IpAddr,
+    place: OwnedSemaphorePermit,
+    shared: Arc<Shared>,
+) {
+    let within = Duration::from_millis(shared.world().snapshot.serve.header_read_ms.max(1));
+    shared.drain.connections.clone().spawn(async move {
+        match tokio::time::timeout(within, header(&mut socket)).await {
+            Ok(Ok(client)) => super::connect(&http, stall, socket, client.unwrap_or(peer), place, &shared),
+            Ok(Err(why)) => tracing::warn!(%peer, why, "a connection without a good PROXY header was closed"),
+            Err(_) => tracing::warn!(%peer, "a connection's PROXY header did not come in time"),
+        }
+    });
+}
+
+/// The client's address; none when the balancer speaks for itself.
+async fn header(socket: &mut TcpStream) -> Result<Option<IpAddr>, &'static str> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES_MAX);
+    loop {
+        match read(&bytes) {
+            ProxyRead::Header { client, .. } => return Ok(client.map(|client| client.ip())),
+            ProxyRead::Bad(why) => return Err(why),
+            ProxyRead::More => {
+                let byte = socket.read_u8().await.map_err(|_| "the connection ended before its header")?;
+                bytes.push(byte);
+            }
+        }
+    }
+}

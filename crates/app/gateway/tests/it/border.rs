@@ -1,0 +1,394 @@
+//! Who may be served: every endpoint, every leg, every way to tell an address.
+
+use crate::rig::{Answer, KEY, MOVING, Rig, hello};
+use banjia_border::policy::{Exemption, Policy};
+use banjia_border::registry::embedded;
+use banjia_gateway::config::{AccountConfig, Config, KeyConfig, LimitConfig};
+use banjia_gateway::{InForce, Rules, keys};
+use banjia_types::{Outcome, Timestamp, VerdictKind};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+const EXAMPLE: &str = include_str!("../../../../core/border/policies/openai-2024.toml");
+const HONG_KONG: &str = "47.75.0.1";
+const HONG_KONG_V6: &str = "2406:da1e::1";
+const TAIWAN: &str = "168.95.1.1";
+const UNITED_STATES: &str = "18.204.0.1";
+const BODY: &str = r#"{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported","param":null,"type":"request_forbidden"}}"#;
+
+fn moment(text: &str) -> Timestamp {
+    banjia_border::calendar::moment(banjia_border::calendar::read(text).unwrap(), chrono_tz::Tz::Asia__Shanghai)
+}
+
+fn rules(text: &str) -> Rules {
+    let policy = Policy::parse(text, embedded()).unwrap_or_else(|problems| panic!("{problems:?}"));
+    Rules { policies: vec![InForce { policy: Arc::new(policy), is_paused: false }], ..Rules::default() }
+}
+
+fn behind_a_proxy(config: &mut Config) {
+    config.border.peer.trusted = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+    config.border.peer.header = "x-forwarded-for".to_owned().try_into().unwrap();
+    config.border.check = true;
+}
+
+/// A gateway behind a proxy, with the example in force, on a day of 2024.
+async fn rig(day: &str, change: impl FnOnce(&mut Config)) -> Rig {
+    let rig = Rig::with(|config| {
+        behind_a_proxy(config);
+        change(config);
+    })
+    .await;
+    rig.gateway.set_border(rules(EXAMPLE));
+    rig.clock.set(moment(day));
+    rig
+}
+
+/// A request as a proxy passes it on.
+async fn from(rig: &Rig, path: &str, hops: &str) -> Answer {
+    let mut request = match path {
+        "/v1/chat/completions" => rig.request(path, hello(MOVING, false).to_string()),
+        "/v1/embeddings" => rig.request(path, r#"{"model":"text-embedding-3-small","input":"x"}"#),
+        _ => {
+            Request::get(rig.url(path)).header("authorization", format!("Bearer {KEY}")).body(Full::default()).unwrap()
+        }
+    };
+    request.headers_mut().insert("x-forwarded-for", hops.parse().unwrap());
+    rig.send(request).await
+}
+
+async fn chat(rig: &Rig, hops: &str) -> Answer {
+    from(rig, "/v1/chat/completions", hops).await
+}
+
+#[tokio::test]
+async fn on_the_day_every_endpoint_answers_the_block_that_sdks_know() {
+    let rig = rig("2024-07-09T00:01", |_| {}).await;
+    for path in ["/v1/chat/completions", "/v1/embeddings", "/v1/models", "/v1/models/gpt-4o"] {
+        for hops in [HONG_KONG, HONG_KONG_V6, "::ffff:47.75.0.1"] {
+            let answer = from(&rig, path, hops).await;
+            assert_eq!(answer.is(403).body, BODY, "{path}");
+            assert_eq!(answer.header("x-should-retry"), "false");
+            let said = answer.header("x-banjia-border");
+            assert!(said.starts_with("block; policy=openai-2024@1; rule=list.network; case="), "{said}");
+        }
+        for hops in [TAIWAN, UNITED_STATES] {
+            let answer = from(&rig, path, hops).await;
+            answer.is(200);
+            assert_eq!(answer.header("x-banjia-border"), "");
+        }
+    }
+    let rows = rig.rows().await;
+    let blocked: Vec<_> = rows.iter().filter(|row| row.status == 403).collect();
+    assert_eq!(blocked.len(), 6, "two endpoints, three addresses");
+    for row in blocked {
+        let note = row.border.as_deref().unwrap();
+        assert_eq!(
+            (row.outcome, note.verdict, note.rule.as_ref()),
+            (Outcome::Refused, VerdictKind::Block, "list.network")
+        );
+        assert_eq!(note.network.unwrap().to_string(), "HK");
+        assert!(["47.75.0.0/24", "2406:da1e::/48"].contains(&note.address.as_deref().unwrap()));
+    }
+    assert!(rig.sandbox.counts().values().all(|counts| !counts.statuses.contains_key(&403)));
+}
+
+#[tokio::test]
+async fn from_the_notice_on_headers_tell_the_dates() {
+    let rig = rig("2024-06-24T23:59", |_| {}).await;
+    assert_eq!(chat(&rig, HONG_KONG).await.is(200).header("deprecation"), "", "before the notice nobody is told");
+    rig.clock.set(moment("2024-06-25T00:01"));
+    let answer = chat(&rig, HONG_KONG).await;
+    answer.is(200);
+    assert_eq!(answer.header("deprecation"), "@1719244800");
+    assert_eq!(answer.header("sunset"), "Mon, 08 Jul 2024 16:00:00 GMT");
+    assert!(answer.header("x-banjia-border").starts_with("notice; "));
+    assert_eq!(answer.header("cache-control"), "private");
+    assert_eq!(chat(&rig, UNITED_STATES).await.is(200).header("deprecation"), "");
+}
+
+#[tokio::test]
+async fn a_brownout_has_its_own_code_and_is_not_retried() {
+    let rig = rig("2024-07-07T12:00", |_| {}).await;
+    let mut seen = [0, 0];
+    for slice in 0..24 {
+        rig.clock.set(moment("2024-07-07T10:00") + Duration::from_mins(5) * slice + Duration::from_mins(1));
+        let answer = chat(&rig, HONG_KONG).await;
+        if answer.status == 403 {
+            let said = answer.is_error(403, Some("region_brownout"));
+            assert!(said.contains("2024-07-09 00:00 CST"), "{said}");
+            assert_eq!(answer.header("x-should-retry"), "false");
+            seen[0] += 1;
+        } else {
+            answer.is(200);
+            seen[1] += 1;
+        }
+        chat(&rig, UNITED_STATES).await.is(200);
+    }
+    assert!(seen[0] > 4 && seen[1] > 4, "about half of the time: {seen:?}");
+}
+
+#[tokio::test]
+async fn a_forged_address_changes_nothing() {
+    let rig = rig("2024-07-10", |_| {}).await;
+    for hops in [
+        format!("{UNITED_STATES}, {HONG_KONG}"),
+        format!("{UNITED_STATES},{UNITED_STATES},{HONG_KONG}, 127.0.0.9"),
+        format!("{UNITED_STATES}, nonsense"),
+        format!("{UNITED_STATES}, unknown"),
+        "nonsense".to_owned(),
+        ",".repeat(9000),
+    ] {
+        assert_eq!(chat(&rig, &hops).await.is(403).body, BODY, "{hops}");
+    }
+    let mut request = rig.request("/v1/chat/completions", hello(MOVING, false).to_string());
+    for (name, value) in [
+        ("forwarded", format!("for={UNITED_STATES}")),
+        ("x-real-ip", UNITED_STATES.to_owned()),
+        ("cf-connecting-ip", UNITED_STATES.to_owned()),
+        ("x-banjia-account", "somebody".to_owned()),
+    ] {
+        request.headers_mut().insert(http::HeaderName::from_static(name), value.parse().unwrap());
+    }
+    assert_eq!(rig.send(request).await.is(403).body, BODY, "the header that counts is missing");
+}
+
+#[tokio::test]
+async fn the_accounts_record_counts_beside_the_address() {
+    let rig = rig("2024-07-10", |config| {
+        let account = AccountConfig {
+            residence: Some("CN".parse().unwrap()),
+            facts_source: Some("sign-up".to_owned()),
+            ..AccountConfig::new("beijing")
+        };
+        config.accounts.push(account);
+        let hash = keys::hash(None, "sk-beijing");
+        config.keys.push(KeyConfig { id: "b".into(), hash, account: "beijing".into(), limits: LimitConfig::default() });
+    })
+    .await;
+    let ask = || {
+        let mut request = rig.request("/v1/chat/completions", hello(MOVING, false).to_string());
+        request.headers_mut().insert("authorization", "Bearer sk-beijing".parse().unwrap());
+        request.headers_mut().insert("x-forwarded-for", UNITED_STATES.parse().unwrap());
+        request
+    };
+    let answer = rig.send(ask()).await;
+    assert!(answer.is(403).header("x-banjia-border").contains("rule=list.residence"));
+    let granted = Exemption {
+        id: "7".to_owned(),
+        account: "beijing".into(),
+        owner: "kim".to_owned(),
+        reason: "moving office".to_owned(),
+        from: moment("2024-07-01"),
+        until: moment("2024-08-01"),
+    };
+    rig.gateway.set_border(Rules { exemptions: vec![granted], ..rules(EXAMPLE) });
+    rig.send(ask()).await.is(200);
+    rig.clock.set(moment("2024-08-01"));
+    rig.send(ask()).await.is(403);
+}
+
+#[tokio::test]
+async fn no_leg_leads_to_a_vendor_that_does_not_serve_the_caller() {
+    let rig = Rig::with(behind_a_proxy).await;
+    for hops in [HONG_KONG, HONG_KONG_V6] {
+        let answer = chat(&rig, hops).await;
+        assert_eq!(answer.is(200).header("x-banjia-target"), "zhipu/glm-4.6");
+    }
+    assert_eq!(chat(&rig, UNITED_STATES).await.is(200).header("x-banjia-target"), "openai/gpt-4o");
+    let mut alone = rig.request("/v1/chat/completions", hello("one-openai", false).to_string());
+    alone.headers_mut().insert("x-forwarded-for", HONG_KONG.parse().unwrap());
+    assert_eq!(rig.send(alone).await.is(403).body, BODY);
+    assert_eq!(
+        rig.sandbox.counts()["openai"].requests,
+        1,
+        "nothing from Hong Kong reached a vendor that does not serve it"
+    );
+}
+
+#[tokio::test]
+async fn a_demand_of_the_law_is_answered_451() {
+    let rig = rig("2024-07-10", |_| {}).await;
+    let rule = "[[rule]]\nid = \"court\"\nwhen = { network = [\"TW\"] }\nverdict = \"block\"\n\
+                legal_demand = { by = \"a court\", link = \"https://example.com/who-blocks\" }\n";
+    rig.gateway.set_border(rules(&format!("{EXAMPLE}{rule}")));
+    let answer = chat(&rig, TAIWAN).await;
+    let said = answer.is_error(451, Some("unavailable_for_legal_reasons"));
+    assert!(said.contains("a court"));
+    assert_eq!(answer.header("link"), "<https://example.com/who-blocks>; rel=\"blocked-by\"");
+    assert_eq!(chat(&rig, HONG_KONG).await.is(403).body, BODY);
+}
+
+#[tokio::test]
+async fn a_stream_that_began_before_the_moment_ends_as_the_policy_says() {
+    for (streams, is_whole) in [("finish", true), ("end", false)] {
+        let rig = rig("2024-07-08T12:00", |_| {}).await;
+        rig.gateway.set_border(rules(&EXAMPLE.replace("streams = \"finish\"", &format!("streams = \"{streams}\""))));
+        rig.slow(20);
+        rig.clock.set(moment("2024-07-09") - Duration::from_millis(150));
+        let mut request = rig.request("/v1/chat/completions", hello(MOVING, true).to_string());
+        request.headers_mut().insert("x-forwarded-for", HONG_KONG.parse().unwrap());
+        let answer = rig.send(request).await;
+        let events = answer.is(200).events();
+        if is_whole {
+            events.is_whole(0, "stop");
+        } else {
+            events.is_broken();
+            assert!(String::from_utf8_lossy(&answer.body).contains("unsupported_country_region_territory"));
+        }
+        let row = rig.rows().await.remove(0);
+        assert_eq!(row.outcome, if is_whole { Outcome::Answered } else { Outcome::Failed });
+        assert!(rig.alerts.lock().unwrap().is_empty(), "the border's end is no vendor's refusal");
+    }
+}
+
+#[tokio::test]
+async fn a_paused_policy_refuses_nobody_and_the_place_is_still_recorded() {
+    let rig = rig("2024-07-10", |_| {}).await;
+    let mut paused = rules(EXAMPLE);
+    paused.policies[0].is_paused = true;
+    rig.gateway.set_border(paused);
+    chat(&rig, HONG_KONG).await.is(200);
+    let note = rig.rows().await.remove(0).border.unwrap();
+    assert_eq!((note.verdict, note.rule.as_ref()), (VerdictKind::Allow, "list.network"));
+    rig.gateway.set_border(Rules::default());
+    chat(&rig, HONG_KONG).await.is(200);
+    assert!(rig.rows().await.iter().any(|row| row.border.as_ref().is_some_and(|note| note.policy.is_none())));
+}
+
+#[tokio::test]
+async fn each_kind_of_case_is_written_to_the_audit_once() {
+    let rig = rig("2024-07-10", |_| {}).await;
+    for _ in 0..5 {
+        chat(&rig, HONG_KONG).await.is(403);
+        chat(&rig, UNITED_STATES).await.is(200);
+    }
+    rig.gateway.flush_audit().await;
+    let rows = rig.store.audit_page(0, 99).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        assert_eq!((row.entry.kind.as_str(), row.entry.subject.as_str()), ("verdict", "acme"));
+        let body: serde_json::Value = serde_json::from_str(row.body.as_deref().unwrap()).unwrap();
+        let facts: banjia_border::facts::Facts = serde_json::from_value(body["facts"].clone()).unwrap();
+        let policy = Policy::parse(EXAMPLE, embedded()).unwrap();
+        let at = Timestamp(body["at"].as_i64().unwrap());
+        let again = banjia_border::decide::decide(&policy, &banjia_border::decide::Question::of(&facts, at));
+        assert_eq!(again.kind.as_str(), body["verdict"], "computed again from what was stored");
+        assert_eq!(again.rule.name(&policy, &[]), body["rule"].as_str().unwrap());
+    }
+}
+
+async fn check(rig: &Rig, path: &str, hops: &str, account: Option<&str>) -> Answer {
+    let mut request =
+        Request::get(rig.url(path)).header("x-forwarded-for", hops).body(Full::<Bytes>::default()).unwrap();
+    if let Some(account) = account {
+        request.headers_mut().insert("x-banjia-account", account.parse().unwrap());
+    }
+    rig.send(request).await
+}
+
+#[tokio::test]
+async fn other_apis_ask_the_same_border() {
+    let rig = rig("2024-07-10", |config| {
+        config.accounts.push(AccountConfig { residence: Some("CN".parse().unwrap()), ..AccountConfig::new("beijing") });
+    })
+    .await;
+    check(&rig, "/border/check", TAIWAN, None).await.is(204);
+    assert_eq!(check(&rig, "/border/check", HONG_KONG, None).await.is(403).body, BODY);
+    check(&rig, "/border/envoy/api/anything?x=1", TAIWAN, None).await.is(200);
+    assert_eq!(check(&rig, "/border/envoy/api", HONG_KONG_V6, None).await.is(403).body, BODY);
+    check(&rig, "/border/check", UNITED_STATES, Some("stranger")).await.is(204);
+    let answer = check(&rig, "/border/check", UNITED_STATES, Some("beijing")).await;
+    assert!(answer.is(403).header("x-banjia-border").contains("list.residence"));
+    let rows = rig.rows().await;
+    assert_eq!(rows.iter().filter(|row| row.endpoint == "check" && row.outcome == Outcome::Refused).count(), 3);
+}
+
+#[tokio::test]
+async fn who_is_no_trusted_proxy_may_not_ask_and_off_is_off() {
+    let stranger = rig("2024-07-10", |config| config.border.peer.trusted = vec!["10.0.0.0/8".parse().unwrap()]).await;
+    check(&stranger, "/border/check", TAIWAN, None).await.is_error(403, Some("not_a_trusted_proxy"));
+    let off = rig("2024-07-10", |config| config.border.check = false).await;
+    check(&off, "/border/check", TAIWAN, None).await.is_error(404, Some("unknown_url"));
+}
+
+/// What the gateway says to bytes on a connection of their own.
+async fn bytes(rig: &Rig, bytes: &[u8]) -> String {
+    let mut socket = tokio::net::TcpStream::connect(rig.gateway.addr).await.unwrap();
+    socket.write_all(bytes).await.unwrap();
+    let mut said = Vec::new();
+    // Bytes that nobody read turn a close into a reset, which is the same answer: none.
+    let end = socket.read_to_end(&mut said).await;
+    assert!(end.is_ok() || end.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset));
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test]
+async fn a_balancers_first_line_tells_the_address() {
+    let rig = rig("2024-07-10", |config| {
+        config.border.proxy_protocol = true;
+        config.border.peer.header = banjia_border::peer::PeerHeader::None;
+    })
+    .await;
+    let get = format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {KEY}\r\n\r\n");
+    let told = async |line: &str| bytes(&rig, format!("{line}{get}").as_bytes()).await;
+    assert!(told("PROXY TCP4 47.75.0.1 10.0.0.1 51000 443\r\n").await.starts_with("HTTP/1.1 403"));
+    assert!(told("PROXY TCP4 18.204.0.1 10.0.0.1 51000 443\r\n").await.starts_with("HTTP/1.1 200"));
+    assert!(told("PROXY TCP6 2406:da1e::1 fd00::1 51000 443\r\n").await.starts_with("HTTP/1.1 403"));
+    assert_eq!(told("").await, "", "a balancer that says nothing is not served");
+    assert_eq!(told("PROXY TCP4 18.204.0.1 10.0.0.1 51000\r\n").await, "");
+    assert_eq!(told("PROXY TCP4 18.204.0.1, 10.0.0.1 51000 443\r\n").await, "");
+}
+
+#[tokio::test]
+async fn a_blocked_caller_is_refused_before_its_body_is_read() {
+    let rig = rig("2024-07-10", |config| config.serve.body_bytes_max = 1 << 20).await;
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\nx-forwarded-for: {HONG_KONG}\r\n\
+         content-length: 1000000\r\nconnection: close\r\n\r\n"
+    );
+    let mut socket = tokio::net::TcpStream::connect(rig.gateway.addr).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    socket.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 403", "no byte of the body was sent");
+}
+
+#[tokio::test]
+async fn settings_that_would_never_be_used_or_name_no_place_are_problems() {
+    let compile = |change: fn(&mut Config)| {
+        let mut config = Config::default();
+        change(&mut config);
+        banjia_gateway::Snapshot::compile(&config, &crate::rig::profiles())
+            .err()
+            .map(|problems| problems[0].to_string())
+    };
+    let said = |change: fn(&mut Config)| compile(change).unwrap_or_default();
+    assert_eq!(compile(|_| {}), None);
+    assert!(said(|config| config.border.check = true).starts_with("border.check: no proxy is trusted"));
+    assert!(said(|config| config.border.home = Some("QQ".parse().unwrap())).contains("no country or territory QQ"));
+    assert!(
+        said(|config| config
+            .accounts
+            .push(AccountConfig { residence: Some("UK".parse().unwrap()), ..AccountConfig::new("a") }))
+        .starts_with("accounts[0].residence: there is no country or territory UK")
+    );
+}
+
+#[tokio::test]
+async fn a_stream_reads_on_while_the_rules_are_swapped() {
+    let rig = rig("2024-07-08T12:00", |_| {}).await;
+    rig.slow(5);
+    let mut request = rig.request("/v1/chat/completions", hello(MOVING, true).to_string());
+    request.headers_mut().insert("x-forwarded-for", HONG_KONG.parse().unwrap());
+    let response = rig.client.request(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    rig.clock.set(moment("2024-07-10"));
+    rig.gateway.set_border(rules(EXAMPLE));
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("[DONE]"), "it keeps the rules that it began with");
+    chat(&rig, HONG_KONG).await.is(403);
+}
