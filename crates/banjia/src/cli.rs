@@ -3,6 +3,8 @@
 //! Rules: one file per command; what a command answers goes to standard output and what it says about its work to
 //! standard error; it exits with 0 when all is well, 1 when it found something wrong, 2 when it was called wrongly.
 
+mod audit;
+mod border;
 mod check;
 mod cuts;
 mod database;
@@ -10,6 +12,7 @@ mod demo;
 pub(crate) mod key;
 mod printer;
 mod probe;
+mod region;
 mod sandbox;
 mod serve;
 mod table;
@@ -40,6 +43,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// What was done to the border and which verdicts were given, in a chain that shows tampering.
+    Audit(audit::Args),
+    /// Who may be served: policies with dates, what they would do, exemptions and appeals.
+    Border(border::Args),
     /// Say what is wrong with a configuration file, all at once.
     Check(check::Args),
     /// Vendors that blocked this gateway's region and stay cut off.
@@ -50,6 +57,8 @@ enum Command {
     Key(key::Args),
     /// Compare a vendor's profile with the live vendor, fact by fact.
     Probe(probe::Args),
+    /// Which countries and territories a provider supports, by date.
+    Region(region::Args),
     /// Vendors in a box for tests and rehearsals: true to their wires, errors included.
     Sandbox(sandbox::Args),
     /// Run the gateway.
@@ -71,11 +80,14 @@ pub(crate) fn main() -> ExitCode {
     let log = LogChoice { level: cli.level, format: cli.log_format };
     let mut printer = Printer::new();
     let done = match cli.command {
+        Command::Audit(args) => audit::run(&args, &mut printer),
+        Command::Border(args) => border::run(args, &mut printer),
         Command::Check(args) => Ok(check::run(&args, &mut printer)),
         Command::Cuts(args) => cuts::run(args, &mut printer),
         Command::Demo(args) => demo::run(&args, &log, &mut printer),
         Command::Key(args) => key::run(&args, &mut printer),
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
+        Command::Region(args) => region::run(args, &mut printer),
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
         Command::Serve(args) => serve::run(args, &log, &mut printer),
         Command::Vendor(args) => vendor::run(args, &mut printer),

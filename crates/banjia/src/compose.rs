@@ -28,11 +28,11 @@ pub(crate) async fn start(
     snapshot: Snapshot,
     location: &Location,
     on_alert: Option<OnAlert>,
+    clock: Clock,
 ) -> anyhow::Result<Running> {
     let store = Store::open(location).await?;
     let ledger = store.ledger_writer(&WriterConfig::default()).await?;
     let upstream = Upstream::new(&banjia_upstream::Config::default())?;
-    let clock = Clock::default();
     let parts = Parts { snapshot, upstream, store: store.clone(), ledger: ledger.clone(), on_alert, clock };
     let handle = Gateway::start(parts).await?;
     Ok(Running { handle, store, ledger })

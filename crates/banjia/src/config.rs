@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     /// Where more vendor profiles are.
     pub(crate) profiles: ProfilesConfig,
+    /// Which table tells the country of an address.
+    pub(crate) geo: GeoConfig,
 }
 
 /// `[store]`: where the ledger and the cuts are kept.
@@ -87,6 +89,15 @@ pub(crate) struct ProfilesConfig {
     /// A folder of `*.toml` profiles, relative to the configuration file. A file named like a built-in profile replaces
     /// it. Default: none.
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// `[geo]`: a table of addresses beside the one that is built in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GeoConfig {
+    /// A country database in MaxMind's format (`.mmdb`), relative to the working directory. It is asked first, and taken up
+    /// anew when the file changes. Default: none, the built-in table alone.
+    pub(crate) mmdb: Option<PathBuf>,
 }
 
 /// What a good file gives.

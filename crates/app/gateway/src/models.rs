@@ -22,37 +22,43 @@ const NEAR_NAMES_MAX: usize = 3;
 /// All routes.
 pub(crate) fn list(shared: &Shared, door: &Door, headers: &HeaderMap) -> Response<Body> {
     let world = shared.world();
-    if let Err(refused) = enter(shared, &world, door, headers) {
-        return *refused;
-    }
-    let snapshot = &world.snapshot;
-    let data: Vec<_> = snapshot.routes.values().map(|route| model(shared, snapshot, route)).collect();
-    json_response(&json!({ "object": "list", "data": data }))
+    enter(shared, &world, door, headers, || {
+        let snapshot = &world.snapshot;
+        let data: Vec<_> = snapshot.routes.values().map(|route| model(shared, snapshot, route)).collect();
+        json_response(&json!({ "object": "list", "data": data }))
+    })
 }
 
 /// One route. `id` comes from the path and may be percent-encoded.
 pub(crate) fn one(shared: &Shared, door: &Door, headers: &HeaderMap, id: &str) -> Response<Body> {
     let world = shared.world();
-    if let Err(refused) = enter(shared, &world, door, headers) {
-        return *refused;
-    }
-    let id = decoded(id);
-    match world.snapshot.routes.get(id.as_str()) {
-        Some(route) => json_response(&model(shared, &world.snapshot, route)),
-        None => unknown(&world.snapshot, &id).response(),
-    }
+    enter(shared, &world, door, headers, || {
+        let id = decoded(id);
+        match world.snapshot.routes.get(id.as_str()) {
+            Some(route) => json_response(&model(shared, &world.snapshot, route)),
+            None => unknown(&world.snapshot, &id).response(),
+        }
+    })
 }
 
-/// Key and border; the answer for whoever may not go on.
-fn enter(shared: &Shared, world: &World, door: &Door, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
-    let key = admit::identify(headers, world).map_err(|failure| failure.response())?;
+/// Key and border, then the answer; whoever may not go on gets a refusal instead.
+fn enter(
+    shared: &Shared,
+    world: &World,
+    door: &Door,
+    headers: &HeaderMap,
+    answer: impl FnOnce() -> Response<Body>,
+) -> Response<Body> {
+    let key = match admit::identify(headers, world) {
+        Ok(key) => key,
+        Err(failure) => return failure.response(),
+    };
     let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
     let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.now());
     shared.evidence.keep(&crossing);
-    let Some(failure) = crossing.refusal() else { return Ok(()) };
-    let mut response = failure.response();
+    let mut response = crossing.refusal().map_or_else(answer, |failure| failure.response());
     crossing.tell(response.headers_mut());
-    Err(Box::new(response))
+    response
 }
 
 /// The error for a model that no route has.

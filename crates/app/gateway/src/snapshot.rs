@@ -156,6 +156,11 @@ impl Snapshot {
         &self.warnings
     }
 
+    /// What the record says of an account; none when there is no such account.
+    pub fn account(&self, id: &AccountId) -> Option<Arc<AccountFacts>> {
+        self.accounts.get(id).cloned()
+    }
+
     /// The names of the routes, sorted.
     pub fn route_names(&self) -> impl Iterator<Item = &RouteName> {
         self.routes.keys()

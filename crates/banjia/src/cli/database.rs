@@ -1,7 +1,7 @@
 //! Which database a command means: `--store`, else the one that a configuration file names, else the default.
 
 use super::runtime;
-use crate::config::{self, Config};
+use crate::config::{self, Loaded, StoreConfig};
 use anyhow::bail;
 use banjia_store::{Location, Store};
 use std::path::PathBuf;
@@ -18,17 +18,17 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// The configuration, without its secrets; the defaults when there is no file.
+    /// What the configuration file gives, without its secrets; none when there is no file.
     ///
     /// # Errors
     /// Everything that is wrong with the file.
-    pub(super) fn config(&self) -> anyhow::Result<Config> {
+    pub(super) fn loaded(&self) -> anyhow::Result<Option<Loaded>> {
         let default = PathBuf::from(config::DEFAULT_FILE);
         let Some(file) = self.config.as_ref().or_else(|| Some(&default).filter(|file| file.exists())) else {
-            return Ok(Config::default());
+            return Ok(None);
         };
         match config::load(file, config::Options { without_secrets: true, ..config::Options::default() }) {
-            Ok(loaded) => Ok(loaded.config),
+            Ok(loaded) => Ok(Some(loaded)),
             Err(findings) => bail!("{}", findings.lines().join("\n       ")),
         }
     }
@@ -36,7 +36,7 @@ impl Database {
     fn path(&self) -> anyhow::Result<PathBuf> {
         match &self.store {
             Some(path) => Ok(path.clone()),
-            None => self.config().map(|config| config.store.path),
+            None => Ok(self.loaded()?.map_or_else(|| StoreConfig::default().path, |loaded| loaded.config.store.path)),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Rules: without a file everything comes from the environment, and what that means is said at the start; SIGTERM and
 //! SIGINT drain; SIGHUP or a changed file reloads, and a bad new file changes nothing but the log.
 
+mod refresh;
 mod watch;
 
 use super::{LogChoice, Printer, key, runtime};
@@ -10,7 +11,7 @@ use crate::compose::{self, Running};
 use crate::config::{self, Config, Loaded, Options, environment, report::Findings};
 use crate::telemetry;
 use anyhow::{Context, bail};
-use banjia_gateway::Snapshot;
+use banjia_gateway::{Clock, Snapshot};
 use banjia_store::Location;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -111,7 +112,8 @@ fn from_environment(
 async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let routes = snapshot.route_names().count();
-    let running = compose::start(snapshot, &Location::File(config.store.path.clone()), None).await?;
+    let running = compose::start(snapshot, &Location::File(config.store.path.clone()), None, Clock::default()).await?;
+    let mut border = refresh::Border::open(&running, &config.geo).await?;
     let addr = running.handle.addr;
     tracing::info!(routes, keys = config.gateway.keys.len(), store = %config.store.path.display(), "listening on http://{addr}");
     if routes == 0 {
@@ -127,6 +129,7 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
             }
             _ = hangup.recv() => reload(&running, &origin, &config, "SIGHUP").await,
             () = watch::next(&mut changes) => reload(&running, &origin, &config, "the file changed").await,
+            () = border.due() => border.refresh(&running).await,
         }
     }
     let ended = tokio::select! {
@@ -162,6 +165,7 @@ async fn reload(running: &Running, origin: &Origin, began: &Config, why: &str) {
                 ("serve.bind", loaded.config.gateway.serve.bind != began.gateway.serve.bind),
                 ("store.path", loaded.config.store.path != began.store.path),
                 ("[log]", loaded.config.log != began.log),
+                ("geo.mmdb", loaded.config.geo != began.geo),
             ];
             for (name, _) in changed.iter().filter(|(_, is_changed)| *is_changed) {
                 tracing::warn!("{name} changed; it takes effect at the next start");

@@ -15,7 +15,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The tables of the file, in the order in which the guide shows them.
-const SECTIONS: [&str; 8] = ["serve", "store", "log", "profiles", "vendors", "routes", "accounts", "keys"];
+const SECTIONS: [&str; 10] =
+    ["serve", "store", "log", "profiles", "border", "geo", "vendors", "routes", "accounts", "keys"];
 
 /// More bad keys than this in one table are not looked for: such a table is something else.
 const BAD_KEYS_MAX: usize = 50;
@@ -49,9 +50,11 @@ pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings
         store: reader.table(&tree, "store"),
         log: reader.table(&tree, "log"),
         profiles: reader.table(&tree, "profiles"),
+        geo: reader.table(&tree, "geo"),
         ..Config::default()
     };
     config.gateway.serve = reader.table(&tree, "serve");
+    config.gateway.border = reader.table(&tree, "border");
     let (vendors, kept_vendors) = reader.list(&tree, "vendors");
     let (routes, kept_routes) = reader.list(&tree, "routes");
     let (accounts, kept_accounts) = reader.list(&tree, "accounts");

@@ -7,7 +7,7 @@ use crate::cli::key::new_secret;
 use crate::compose::{self, OnAlert, Running};
 use crate::config;
 use anyhow::{Context, bail};
-use banjia_gateway::{Alert, keys};
+use banjia_gateway::{Alert, Clock, keys};
 use banjia_sandbox::{Fault, Options, Pace, Sandbox, When, key_of};
 use banjia_store::Location;
 use banjia_types::{Secret, Target, Timestamp};
@@ -64,7 +64,7 @@ impl Stage {
         let snapshot = banjia_gateway::Snapshot::compile(&gateway, &loaded.profiles)
             .map_err(|problems| anyhow::anyhow!("the demo's configuration is broken: {problems:?}"))?;
         let (on_alert, alerts) = watch_cuts(&sandbox, &source);
-        let running = compose::start(snapshot, &Location::Temporary, Some(on_alert)).await?;
+        let running = compose::start(snapshot, &Location::Temporary, Some(on_alert), Clock::default()).await?;
         let client = client(&format!("http://{}/v1", running.handle.addr), &secrets)?;
         let alerts = std::sync::Mutex::new(alerts);
         Ok(Self { running, client, source, destinations, sandbox, secrets, alerts })

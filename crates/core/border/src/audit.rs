@@ -189,7 +189,7 @@ mod tests {
                 let (actor, kind) = ("kim".to_owned(), "verdict".to_owned());
                 let (subject, rule_set) = (format!("account-{seq}"), "policy".to_owned());
                 let body_hash = Hash::of(&body);
-                let entry = Entry { seq, at: Timestamp(seq as i64), actor, kind, subject, rule_set, body_hash };
+                let entry = Entry { seq, at: Timestamp(seq.cast_signed()), actor, kind, subject, rule_set, body_hash };
                 before = seal(&before, &entry);
                 (entry, body, before)
             })
@@ -198,7 +198,9 @@ mod tests {
 
     fn faults(chain: &[Stored], head: Option<(u64, Hash)>) -> Vec<Fault> {
         let mut verifier = Verifier::new(head);
-        chain.iter().for_each(|(entry, body, hash)| verifier.take(entry, Some(body), hash));
+        for (entry, body, hash) in chain {
+            verifier.take(entry, Some(body), hash);
+        }
         verifier.end().0
     }
 
@@ -208,7 +210,9 @@ mod tests {
         let head = whole.last().map(|(entry, _, hash)| (entry.seq, *hash));
         assert_eq!(faults(&whole, head), []);
         let mut verifier = Verifier::new(head);
-        whole.iter().for_each(|(entry, _, hash)| verifier.take(entry, None, hash));
+        for (entry, _, hash) in &whole {
+            verifier.take(entry, None, hash);
+        }
         assert_eq!(verifier.end().0, []);
         assert_eq!(faults(&[], None), []);
     }
@@ -231,7 +235,8 @@ mod tests {
     fn a_hash_is_read_as_it_is_written() {
         let hash = Hash::of("x");
         assert_eq!(hash.to_string().parse::<Hash>(), Ok(hash));
-        for bad in ["", "x", &hash.to_string()[1..], &hash.to_string().to_uppercase()] {
+        for bad in ["", "x", &hash.to_string().replacen(char::is_alphanumeric, "", 1), &hash.to_string().to_uppercase()]
+        {
             assert!(bad.parse::<Hash>().is_err());
         }
     }

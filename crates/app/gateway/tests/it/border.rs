@@ -107,6 +107,7 @@ async fn from_the_notice_on_headers_tell_the_dates() {
     assert_eq!(answer.header("sunset"), "Mon, 08 Jul 2024 16:00:00 GMT");
     assert!(answer.header("x-banjia-border").starts_with("notice; "));
     assert_eq!(answer.header("cache-control"), "private");
+    assert_eq!(from(&rig, "/v1/models", HONG_KONG).await.is(200).header("deprecation"), "@1719244800");
     assert_eq!(chat(&rig, UNITED_STATES).await.is(200).header("deprecation"), "");
 }
 
