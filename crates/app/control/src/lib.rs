@@ -1,1 +1,19 @@
 //! The control plane: campaigns and their mails. It meets the gateway only in the store.
+//!
+//! - [`runner`]: sends what is due, each notice at most once whatever crashes
+//! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
+//! - [`templates`]: the words of a notice, in English and Chinese, replaceable
+//! - [`bounces`]: mails that came back
+//! - [`sink`]: a mail server for rehearsals
+
+#![warn(missing_docs)]
+
+pub mod bounces;
+pub mod mail;
+pub mod runner;
+pub mod sink;
+pub mod templates;
+
+pub use mail::{Mailer, SmtpConfig};
+pub use runner::{Done, Runner};
+pub use templates::Templates;

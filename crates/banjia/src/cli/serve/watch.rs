@@ -23,6 +23,8 @@ pub(super) struct Changes {
     file: PathBuf,
     seen: Option<Vec<u8>>,
     events: mpsc::Receiver<()>,
+    /// Something happened that was not looked at yet. Kept here, because waiting may be given up at any moment.
+    has_changed: bool,
     _watcher: PollWatcher,
 }
 
@@ -43,18 +45,27 @@ impl Changes {
         watcher
             .watch(file, RecursiveMode::NonRecursive)
             .with_context(|| format!("watching {} for changes", file.display()))?;
-        Ok(Self { file: file.to_owned(), seen: std::fs::read(file).ok(), events, _watcher: watcher })
+        Ok(Self {
+            file: file.to_owned(),
+            seen: std::fs::read(file).ok(),
+            events,
+            has_changed: false,
+            _watcher: watcher,
+        })
     }
 
+    /// May be dropped at any point: the next call goes on where it was.
     async fn next(&mut self) {
         loop {
-            if self.events.recv().await.is_none() {
+            if !self.has_changed && self.events.recv().await.is_none() {
                 return std::future::pending().await;
             }
+            self.has_changed = true;
             let settle = async { while let Ok(Some(())) = tokio::time::timeout(QUIET, self.events.recv()).await {} };
             if tokio::time::timeout(QUIET_AFTER_MAX, settle).await.is_err() {
                 tracing::debug!("the configuration file keeps changing");
             }
+            self.has_changed = false;
             let now = std::fs::read(&self.file).ok();
             if now != self.seen {
                 self.seen = now;

@@ -1,0 +1,182 @@
+//! Sends what is due.
+//!
+//! Rules: one runner works on a database (it holds the file's runner lock); what an earlier one left intended becomes unknown
+//! before anything is sent; each notice is intended on the disk, then sent, then settled; a server that does not talk to us
+//! ends the round with nothing intended; a rate is kept. So whatever is killed wherever, no notice is sent twice.
+
+use crate::mail::{Conversation, MailError, Mailer};
+use crate::templates::{TemplateError, Templates};
+use banjia_border::campaign::{Delivery, NoticeState, Step, due, settle};
+use banjia_border::decide::draw;
+use banjia_border::policy::Policy;
+use banjia_store::{Campaign, Recipient, Store, StoreError, Which};
+use banjia_types::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// What one look came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Mails that the server took.
+    pub sent: u64,
+    /// Mails that will be tried again.
+    pub later: u64,
+    /// Mails that were refused for good.
+    pub refused: u64,
+    /// Mails whose result nobody knows.
+    pub unknown: u64,
+}
+
+/// Why a look ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The mail server, or a mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// A template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// Sends notices. One per database.
+#[derive(Debug)]
+pub struct Runner {
+    store: Store,
+    mailer: Mailer,
+    templates: Templates,
+    name: String,
+    next: Instant,
+}
+
+impl Runner {
+    /// Begins. `name` must be new for each process; what others left without an end becomes unknown.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn start(
+        store: Store,
+        mailer: Mailer,
+        templates: Templates,
+        name: String,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let orphans = store.orphan_intentions(&name, now).await?;
+        if orphans > 0 {
+            tracing::warn!(
+                notices = orphans,
+                "notices of a process that ended are unknown; a person must look at them"
+            );
+        }
+        Ok(Self { store, mailer, templates, name, next: Instant::now() })
+    }
+
+    /// Sends what is due of a campaign.
+    ///
+    /// # Errors
+    /// What kept it from going on. What was sent before is settled.
+    pub async fn tick(&mut self, campaign: &Campaign, policy: &Policy, now: Timestamp) -> Result<Done, RunError> {
+        let mut done = Done::default();
+        let Some(step) = due(policy, now).filter(|_| campaign.is_running) else { return Ok(done) };
+        let told: HashMap<_, _> = self
+            .store
+            .notices(&campaign.id)
+            .await?
+            .into_iter()
+            .filter(|notice| (notice.round, notice.step) == (campaign.round, step))
+            .map(|notice| (notice.account.clone(), (notice.state, notice.retry_at)))
+            .collect();
+        let round = Round { campaign, policy, step, now };
+        let mut conversation = None;
+        for recipient in self.store.recipients(&campaign.id).await? {
+            let is_due = told.get(&recipient.account).is_none_or(|(state, retry_at)| {
+                *state == NoticeState::Retrying && retry_at.is_some_and(|at| at <= now)
+            });
+            let state = if is_due { self.tell(round, &recipient, &mut conversation).await? } else { None };
+            match state {
+                None | Some(NoticeState::Intended | NoticeState::Bounced) => {}
+                Some(NoticeState::Sent) => done.sent += 1,
+                Some(NoticeState::Retrying) => done.later += 1,
+                Some(NoticeState::Unknown) => done.unknown += 1,
+                Some(NoticeState::Refused) => done.refused += 1,
+            }
+        }
+        if let Some(conversation) = conversation {
+            conversation.close().await;
+        }
+        Ok(done)
+    }
+
+    /// Sends one notice; what became of it, or none when it was not ours to send.
+    async fn tell(
+        &mut self,
+        round: Round<'_>,
+        to: &Recipient,
+        conversation: &mut Option<Conversation>,
+    ) -> Result<Option<NoticeState>, RunError> {
+        let Round { campaign, policy, step, now } = round;
+        let id = message_id(campaign, step, to, self.mailer.domain());
+        let written = self.templates.write(policy, step, to)?;
+        let which = Which { campaign: &campaign.id, account: &to.account, round: campaign.round, step };
+        let (address, bytes) = match self.mailer.compose(&to.email, &id, &written) {
+            Ok(made) => made,
+            // An address that no mail can go to is an answer and not an end of the campaign.
+            Err(error) => return self.refuse(which, &id, error.to_string(), now).await,
+        };
+        sleep_until(self.next).await;
+        let mut open = match conversation.take() {
+            Some(open) => open,
+            None => self.mailer.connect().await?,
+        };
+        if !self.store.intend(which, &id, &self.name, now).await? {
+            *conversation = Some(open);
+            return Ok(None);
+        }
+        self.next = Instant::now() + Duration::from_mins(1) / self.mailer.per_minute_max().max(1);
+        let delivery = open.send(&address, &bytes).await;
+        if delivery == Delivery::Taken {
+            *conversation = Some(open);
+        }
+        let attempts = self.store.attempts(which).await?.unwrap_or(1);
+        let result = settle(delivery, attempts, now);
+        let state = result.0;
+        if !self.store.settle(which, &self.name, result, now).await? {
+            tracing::error!(campaign = campaign.id, account = %to.account, "a notice was taken over while it was sent");
+        }
+        Ok(Some(state))
+    }
+
+    async fn refuse(
+        &self,
+        which: Which<'_>,
+        id: &str,
+        said: String,
+        now: Timestamp,
+    ) -> Result<Option<NoticeState>, RunError> {
+        if !self.store.intend(which, id, &self.name, now).await? {
+            return Ok(None);
+        }
+        self.store.settle(which, &self.name, (NoticeState::Refused, said, None), now).await?;
+        Ok(Some(NoticeState::Refused))
+    }
+}
+
+/// What is sent in one look.
+#[derive(Clone, Copy)]
+struct Round<'a> {
+    campaign: &'a Campaign,
+    policy: &'a Policy,
+    step: Step,
+    now: Timestamp,
+}
+
+/// The same for the same notice, for ever: a receiver's server that sees it twice can tell.
+fn message_id(campaign: &Campaign, step: Step, to: &Recipient, domain: &str) -> String {
+    let round = campaign.round.to_string();
+    let parts = [campaign.id.as_str(), to.account.as_str(), &round, step.as_str()].map(str::as_bytes);
+    let mirrored = [parts[3], parts[2], parts[1], parts[0]];
+    format!("{:016x}{:016x}.notice@{domain}", draw(&parts), draw(&mirrored))
+}

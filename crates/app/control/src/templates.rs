@@ -1,0 +1,211 @@
+//! The words of a notice.
+//!
+//! Rules: text and HTML in English and Chinese, built in and replaceable one by one from a folder; a name that a template
+//! misspells is an error and not an empty place; what comes from outside is escaped in HTML.
+
+use banjia_border::calendar;
+use banjia_border::campaign::Step;
+use banjia_border::country::Lang;
+use banjia_border::decide::draw;
+use banjia_border::policy::Policy;
+use banjia_store::Recipient;
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde_json::Value;
+use std::path::Path;
+
+const BUILT_IN: [(&str, &str); 4] = [
+    ("notice.en.html", include_str!("../templates/notice.en.html")),
+    ("notice.en.txt", include_str!("../templates/notice.en.txt")),
+    ("notice.zh.html", include_str!("../templates/notice.zh.html")),
+    ("notice.zh.txt", include_str!("../templates/notice.zh.txt")),
+];
+/// Lines of evidence in one mail.
+const EVIDENCE_LINES_MAX: usize = 10;
+
+/// Why a notice cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// A file of the folder cannot be read.
+    #[error("cannot read the template {path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A template is wrong.
+    #[error("the template is wrong: {0:#}")]
+    Template(#[from] minijinja::Error),
+}
+
+/// The templates, ready to be filled.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+    operator: String,
+}
+
+/// A notice, written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+    /// The same in HTML.
+    pub html: String,
+}
+
+impl Templates {
+    /// The built-in templates, those of `folder` in their place. `operator` is who speaks.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a template with a mistake in its form.
+    pub fn new(operator: &str, folder: Option<&Path>) -> Result<Self, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        for (name, built_in) in BUILT_IN {
+            let file = folder.map(|folder| folder.join(name)).filter(|file| file.exists());
+            let text = match file {
+                None => built_in.to_owned(),
+                Some(file) => std::fs::read_to_string(&file)
+                    .map_err(|source| TemplateError::File { path: file.display().to_string(), source })?,
+            };
+            environment.add_template_owned(name, text)?;
+        }
+        Ok(Self { environment, operator: operator.to_owned() })
+    }
+
+    /// Writes the notice of a step to somebody.
+    ///
+    /// # Errors
+    /// A template that uses a name which is not there.
+    pub fn write(&self, policy: &Policy, step: Step, to: &Recipient) -> Result<Written, TemplateError> {
+        let lang = if to.language == "zh" { Lang::Zh } else { Lang::En };
+        let code = if lang == Lang::Zh { "zh" } else { "en" };
+        let block = policy.phases().block.map(|at| calendar::show(at, policy.zone())).unwrap_or_default();
+        let case = format!("{:08x}", draw(&[policy.id().as_bytes(), to.account.as_str().as_bytes()]) >> 32);
+        let filled = context! {
+            step => step.as_str(),
+            operator => &self.operator,
+            account => to.account.as_str(),
+            block => &block,
+            evidence => evidence(&to.evidence, lang),
+            timetable => timetable(policy, lang),
+            appeal => policy.appeal(),
+            link => policy.link(),
+            case => case,
+        };
+        let make = |kind: &str| self.environment.get_template(&format!("notice.{code}.{kind}"))?.render(&filled);
+        let subject = match (lang, step) {
+            (Lang::En, Step::Now) => format!("{}: API service has ended for some places", self.operator),
+            (Lang::En, _) => format!("{}: API service ends for some places on {block}", self.operator),
+            (Lang::Zh, Step::Now) => format!("{}：部分地区的 API 服务已终止", self.operator),
+            (Lang::Zh, _) => format!("{}：部分地区的 API 服务将于 {block} 终止", self.operator),
+        };
+        Ok(Written { subject, text: make("txt")?, html: make("html")? })
+    }
+}
+
+/// Evidence as people read it: which key, which place, how many, when, which request.
+fn evidence(evidence: &Value, lang: Lang) -> Vec<String> {
+    let lines = evidence.as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |line: &Value, name: &str| line.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+    lines
+        .iter()
+        .take(EVIDENCE_LINES_MAX)
+        .map(|line| {
+            let (key, place) = (text(line, "key"), text(line, "place"));
+            let requests = line.get("requests").and_then(Value::as_u64).unwrap_or(0);
+            let (first, last, sample) = (text(line, "first"), text(line, "last"), text(line, "sample"));
+            match lang {
+                Lang::En => {
+                    format!("key {key}: {requests} requests from {place}, from {first} to {last}, for example {sample}")
+                }
+                Lang::Zh => {
+                    format!("密钥 {key}：来自 {place} 的请求 {requests} 次，时间 {first} 至 {last}，例如 {sample}")
+                }
+            }
+        })
+        .collect()
+}
+
+fn timetable(policy: &Policy, lang: Lang) -> Vec<String> {
+    let show = |at| calendar::show(at, policy.zone());
+    let phases = policy.phases();
+    let mut lines = Vec::new();
+    for brownout in &phases.brownouts {
+        let (from, until) = (show(brownout.from), show(brownout.until));
+        lines.push(match lang {
+            Lang::En => format!("{from} to {until}: some requests are refused on purpose (403, code region_brownout)"),
+            Lang::Zh => format!("{from} 至 {until}：演练，部分请求会被有意拒绝（403，代码 region_brownout）"),
+        });
+    }
+    if let Some(block) = phases.block {
+        let block = show(block);
+        lines.push(match lang {
+            Lang::En => format!("{block}: all of them are (403, code unsupported_country_region_territory)"),
+            Lang::Zh => format!("{block}：全部拒绝（403，代码 unsupported_country_region_territory）"),
+        });
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use banjia_border::registry::embedded;
+    use serde_json::json;
+
+    fn policy() -> Policy {
+        Policy::parse(include_str!("../../../core/border/policies/openai-2024.toml"), embedded())
+            .unwrap_or_else(|p| panic!("{p:?}"))
+    }
+
+    fn to(account: &str, language: &str) -> Recipient {
+        let line = json!({ "key": "acme-1", "place": "Hong Kong", "requests": 120, "first": "2024-06-11", "last": "2024-06-24", "sample": "req_1" });
+        let evidence = Value::Array(vec![line]);
+        Recipient { account: account.into(), email: "ops@acme.example".into(), language: language.into(), evidence }
+    }
+
+    fn written(account: &str, language: &str) -> Written {
+        let templates = Templates::new("Example AI", None).unwrap_or_else(|e| panic!("{e}"));
+        templates.write(&policy(), Step::TwoWeeks, &to(account, language)).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn a_notice_carries_its_evidence_the_dates_and_the_way_to_object() {
+        let english = written("acme", "en");
+        assert_eq!(english.subject, "Example AI: API service ends for some places on 2024-07-09 00:00 CST");
+        for said in [
+            "account acme",
+            "key acme-1: 120 requests from Hong Kong",
+            "req_1",
+            "2024-07-02 10:00 CST",
+            "answer this mail",
+            "case ",
+        ] {
+            assert!(english.text.contains(said), "{said} in {}", english.text);
+            assert!(english.html.contains(said), "{said} in {}", english.html);
+        }
+        let chinese = written("acme", "zh");
+        assert_eq!(chinese.subject, "Example AI：部分地区的 API 服务将于 2024-07-09 00:00 CST 终止");
+        assert!(chinese.text.contains("密钥 acme-1：来自 Hong Kong 的请求 120 次"), "{}", chinese.text);
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_no_markup() {
+        let html = written("<script>alert(1)</script>", "en").html;
+        assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"), "{html}");
+    }
+
+    #[test]
+    fn a_folder_replaces_single_templates_and_a_misspelt_name_is_an_error() {
+        let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+        std::fs::write(folder.path().join("notice.en.txt"), "{{ account }} {{ acount }}")
+            .unwrap_or_else(|e| panic!("{e}"));
+        let templates = Templates::new("x", Some(folder.path())).unwrap_or_else(|e| panic!("{e}"));
+        assert!(templates.write(&policy(), Step::Day, &to("a", "en")).is_err());
+        assert!(templates.write(&policy(), Step::Day, &to("a", "zh")).is_ok());
+    }
+}

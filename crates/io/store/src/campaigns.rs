@@ -1,0 +1,316 @@
+//! Campaigns and their notices.
+//!
+//! Rules: that a mail will be sent is on the disk before the mail leaves ([`Store::intend`] commits with `synchronous =
+//! FULL`: the usual setting may lose the last commits in a power cut, and a lost intention would be a second mail); the
+//! primary key of a notice and a compare-and-set on its state make it one mail, whatever runs beside; what a runner that
+//! ended left intended becomes `unknown`, and only a person sends it again.
+
+use crate::policies::By;
+use crate::{Store, StoreError};
+use banjia_border::campaign::{NoticeState, Step};
+use banjia_types::{AccountId, Timestamp};
+use serde_json::{Value, json};
+
+const RULE_SET: &str = "policy";
+
+/// A campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Campaign {
+    /// Its name.
+    pub id: String,
+    /// The policy that it speaks of.
+    pub policy: String,
+    /// Which round of notices: each new date begins another.
+    pub round: u32,
+    /// Whether notices go out.
+    pub is_running: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The account.
+    pub account: AccountId,
+    /// Where the mail goes.
+    pub email: String,
+    /// `en` or `zh`.
+    pub language: String,
+    /// Why it is told.
+    pub evidence: Value,
+}
+
+/// One step to one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The account.
+    pub account: AccountId,
+    /// The round.
+    pub round: u32,
+    /// The step.
+    pub step: Step,
+    /// Where it stands.
+    pub state: NoticeState,
+    /// The mail's `Message-ID`, without angle brackets.
+    pub message_id: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub retry_at: Option<Timestamp>,
+    /// What the mail server said.
+    pub said: String,
+    /// When it came to this.
+    pub changed_at: Timestamp,
+}
+
+type NoticeTuple = (String, i64, String, String, String, i64, Option<i64>, String, i64);
+
+fn notice(
+    (account, round, step, state, message_id, attempts, retry, said, at): NoticeTuple,
+) -> Result<Notice, StoreError> {
+    let known = NoticeState::ALL.into_iter().find(|known| known.as_str() == state);
+    Ok(Notice {
+        account: account.into(),
+        round: u32::try_from(round).unwrap_or(0),
+        step: Step::named(&step).ok_or(StoreError::Unknown { what: "a step", found: step })?,
+        state: known.ok_or(StoreError::Unknown { what: "a notice's state", found: state })?,
+        message_id,
+        attempts: u32::try_from(attempts).unwrap_or(0),
+        retry_at: retry.map(Timestamp),
+        said,
+        changed_at: Timestamp(at),
+    })
+}
+
+/// Which notice.
+#[derive(Clone, Copy, Debug)]
+pub struct Which<'a> {
+    /// The campaign.
+    pub campaign: &'a str,
+    /// The account.
+    pub account: &'a AccountId,
+    /// The round.
+    pub round: u32,
+    /// The step.
+    pub step: Step,
+}
+
+impl Store {
+    /// Every campaign, the oldest first.
+    pub async fn campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
+        const SQL: &str = "SELECT id, policy, round, state, created_at FROM campaign ORDER BY created_at, id";
+        let rows: Vec<(String, String, i64, String, i64)> =
+            sqlx::query_as(SQL).fetch_all(&self.read).await.map_err(StoreError::sql("read the campaigns"))?;
+        let read = |(id, policy, round, state, at): (String, String, i64, String, i64)| Campaign {
+            id,
+            policy,
+            round: u32::try_from(round).unwrap_or(0),
+            is_running: state == "running",
+            created_at: Timestamp(at),
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// Makes a campaign with everybody who is told. False when there is one of that name.
+    pub async fn create_campaign(
+        &self,
+        id: &str,
+        policy: &str,
+        recipients: &[Recipient],
+        by: By<'_>,
+    ) -> Result<bool, StoreError> {
+        const MAKE: &str = "INSERT INTO campaign (id, policy, round, state, created_at, changed_at) \
+             VALUES ($1, $2, 1, 'running', $3, $3) ON CONFLICT DO NOTHING";
+        const ADD: &str = "INSERT INTO recipient (campaign, account, email, language, evidence) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        let failed = || StoreError::sql("make a campaign");
+        let mut transaction = self.begin().await?;
+        let made = sqlx::query(MAKE).bind(id).bind(policy).bind(by.at.0).execute(&mut *transaction).await;
+        if made.map_err(failed())?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for recipient in recipients {
+            sqlx::query(ADD)
+                .bind(id)
+                .bind(recipient.account.as_str())
+                .bind(&recipient.email)
+                .bind(&recipient.language)
+                .bind(recipient.evidence.to_string())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed())?;
+        }
+        let body = json!({ "policy": policy, "recipients": recipients.len() });
+        self.note(&mut transaction, by, "campaign.create", id, RULE_SET, body).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
+    }
+
+    /// Lets a campaign run or rest. False when there is no such campaign.
+    pub async fn set_campaign(&self, id: &str, is_running: bool, by: By<'_>) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE campaign SET state = $2, changed_at = $3 WHERE id = $1";
+        let state = if is_running { "running" } else { "paused" };
+        let kind = if is_running { "campaign.resume" } else { "campaign.pause" };
+        self.change_campaign(SQL, id, state, kind, by).await
+    }
+
+    /// Begins another round, as after a new date. False when there is no such campaign.
+    pub async fn next_round(&self, id: &str, by: By<'_>) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE campaign SET round = round + 1, changed_at = $3 WHERE id = $1 AND $2 = ''";
+        self.change_campaign(SQL, id, "", "campaign.round", by).await
+    }
+
+    async fn change_campaign(
+        &self,
+        sql: &'static str,
+        id: &str,
+        state: &str,
+        kind: &'static str,
+        by: By<'_>,
+    ) -> Result<bool, StoreError> {
+        let failed = || StoreError::sql("change a campaign");
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(sql).bind(id).bind(state).bind(by.at.0).execute(&mut *transaction).await;
+        if done.map_err(failed())?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.note(&mut transaction, by, kind, id, RULE_SET, json!({})).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
+    }
+
+    /// Everybody who is told.
+    pub async fn recipients(&self, campaign: &str) -> Result<Vec<Recipient>, StoreError> {
+        const SQL: &str =
+            "SELECT account, email, language, evidence FROM recipient WHERE campaign = $1 ORDER BY account";
+        let rows: Vec<(String, String, String, String)> = sqlx::query_as(SQL)
+            .bind(campaign)
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("read a campaign's recipients"))?;
+        let read = |(account, email, language, evidence): (String, String, String, String)| Recipient {
+            account: account.into(),
+            email,
+            language,
+            evidence: serde_json::from_str(&evidence).unwrap_or_default(),
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// Every notice of a campaign, by round, step and account.
+    pub async fn notices(&self, campaign: &str) -> Result<Vec<Notice>, StoreError> {
+        const SQL: &str = "SELECT account, round, step, state, message_id, attempts, retry_at, said, changed_at \
+             FROM notice WHERE campaign = $1 ORDER BY round, changed_at, account";
+        let rows: Vec<NoticeTuple> = sqlx::query_as(SQL)
+            .bind(campaign)
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("read a campaign's notices"))?;
+        rows.into_iter().map(notice).collect()
+    }
+
+    /// Writes down that a mail will be sent now, on the disk before this returns. True when this runner may send it: it was
+    /// never intended, or it waits for another attempt whose time has come.
+    pub async fn intend(
+        &self,
+        which: Which<'_>,
+        message_id: &str,
+        runner: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "INSERT INTO notice \
+             (campaign, account, round, step, state, runner, message_id, attempts, retry_at, said, changed_at) \
+             VALUES ($1, $2, $3, $4, 'intended', $5, $6, 1, NULL, '', $7) \
+             ON CONFLICT (campaign, account, round, step) DO UPDATE \
+             SET state = 'intended', runner = $5, attempts = attempts + 1, retry_at = NULL, changed_at = $7 \
+             WHERE notice.state = 'retrying' AND notice.retry_at <= $7";
+        let failed = || StoreError::sql("write down that a notice will be sent");
+        let mut connection = self.write.acquire().await.map_err(failed())?;
+        sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await.map_err(failed())?;
+        let done = sqlx::query(SQL)
+            .bind(which.campaign)
+            .bind(which.account.as_str())
+            .bind(i64::from(which.round))
+            .bind(which.step.as_str())
+            .bind(runner)
+            .bind(message_id)
+            .bind(now.0)
+            .execute(&mut *connection)
+            .await;
+        // The writer is shared: whatever happened, it goes back to the usual setting.
+        sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await.map_err(failed())?;
+        Ok(done.map_err(failed())?.rows_affected() == 1)
+    }
+
+    /// Writes down what became of a notice that this runner intended. False when it is another's by now.
+    pub async fn settle(
+        &self,
+        which: Which<'_>,
+        runner: &str,
+        (state, said, retry_at): (NoticeState, String, Option<Timestamp>),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE notice SET state = $6, said = $7, retry_at = $8, changed_at = $9 \
+             WHERE campaign = $1 AND account = $2 AND round = $3 AND step = $4 AND runner = $5 AND state = 'intended'";
+        let done = sqlx::query(SQL)
+            .bind(which.campaign)
+            .bind(which.account.as_str())
+            .bind(i64::from(which.round))
+            .bind(which.step.as_str())
+            .bind(runner)
+            .bind(state.as_str())
+            .bind(said)
+            .bind(retry_at.map(|at| at.0))
+            .bind(now.0)
+            .execute(&self.write)
+            .await
+            .map_err(StoreError::sql("write down what became of a notice"))?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// How often a notice was tried; none when it never was.
+    pub async fn attempts(&self, which: Which<'_>) -> Result<Option<u32>, StoreError> {
+        const SQL: &str =
+            "SELECT attempts FROM notice WHERE campaign = $1 AND account = $2 AND round = $3 AND step = $4";
+        let found: Option<(i64,)> = sqlx::query_as(SQL)
+            .bind(which.campaign)
+            .bind(which.account.as_str())
+            .bind(i64::from(which.round))
+            .bind(which.step.as_str())
+            .fetch_optional(&self.write)
+            .await
+            .map_err(StoreError::sql("read a notice"))?;
+        Ok(found.map(|(attempts,)| u32::try_from(attempts).unwrap_or(u32::MAX)))
+    }
+
+    /// What other runners left intended is unknown from now on. Only one runner may work on a database at a time.
+    pub async fn orphan_intentions(&self, runner: &str, now: Timestamp) -> Result<u64, StoreError> {
+        const SQL: &str = "UPDATE notice SET state = 'unknown', said = $3, changed_at = $2 \
+             WHERE state = 'intended' AND runner <> $1";
+        let said = "the process that sent it ended before it knew; the mail may have arrived";
+        let done = sqlx::query(SQL).bind(runner).bind(now.0).bind(said).execute(&self.write).await;
+        Ok(done.map_err(StoreError::sql("look for notices without an end"))?.rows_affected())
+    }
+
+    /// A person decides that notices whose result nobody knows are sent again. Returns how many.
+    pub async fn resend_unknown(&self, campaign: &str, by: By<'_>) -> Result<u64, StoreError> {
+        const SQL: &str = "UPDATE notice SET state = 'retrying', retry_at = $2, changed_at = $2 \
+             WHERE campaign = $1 AND state = 'unknown'";
+        let failed = || StoreError::sql("send notices again");
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(SQL).bind(campaign).bind(by.at.0).execute(&mut *transaction).await;
+        let count = done.map_err(failed())?.rows_affected();
+        self.note(&mut transaction, by, "campaign.resend", campaign, RULE_SET, json!({ "notices": count })).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(count)
+    }
+
+    /// A mail came back. False when no sent mail has this `Message-ID`.
+    pub async fn bounce(&self, message_id: &str, said: &str, now: Timestamp) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE notice SET state = 'bounced', said = $2, changed_at = $3 \
+             WHERE message_id = $1 AND state IN ('sent', 'unknown')";
+        let done = sqlx::query(SQL).bind(message_id).bind(said).bind(now.0).execute(&self.write).await;
+        Ok(done.map_err(StoreError::sql("record a bounce"))?.rows_affected() == 1)
+    }
+}
