@@ -5,6 +5,7 @@
 
 mod audit;
 mod border;
+mod campaign;
 mod check;
 mod cuts;
 mod database;
@@ -23,6 +24,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+pub(crate) use audit::check as check_audit;
+pub(crate) use border::{put, seen};
 pub(crate) use printer::Printer;
 pub(crate) use table::table;
 
@@ -47,6 +50,8 @@ enum Command {
     Audit(audit::Args),
     /// Who may be served: policies with dates, what they would do, exemptions and appeals.
     Border(border::Args),
+    /// Tell those whom a policy affects, by mail, step by step.
+    Campaign(campaign::Args),
     /// Say what is wrong with a configuration file, all at once.
     Check(check::Args),
     /// Vendors that blocked this gateway's region and stay cut off.
@@ -82,6 +87,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Audit(args) => audit::run(&args, &mut printer),
         Command::Border(args) => border::run(args, &mut printer),
+        Command::Campaign(args) => campaign::run(&args, &mut printer),
         Command::Check(args) => Ok(check::run(&args, &mut printer)),
         Command::Cuts(args) => cuts::run(args, &mut printer),
         Command::Demo(args) => demo::run(&args, &log, &mut printer),

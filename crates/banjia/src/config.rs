@@ -39,6 +39,10 @@ pub(crate) struct Config {
     pub(crate) profiles: ProfilesConfig,
     /// Which table tells the country of an address.
     pub(crate) geo: GeoConfig,
+    /// The mail server for notices.
+    pub(crate) mail: Option<banjia_control::SmtpConfig>,
+    /// How campaigns speak.
+    pub(crate) campaigns: CampaignsConfig,
 }
 
 /// `[store]`: where the ledger and the cuts are kept.
@@ -98,6 +102,23 @@ pub(crate) struct GeoConfig {
     /// A country database in MaxMind's format (`.mmdb`), relative to the working directory. It is asked first, and taken up
     /// anew when the file changes. Default: none, the built-in table alone.
     pub(crate) mmdb: Option<PathBuf>,
+}
+
+/// `[campaigns]`: who speaks in notices, and from when on traffic is evidence.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CampaignsConfig {
+    /// Who speaks. Default: `The operator of this API`.
+    pub(crate) operator: String,
+    /// A folder with `notice.en.txt`, `notice.en.html`, `notice.zh.txt`, `notice.zh.html` in place of those that are built
+    /// in; those that are missing stay. Default: none.
+    pub(crate) templates: Option<PathBuf>,
+}
+
+impl Default for CampaignsConfig {
+    fn default() -> Self {
+        Self { operator: "The operator of this API".to_owned(), templates: None }
+    }
 }
 
 /// What a good file gives.

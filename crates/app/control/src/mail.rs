@@ -84,7 +84,7 @@ pub struct DkimConfig {
     /// The domain.
     pub domain: String,
     /// An RSA key in PKCS#1 PEM.
-    pub key: Secret,
+    pub private_key: Secret,
 }
 
 /// Why mails cannot be sent at all.
@@ -246,8 +246,8 @@ impl Mailer {
 }
 
 fn dkim_config(config: &DkimConfig) -> Result<dkim::DkimConfig, MailError> {
-    let key = dkim::DkimSigningKey::new(config.key.expose(), dkim::DkimSigningAlgorithm::Rsa)
-        .map_err(|error| MailError::Config(format!("dkim.key is no RSA key in PKCS#1 PEM: {error}")))?;
+    let key = dkim::DkimSigningKey::new(config.private_key.expose(), dkim::DkimSigningAlgorithm::Rsa)
+        .map_err(|error| MailError::Config(format!("dkim.private_key is no RSA key in PKCS#1 PEM: {error}")))?;
     Ok(dkim::DkimConfig::default_config(config.selector.clone(), config.domain.clone(), key))
 }
 

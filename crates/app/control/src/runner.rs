@@ -9,7 +9,7 @@ use crate::templates::{TemplateError, Templates};
 use banjia_border::campaign::{Delivery, NoticeState, Step, due, settle};
 use banjia_border::decide::draw;
 use banjia_border::policy::Policy;
-use banjia_store::{Campaign, Recipient, Store, StoreError, Which};
+use banjia_store::{Campaign, Recipient, RunnerLock, Store, StoreError, Which};
 use banjia_types::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -50,13 +50,14 @@ pub struct Runner {
     templates: Templates,
     name: String,
     next: Instant,
+    _lock: RunnerLock,
 }
 
 impl Runner {
     /// Begins. `name` must be new for each process; what others left without an end becomes unknown.
     ///
     /// # Errors
-    /// The database.
+    /// The database, or another process that sends its notices.
     pub async fn start(
         store: Store,
         mailer: Mailer,
@@ -64,6 +65,7 @@ impl Runner {
         name: String,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
+        let lock = store.runner_lock()?;
         let orphans = store.orphan_intentions(&name, now).await?;
         if orphans > 0 {
             tracing::warn!(
@@ -71,7 +73,7 @@ impl Runner {
                 "notices of a process that ended are unknown; a person must look at them"
             );
         }
-        Ok(Self { store, mailer, templates, name, next: Instant::now() })
+        Ok(Self { store, mailer, templates, name, next: Instant::now(), _lock: lock })
     }
 
     /// Sends what is due of a campaign.

@@ -7,6 +7,8 @@
 mod accounts;
 mod inquire;
 
+pub(crate) use inquire::seen;
+
 use super::database::Database;
 use super::{Printer, table};
 use crate::border;
@@ -205,7 +207,7 @@ async fn doubts(store: &Store, policy: &Policy, at: Timestamp) -> anyhow::Result
 }
 
 /// Writes a version and puts it in force.
-pub(super) async fn put(store: &Store, policy: &Policy, by: By<'_>) -> anyhow::Result<Changed> {
+pub(crate) async fn put(store: &Store, policy: &Policy, by: By<'_>) -> anyhow::Result<Changed> {
     let row = PolicyRow {
         id: policy.id().to_owned(),
         version: policy.version(),

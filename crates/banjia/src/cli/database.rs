@@ -23,11 +23,20 @@ impl Database {
     /// # Errors
     /// Everything that is wrong with the file.
     pub(super) fn loaded(&self) -> anyhow::Result<Option<Loaded>> {
+        self.load(true)
+    }
+
+    /// The same with its secrets, for a command that must show one to somebody.
+    pub(super) fn loaded_with_secrets(&self) -> anyhow::Result<Option<Loaded>> {
+        self.load(false)
+    }
+
+    fn load(&self, without_secrets: bool) -> anyhow::Result<Option<Loaded>> {
         let default = PathBuf::from(config::DEFAULT_FILE);
         let Some(file) = self.config.as_ref().or_else(|| Some(&default).filter(|file| file.exists())) else {
             return Ok(None);
         };
-        match config::load(file, config::Options { without_secrets: true, ..config::Options::default() }) {
+        match config::load(file, config::Options { without_secrets, ..config::Options::default() }) {
             Ok(loaded) => Ok(Some(loaded)),
             Err(findings) => bail!("{}", findings.lines().join("\n       ")),
         }

@@ -1,6 +1,7 @@
 //! `banjia demo`: see `crate::demo`.
 
 use super::{LogChoice, Printer, runtime};
+use crate::border_demo;
 use crate::config::LogConfig;
 use crate::demo::{self, Settings, Verdict};
 use crate::telemetry;
@@ -17,6 +18,8 @@ const RATE_MAX: f64 = 500.0;
 /// Arguments of `banjia demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    story: Option<Story>,
     /// How long requests are sent; the vendor leaves after a third of it.
     #[arg(long, default_value_t = 55)]
     seconds: u64,
@@ -40,7 +43,19 @@ pub(super) struct Args {
     at_once: bool,
 }
 
+/// Other stories.
+#[derive(Debug, clap::Subcommand)]
+enum Story {
+    /// A provider closes a border: traffic from many places, a new list, the dry run, mails, a brownout, the day, the audit.
+    Border,
+}
+
 pub(super) fn run(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    if let Some(Story::Border) = args.story {
+        telemetry::start(log, &LogConfig { level: "off".to_owned(), ..LogConfig::default() })?;
+        let held = runtime()?.block_on(border_demo::run(printer))?;
+        return Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     if !(3..=SECONDS_MAX).contains(&args.seconds) {
         bail!("--seconds must be from 3 to {SECONDS_MAX}");
     }

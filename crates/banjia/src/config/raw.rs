@@ -15,8 +15,20 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The tables of the file, in the order in which the guide shows them.
-const SECTIONS: [&str; 10] =
-    ["serve", "store", "log", "profiles", "border", "geo", "vendors", "routes", "accounts", "keys"];
+const SECTIONS: [&str; 12] = [
+    "serve",
+    "store",
+    "log",
+    "profiles",
+    "border",
+    "geo",
+    "mail",
+    "campaigns",
+    "vendors",
+    "routes",
+    "accounts",
+    "keys",
+];
 
 /// More bad keys than this in one table are not looked for: such a table is something else.
 const BAD_KEYS_MAX: usize = 50;
@@ -51,6 +63,8 @@ pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings
         log: reader.table(&tree, "log"),
         profiles: reader.table(&tree, "profiles"),
         geo: reader.table(&tree, "geo"),
+        mail: reader.optional(&tree, "mail"),
+        campaigns: reader.table(&tree, "campaigns"),
         ..Config::default()
     };
     config.gateway.serve = reader.table(&tree, "serve");
@@ -239,6 +253,11 @@ impl Reader<'_> {
             self.lost.push(name);
             T::default()
         })
+    }
+
+    /// `[name]` as settings; none when it is not there or cannot be read.
+    fn optional<T: DeserializeOwned>(&mut self, tree: &DeTable<'_>, name: &'static str) -> Option<T> {
+        self.read(tree.get(name)?.clone(), &format!("[{name}]"))
     }
 
     /// `[[name]]` as a list of settings, with the index in the file of each that could be read.

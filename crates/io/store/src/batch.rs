@@ -9,6 +9,8 @@
 //! Why a list under a lock and not a channel: the writer takes everything at once and gives the list's memory back.
 
 mod run;
+
+pub(crate) use run::lock;
 mod task;
 
 use crate::{Row, Store, StoreError};

@@ -83,6 +83,10 @@ fn notice(
     })
 }
 
+/// Held by the one process that sends a database's notices. Dropping it lets another begin.
+#[derive(Debug)]
+pub struct RunnerLock(#[expect(dead_code, reason = "held for its end")] Option<std::fs::File>);
+
 /// Which notice.
 #[derive(Clone, Copy, Debug)]
 pub struct Which<'a> {
@@ -267,6 +271,14 @@ impl Store {
             .await
             .map_err(StoreError::sql("write down what became of a notice"))?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Makes this process the only one that sends notices from this database.
+    ///
+    /// # Errors
+    /// Another one does.
+    pub fn runner_lock(&self) -> Result<RunnerLock, StoreError> {
+        crate::batch::lock(self, ".campaigns.lock").map(RunnerLock)
     }
 
     /// How often a notice was tried; none when it never was.

@@ -25,7 +25,9 @@ pub enum StoreError {
     #[error("a file beside the database cannot be made")]
     File(#[from] std::io::Error),
     /// Another process writes to the same ledger. Two writers would each take the other for killed.
-    #[error("another process writes to the ledger {path}: give each its own database file")]
+    #[error(
+        "another process does this on the database {path}: one gateway writes its ledger, and one process sends its notices"
+    )]
     InUse {
         /// Which file.
         path: PathBuf,

@@ -21,7 +21,7 @@ mod traffic;
 pub use accounts::Appeal;
 pub use audit::{AuditRow, AuditWriter, NewAudit};
 pub use batch::{LedgerWriter, Slot, WriterConfig};
-pub use campaigns::{Campaign, Notice, Recipient, Which};
+pub use campaigns::{Campaign, Notice, Recipient, RunnerLock, Which};
 pub use error::StoreError;
 pub use ledger::{BorderNote, Row};
 pub use moves::Cut;

@@ -43,7 +43,7 @@ fn config(sink: &Sink) -> SmtpConfig {
 struct Rig {
     sink: Sink,
     store: Store,
-    runner: Runner,
+    runner: Option<Runner>,
 }
 
 impl Rig {
@@ -60,7 +60,7 @@ impl Rig {
             .collect();
         assert!(store.create_campaign("july", "openai-2024", &recipients, BY).await.unwrap());
         let sink = Sink::start().await.unwrap();
-        let runner = runner(&store, &sink, "one").await;
+        let runner = Some(runner(&store, &sink, "one").await);
         Self { sink, store, runner }
     }
 
@@ -70,7 +70,7 @@ impl Rig {
 
     async fn tick(&mut self, when: &str) -> Done {
         let campaign = self.campaign().await;
-        self.runner.tick(&campaign, &policy(), day(when)).await.unwrap()
+        self.runner.as_mut().unwrap().tick(&campaign, &policy(), day(when)).await.unwrap()
     }
 
     async fn states(&self) -> Vec<(String, Step, NoticeState)> {
@@ -151,7 +151,8 @@ async fn a_mail_whose_result_nobody_saw_is_not_sent_again_by_itself() {
 
 #[tokio::test]
 async fn what_an_ended_process_had_begun_is_unknown() {
-    let rig = Rig::new(&TWO[..1]).await;
+    let mut rig = Rig::new(&TWO[..1]).await;
+    rig.runner = None;
     let account = "acme".into();
     let which = banjia_store::Which { campaign: "july", account: &account, round: 1, step: Step::TwoWeeks };
     assert!(rig.store.intend(which, "1@example.com", "one", day("2024-06-25T10:00")).await.unwrap());
@@ -170,10 +171,13 @@ async fn a_server_that_is_not_there_ends_the_look_with_nothing_begun() {
     wrong.port = Some(gone.port());
     let templates = Templates::new("Example AI", None).unwrap();
     let mailer = Mailer::new(wrong).unwrap();
+    rig.runner = None;
     let mut runner = Runner::start(rig.store.clone(), mailer, templates, "two".to_owned(), Timestamp(1)).await.unwrap();
     let error = runner.tick(&rig.campaign().await, &policy(), day("2024-06-25T10:00")).await.unwrap_err();
     assert!(error.to_string().contains("127.0.0.1"), "{error}");
     assert_eq!(rig.states().await, []);
+    drop(runner);
+    rig.runner = Some(self::runner(&rig.store, &rig.sink, "three").await);
     assert_eq!(rig.tick("2024-06-25T10:00").await.sent, 2);
 }
 
@@ -194,6 +198,14 @@ async fn an_accounts_name_adds_no_header() {
 }
 
 #[tokio::test]
+async fn one_process_at_a_time_sends() {
+    let rig = Rig::new(&TWO[..1]).await;
+    let (mailer, templates) = (Mailer::new(config(&rig.sink)).unwrap(), Templates::new("x", None).unwrap());
+    let second = Runner::start(rig.store.clone(), mailer, templates, "two".to_owned(), Timestamp(1)).await;
+    assert!(second.unwrap_err().to_string().contains("one process sends its notices"));
+}
+
+#[tokio::test]
 async fn a_bounce_is_recorded_on_its_notice() {
     let mut rig = Rig::new(&TWO[..1]).await;
     rig.tick("2024-06-25T10:00").await;
@@ -208,10 +220,12 @@ async fn the_rate_is_kept() {
     let mut rig = Rig::new(&[("a", "a@x.example"), ("b", "b@x.example"), ("c", "c@x.example")]).await;
     let slow = SmtpConfig { per_minute_max: 600, ..config(&rig.sink) };
     let templates = Templates::new("Example AI", None).unwrap();
-    rig.runner =
+    rig.runner = None;
+    rig.runner = Some(
         Runner::start(rig.store.clone(), Mailer::new(slow).unwrap(), templates, "slow".to_owned(), Timestamp(1))
             .await
-            .unwrap();
+            .unwrap(),
+    );
     let began = tokio::time::Instant::now();
     rig.tick("2024-06-25T10:00").await;
     assert!(began.elapsed() >= Duration::from_millis(200), "three mails at ten a second: {:?}", began.elapsed());

@@ -22,7 +22,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn start(store: &Store) -> Result<Self, StoreError> {
-        let lock = lock(store)?;
+        let lock = lock(store, ".lock")?;
         let (id, now) = (Uuid::now_v7().simple().to_string(), now_ms());
         let mut tx = store.write.begin().await.map_err(StoreError::sql("open a run of the ledger"))?;
         let killed: Vec<(i64, i64, i64)> = sqlx::query_as(
@@ -96,9 +96,9 @@ impl Run {
 }
 
 /// Makes this process the only writer, until the file is dropped.
-fn lock(store: &Store) -> Result<Option<File>, StoreError> {
+pub(crate) fn lock(store: &Store, ending: &str) -> Result<Option<File>, StoreError> {
     let mut name = store.path().as_os_str().to_owned();
-    name.push(".lock");
+    name.push(ending);
     let file = File::options().create(true).truncate(false).write(true).open(name)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
