@@ -129,26 +129,46 @@ fn admit(limiter: &Mutex<Limiter>, whose: &'static str, now: Timestamp) -> Resul
     Err(Failure::limited(by, whose, limit.unwrap_or(0), retry_after))
 }
 
-/// OpenAI's `x-ratelimit-*` headers. Where key and account are both limited, the one with less left is shown.
-pub(crate) fn limit_headers(key: &LiveKey, now: Timestamp, headers: &mut HeaderMap) {
-    let limiters = [&key.own, &key.account];
-    let rooms = |of: fn(&Limiter, Timestamp) -> Option<Room>| {
-        limiters.into_iter().flatten().filter_map(|limiter| of(&lock(limiter), now)).min_by_key(|room| room.left)
-    };
-    if let Some(room) = rooms(Limiter::requests) {
-        put(
-            headers,
-            &room,
-            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
-        );
+/// What is left of the limits, for OpenAI's `x-ratelimit-*` headers. Where key and account are both limited, the one with
+/// less left is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rooms {
+    requests: Option<Room>,
+    tokens: Option<Room>,
+}
+
+impl Rooms {
+    pub(crate) fn of(key: &LiveKey, now: Timestamp) -> Self {
+        let limiters = [&key.own, &key.account];
+        let rooms = |of: fn(&Limiter, Timestamp) -> Option<Room>| {
+            limiters.into_iter().flatten().filter_map(|limiter| of(&lock(limiter), now)).min_by_key(|room| room.left)
+        };
+        Self { requests: rooms(Limiter::requests), tokens: rooms(Limiter::tokens) }
     }
-    if let Some(room) = rooms(Limiter::tokens) {
-        put(headers, &room, ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]);
+
+    /// Adds the headers.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(room) = &self.requests {
+            put(headers, room, REQUESTS);
+        }
+        if let Some(room) = &self.tokens {
+            put(headers, room, TOKENS);
+        }
     }
 }
 
-fn put(headers: &mut HeaderMap, room: &Room, names: [&'static str; 3]) {
-    let [limit, left, reset] = names.map(HeaderName::from_static);
+const REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
+fn put(headers: &mut HeaderMap, room: &Room, [limit, left, reset]: [HeaderName; 3]) {
     headers.insert(limit, HeaderValue::from(room.limit));
     headers.insert(left, HeaderValue::from(room.left));
     if let Ok(text) = HeaderValue::try_from(room.reset_text()) {

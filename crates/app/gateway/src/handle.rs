@@ -11,7 +11,7 @@ use crate::shared::{Shared, now};
 use banjia_types::RequestId;
 use banjia_wire::{BodyLimits, Endpoint, Head};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -90,7 +90,8 @@ async fn pipeline(
         entry.row.key = Some(key.key.id.clone());
         entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
         entry.row.border = crossing.note();
-        let mut response = refuse(&mut entry, &failure, HeaderMap::new());
+        entry.refuse(&failure);
+        let mut response = failure.response();
         crossing.tell(response.headers_mut());
         return Ok(response);
     }
@@ -105,34 +106,38 @@ async fn pipeline(
     entry.row.key = Some(key.key.id.clone());
     entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
     entry.row.stream = head.stream;
-    let mut limit_headers = HeaderMap::new();
     entry.row.border = crossing.note();
     let now = now();
     let reservation = admit::reserve(&key, now);
-    admit::limit_headers(&key, now, &mut limit_headers);
-    crossing.tell(&mut limit_headers);
+    let rooms = admit::Rooms::of(&key, now);
     let reservation = match reservation {
         Ok(reservation) => reservation,
-        Err(failure) => return Ok(refuse(&mut entry, &failure, limit_headers)),
+        Err(failure) => return Ok(refuse(&mut entry, &failure, &rooms, &crossing)),
     };
     let Some(route) = world.routes.get(head.model.as_str()).cloned() else {
         let failure = models::unknown(&world.snapshot, &head.model);
-        return Ok(refuse(&mut entry, &failure, limit_headers));
+        return Ok(refuse(&mut entry, &failure, &rooms, &crossing));
     };
     entry.row.route = Some(route.route.name.clone());
     let tell_cost = parts.headers.contains_key("x-banjia-cost");
     let ask = Ask { id: door.id, header: door.header, endpoint, head, body, tell_cost };
     let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
+    let told = crossing.told();
     let accepted = Accepted { entry, reservation, crossing };
     let mut response = Drive::begin(shared, route, &key.key, ask, conversation, accepted).respond().await;
-    response.headers_mut().extend(limit_headers);
+    let headers = response.headers_mut();
+    rooms.tell(headers);
+    if let Some(told) = told {
+        headers.extend(told);
+    }
     Ok(response)
 }
 
-fn refuse(entry: &mut Entry, failure: &Failure, headers: HeaderMap) -> Response<Body> {
+fn refuse(entry: &mut Entry, failure: &Failure, rooms: &admit::Rooms, crossing: &border::Crossing) -> Response<Body> {
     entry.refuse(failure);
     let mut response = failure.response();
-    response.headers_mut().extend(headers);
+    rooms.tell(response.headers_mut());
+    crossing.tell(response.headers_mut());
     response
 }
 

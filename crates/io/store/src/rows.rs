@@ -18,7 +18,9 @@ use uuid::Uuid;
 
 pub(crate) const LAST: &str = "SELECT * FROM ledger ORDER BY accepted_at DESC, request_id DESC LIMIT $1";
 
-const COLUMNS: usize = 30;
+const COLUMNS: usize = 23;
+/// Columns more for a row of which the border knows something.
+const BORDER_COLUMNS: usize = 7;
 
 /// Every loss level, for reading one back.
 const LEVELS: [LossLevel; 5] =
@@ -30,23 +32,37 @@ const VERDICTS: [VerdictKind; 4] = [VerdictKind::Allow, VerdictKind::Notice, Ver
 /// Rows of one statement, the largest first. Fewer round trips to the connection's thread, few enough texts to keep prepared.
 const STEPS: [usize; 3] = [25, 5, 1];
 
-static INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| STEPS.map(insert_of));
+static INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| STEPS.map(|rows| insert_of(rows, false)));
+static BORDER_INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| STEPS.map(|rows| insert_of(rows, true)));
 
 /// The statement that inserts so many rows. Placeholders are not numbered: the driver looks a numbered one up by name.
-fn insert_of(rows: usize) -> String {
-    let one = format!("({})", vec!["?"; COLUMNS].join(", "));
+fn insert_of(rows: usize, with_border: bool) -> String {
+    let columns = if with_border { COLUMNS + BORDER_COLUMNS } else { COLUMNS };
+    let border = if with_border { ", network, network_differs, asn, address, verdict, rule, policy" } else { "" };
+    let one = format!("({})", vec!["?"; columns].join(", "));
     format!(
         "INSERT INTO ledger (request_id, accepted_at, ended_at, account, api_key, route, vendor, model, endpoint, stream, \
          outcome, class, status, attempts, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros, \
-         currency, losses, first_content_ms, reason, network, network_differs, asn, address, verdict, rule, policy) VALUES {} ON CONFLICT (request_id) DO NOTHING",
+         currency, losses, first_content_ms, reason{border}) VALUES {} ON CONFLICT (request_id) DO NOTHING",
         vec![one; rows].join(", ")
     )
 }
 
-/// Inserts rows, as many as possible with one statement.
+/// Inserts rows, as many as possible with one statement. Rows of which the border knows nothing go without its columns: a
+/// value that is not there costs as much to hand over as one that is.
 pub(crate) async fn insert(rows: &[Row], into: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let (placed, plain): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.border.is_some());
+    insert_alike(&plain, &INSERTS, into).await?;
+    insert_alike(&placed, &BORDER_INSERTS, into).await
+}
+
+async fn insert_alike(
+    rows: &[&Row],
+    statements: &'static [String; 3],
+    into: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
     let mut left = rows;
-    for (step, sql) in STEPS.into_iter().zip(INSERTS.iter()) {
+    for (step, sql) in STEPS.into_iter().zip(statements.iter()) {
         let whole = left.len() - left.len() % step;
         let (now, rest) = left.split_at(whole);
         for group in now.chunks(step) {
@@ -65,10 +81,10 @@ type Insert = Query<'static, Sqlite, SqliteArguments>;
 
 /// Adds one row's values in the order of the columns.
 fn bind(query: Insert, row: &Row) -> Insert {
-    let (usage, cost, border) = (row.usage.as_ref(), row.cost.as_ref(), row.border.as_deref());
+    let (usage, cost) = (row.usage.as_ref(), row.cost.as_ref());
     let losses =
         (!row.losses.is_empty()).then(|| serde_json::to_string(&row.losses).expect("a list of texts is always JSON"));
-    query
+    let query = query
         .bind(row.request_id.to_string())
         .bind(row.accepted_at.0)
         .bind(row.ended_at.0)
@@ -91,14 +107,16 @@ fn bind(query: Insert, row: &Row) -> Insert {
         .bind(cost.map(|c| c.currency.as_str()))
         .bind(losses)
         .bind(row.first_content_ms.map(i64::from))
-        .bind(row.reason.as_deref())
-        .bind(border.and_then(|b| b.network).map(|place| place.to_string()))
-        .bind(border.and_then(|b| b.network_differs).map(|code| code.to_string()))
-        .bind(border.and_then(|b| b.asn).map(i64::from))
-        .bind(border.and_then(|b| b.address.as_deref()))
-        .bind(border.map(|b| b.verdict.as_str()))
-        .bind(border.map(|b| &*b.rule))
-        .bind(border.and_then(|b| b.policy.as_deref()))
+        .bind(row.reason.as_deref());
+    let Some(border) = row.border.as_deref() else { return query };
+    query
+        .bind(border.network.map(|place| place.to_string()))
+        .bind(border.network_differs.map(|code| code.to_string()))
+        .bind(border.asn.map(i64::from))
+        .bind(border.address.as_deref())
+        .bind(border.verdict.as_str())
+        .bind(&*border.rule)
+        .bind(border.policy.as_deref())
 }
 
 /// A count as the database holds it.

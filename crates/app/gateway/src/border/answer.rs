@@ -32,6 +32,16 @@ pub(super) fn rule_name(rules: &Rules, rule: &InForce, verdict: &Verdict) -> Cow
 }
 
 impl Crossing {
+    /// What the caller is told; none for whoever is served and stays so.
+    pub(crate) fn told(&self) -> Option<HeaderMap> {
+        if self.kind() == VerdictKind::Allow {
+            return None;
+        }
+        let mut headers = HeaderMap::new();
+        self.tell(&mut headers);
+        Some(headers)
+    }
+
     /// Adds what the caller is told. Nothing for whoever is served and stays so.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         let Some((rule, verdict)) = self.ruling().filter(|(_, verdict)| verdict.kind != VerdictKind::Allow) else {

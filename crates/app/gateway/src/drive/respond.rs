@@ -10,6 +10,8 @@ const TARGET: HeaderName = HeaderName::from_static("x-banjia-target");
 const LOSS: HeaderName = HeaderName::from_static("x-banjia-loss");
 const COST: HeaderName = HeaderName::from_static("x-banjia-cost");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-banjia-attempts");
+/// Headers of a usual answer.
+const HEADERS_USUAL: usize = 14;
 /// Longest value of `x-banjia-loss`; the ledger has all of them.
 const LOSS_BYTES_MAX: usize = 2_048;
 
@@ -22,6 +24,8 @@ impl Drive {
             let streams = self.ask.head.stream;
             let mut response = Response::new(Body::empty());
             let headers = response.headers_mut();
+            // One allocation for all that follow, instead of growing three times.
+            headers.reserve(HEADERS_USUAL);
             if streams {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
