@@ -8,6 +8,7 @@ mod accounts;
 mod inquire;
 
 pub(crate) use inquire::seen;
+pub(super) use inquire::{Affected, affected};
 
 use super::database::Database;
 use super::{Printer, table};
@@ -86,7 +87,7 @@ enum Command {
     /// What a policy would have done to recorded traffic, beside what the one in force would have done.
     Try(inquire::Try),
     /// The accounts that a policy hits, with the evidence.
-    Affected(inquire::Affected),
+    Affected(Affected),
     /// The verdict for one caller, and why.
     Explain(inquire::Explain),
     /// Accounts that are served although a rule says otherwise, for a time.
@@ -117,7 +118,7 @@ pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode>
             database.with(async |store| redate(&store, &id, &dates, by, printer).await)
         }
         Command::Try(what) => inquire::try_policy(&database, &what, printer),
-        Command::Affected(what) => inquire::affected(&database, &what, printer),
+        Command::Affected(what) => affected(&database, &what, printer),
         Command::Explain(what) => inquire::explain(&database, &what, printer),
         Command::Exempt(what) => database.with(async |store| accounts::exempt(&store, &what, by, printer).await),
         Command::Appeal(what) => database.with(async |store| accounts::appeal(&store, &what, by, printer).await),

@@ -1,5 +1,7 @@
 //! `banjia region`: the registry of supported countries and territories.
 
+use super::border::{Affected, affected};
+use super::database::Database;
 use super::{Printer, table};
 use anyhow::bail;
 use banjia_border::country::{Lang, countries, name};
@@ -32,6 +34,13 @@ enum Command {
         /// The newer list.
         to: String,
     },
+    /// The accounts whose recorded traffic a list does not serve, with the evidence.
+    Affected {
+        #[command(flatten)]
+        what: Affected,
+        #[command(flatten)]
+        database: Database,
+    },
     /// What is known of an address or a place, and which lists serve it.
     Lookup {
         /// An address such as 47.75.0.1, or a place such as HK or UA-43.
@@ -44,6 +53,7 @@ pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode>
         Command::List { id: None } => lists(printer),
         Command::List { id: Some(id) } => places(&*list(&id)?, printer),
         Command::Diff { from, to } => show_diff(&*list(&from)?, &*list(&to)?, printer),
+        Command::Affected { what, database } => return affected(&database, &what, printer),
         Command::Lookup { what } => return lookup(&what, printer),
     }
     Ok(ExitCode::SUCCESS)

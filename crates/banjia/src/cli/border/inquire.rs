@@ -47,7 +47,7 @@ pub(super) struct Try {
 
 /// `banjia border affected`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Affected {
+pub(crate) struct Affected {
     /// The policy's file. Without it, and without --list, the policy in force.
     #[arg(long, value_name = "FILE", conflicts_with = "list")]
     policy: Option<PathBuf>,
@@ -275,7 +275,7 @@ fn print_sums(lines: &BTreeMap<Place, Line>, policy: &Policy, at: Timestamp, pri
     }
 }
 
-pub(super) fn affected(database: &Database, what: &Affected, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+pub(crate) fn affected(database: &Database, what: &Affected, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let record = records(database)?;
     let given = match (&what.policy, &what.list) {
         (Some(file), _) => Some(read(file, printer)?),
