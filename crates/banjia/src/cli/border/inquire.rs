@@ -47,6 +47,7 @@ pub(super) struct Try {
 
 /// `banjia border affected`.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Affected {
     /// The policy's file. Without it, and without --list, the policy in force.
     #[arg(long, value_name = "FILE", conflicts_with = "list")]

@@ -56,12 +56,10 @@ impl Border {
         match border::rules(&running.store, self.table.mmdb.clone()).await {
             Ok(rules) => {
                 let policies: Vec<_> = rules.policies.iter().map(|rule| rule.policy.label().to_string()).collect();
-                tracing::info!(
-                    policies = policies.join(", "),
-                    exemptions = rules.exemptions.len(),
-                    "the border has changed"
-                );
+                let exemptions = rules.exemptions.len();
+                // First in force, then told: whoever reads the line may rely on it.
                 running.handle.set_border(rules);
+                tracing::info!(policies = policies.join(", "), exemptions, "the border has changed");
                 self.version = version;
             }
             Err(error) => tracing::error!("{error:#}: the border's rules stay as they are"),
