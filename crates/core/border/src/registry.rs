@@ -256,13 +256,7 @@ fn check(reader: &mut Reader<'_>, raw: RawList, provider: &str, territories: Ter
         reader.problem(raw.confidence.span(), format!("there is no confidence {:?}", raw.confidence.get_ref()), hint);
     }
     let places = PlaceSet::from(read_places(reader, &raw.places));
-    let except = read_places(reader, &raw.except);
-    for (place, said) in except.iter().zip(&raw.except) {
-        if place.part.is_none() || !places.has(place.country.into()) {
-            let message = format!("{place} is excepted from a list that does not serve its country");
-            reader.problem(said.span(), message, "except parts of listed countries only; leave the others out");
-        }
-    }
+    let except = read_except(reader, &raw.except, &places);
     let disputed = read_places(reader, &raw.disputed).iter().map(|place| place.country).collect();
     if raw.places.is_empty() {
         reader.problem(raw.id.span(), "the list is empty: nobody would be served", "name its places");
@@ -280,6 +274,18 @@ fn check(reader: &mut Reader<'_>, raw: RawList, provider: &str, territories: Ter
         disputed,
         follow_parent: matches!(raw.territories.unwrap_or(territories), Territories::FollowParent),
     }
+}
+
+/// Parts that a list excepts: of countries that it serves.
+pub(crate) fn read_except(reader: &mut Reader<'_>, texts: &[Spanned<String>], served: &PlaceSet) -> Vec<Place> {
+    let except = read_places(reader, texts);
+    for (place, said) in except.iter().zip(texts) {
+        if place.part.is_none() || !served.has(place.country.into()) {
+            let message = format!("{place} is excepted from a list that does not serve its country");
+            reader.problem(said.span(), message, "except parts of listed countries only; leave the others out");
+        }
+    }
+    except
 }
 
 /// Places of a list: known ones, each once.

@@ -6,7 +6,7 @@ use super::{Brownout, BrownoutShare, Exemption, Phases, Policy, Streams};
 use crate::calendar;
 use crate::owners::Share;
 use crate::read::{Reader, did_you_mean};
-use crate::registry::{List, PlaceSet, Registry, find, read_places};
+use crate::registry::{List, PlaceSet, Registry, find, read_except, read_places};
 use banjia_types::{AccountId, Problem, Timestamp, VerdictKind};
 use chrono_tz::Tz;
 use sha2::{Digest as _, Sha256};
@@ -39,7 +39,17 @@ impl Check<'_> {
         let (raw, elements) = self.reader.top::<RawPolicy>(&["rule", "exemption"])?;
         self.name("id", &raw.id);
         self.zone(&raw.zone);
-        let list = self.list(&raw.list, registries);
+        let list = match &raw.places {
+            Some(places) => Some(self.own_list(&raw.list, places, &raw.except, registries)),
+            None => self.list(&raw.list, registries),
+        };
+        if let (None, Some(first)) = (&raw.places, raw.except.first()) {
+            self.reader.problem(
+                first.span(),
+                "except belongs to places of its own",
+                "a list of the registry has its exceptions",
+            );
+        }
         let phases = self.phases(&raw);
         let (mut rules, mut exemptions) = (Vec::new(), Vec::new());
         for element in elements {
@@ -135,6 +145,39 @@ impl Check<'_> {
             );
         }
         Some(list.clone())
+    }
+
+    /// A list that the policy brings along.
+    fn own_list(
+        &mut self,
+        id: &Spanned<String>,
+        places: &Spanned<Vec<Spanned<String>>>,
+        except: &[Spanned<String>],
+        registries: &[Registry],
+    ) -> Arc<List> {
+        self.name("list", id);
+        if find(registries, id.get_ref()).is_some() {
+            let message = format!("{:?} is a list of the registry", id.get_ref());
+            self.reader.problem(id.span(), message, "give your own list another name, or leave places out");
+        }
+        if places.get_ref().is_empty() {
+            self.reader.problem(places.span(), "the list is empty: nobody would be served", "name its places");
+        }
+        let served = self.places(places.get_ref());
+        let except = read_except(&mut self.reader, except, &served);
+        Arc::new(List {
+            id: id.get_ref().clone(),
+            provider: "own".to_owned(),
+            as_of: chrono::NaiveDate::default(),
+            source: "the policy itself".to_owned(),
+            confidence: "high".to_owned(),
+            note: String::new(),
+            is_complete: true,
+            places: served,
+            except,
+            disputed: Vec::new(),
+            follow_parent: false,
+        })
     }
 
     fn moment(&mut self, text: &Spanned<String>) -> Option<Timestamp> {

@@ -19,6 +19,10 @@ pub(super) struct RawPolicy {
     pub(super) title: Title,
     pub(super) zone: Spanned<String>,
     pub(super) list: Spanned<String>,
+    /// The operator's own list, in place of one of the registry: then `list` only names it.
+    pub(super) places: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    pub(super) except: Vec<Spanned<String>>,
     pub(super) notice: Option<Spanned<String>>,
     pub(super) block: Option<Spanned<String>>,
     #[serde(default)]

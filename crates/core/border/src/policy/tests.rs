@@ -85,6 +85,26 @@ fn what_stands_above_is_checked_too_and_all_at_once() {
 }
 
 #[test]
+fn an_operator_may_bring_its_own_list() {
+    let own = |list: &str, rest: &str| {
+        parse(&format!("id = \"p\"\nversion = 1\nzone = \"UTC\"\nlist = \"{list}\"\nblock = \"2024-07-09\"\n{rest}"))
+    };
+    let policy = own("ours", "places = [\"DE\", \"UA\"]\nexcept = [\"UA-43\"]\n").unwrap();
+    assert_eq!((policy.list().id.as_str(), policy.unserved_places()), ("ours", (248, 250)));
+    assert_eq!(policy.list().serves("UA-43".parse().unwrap()), Served::Excepted);
+    for (list, rest, said) in [
+        ("openai-2024", "places = [\"DE\"]", "is a list of the registry"),
+        ("ours", "places = []", "nobody would be served"),
+        ("ours", "places = [\"DE\", \"MI\"]", "no country or territory MI"),
+        ("ours", "places = [\"DE\"]\nexcept = [\"UA-43\"]", "does not serve its country"),
+        ("openai-2024", "except = [\"UA-43\"]", "belongs to places of its own"),
+    ] {
+        let found = own(list, rest).unwrap_err();
+        assert!(found.contains(said), "{said} in {found}");
+    }
+}
+
+#[test]
 fn another_date_is_another_version_and_nothing_else() {
     let policy = parse(EXAMPLE).unwrap();
     let text = policy.redated(&[("block", "2024-07-23")], embedded()).unwrap();
