@@ -359,7 +359,9 @@ pub(super) fn explain(database: &Database, what: &Explain, printer: &mut Printer
     if let Some(why) = what.address.and_then(placeless) {
         printer.note(&format!("The address is {}: it stands for no place.", why.as_str()));
     }
-    let network = what.address.and_then(|address| look_up(GeoTable::embedded(), None, address));
+    let mmdb = database.loaded()?.and_then(|loaded| loaded.config.geo.mmdb);
+    let own = border::Table::open(mmdb.as_deref())?.mmdb;
+    let network = what.address.and_then(|address| look_up(GeoTable::embedded(), own.as_deref(), address));
     let facts = Facts { network, account };
     let (policy, granted) = match given {
         Some(policy) => (policy, Vec::new()),
