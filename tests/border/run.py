@@ -70,9 +70,10 @@ class Border:
         (self.folder / "policy.toml").write_text(policy(self.version, *dates))
         subprocess.run([rig.BANJIA, "border", "activate", "policy.toml", "--yes"], cwd=self.folder, check=True, capture_output=True)
 
-    def ask(self, address, path="/v1/models", port=None):
+    def ask(self, address, path="/v1/models", port=None, account=None):
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
         headers = {"x-forwarded-for": address} if address else {}
+        headers |= {"x-banjia-account": account} if account else {}
         connection.request("GET", path, headers={**headers, "authorization": f"Bearer {rig.KEY}"})
         answer = connection.getresponse()
         return answer.status, dict((name.lower(), value) for name, value in answer.getheaders()), answer.read()
@@ -177,6 +178,14 @@ def with_nginx(border, nginx, folder):
                 assert headers["x-banjia-border"].startswith("block; policy=openai-2024@"), headers
             else:
                 assert body == b"the api"
+        # An exempted account is served, and nobody may say that he is it.
+        exempt = ["exempt", "add", "exempted", "--until", "2198-01-01", "--owner", "kim", "--reason", "test"]
+        subprocess.run([rig.BANJIA, "border", *exempt], cwd=folder, check=True, capture_output=True)
+        end = time.monotonic() + 20
+        while border.ask(HONG_KONG, "/border/check", account="exempted")[0] != 204:
+            assert time.monotonic() < end, "the exemption was not taken up"
+            time.sleep(0.1)
+        assert border.ask(HONG_KONG, "/anything", port, account="exempted")[0] == 403, "a caller named another's account"
     finally:
         program.terminate()
         program.wait(timeout=20)

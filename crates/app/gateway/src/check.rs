@@ -3,8 +3,8 @@
 //! Rules: off unless the configuration says so, and then only for the operator's own proxies, since whoever may ask could
 //! ask for anybody. No body is read. `/border/check` answers nginx's `auth_request` (204 or 403; nginx passes no other
 //! refusal on); `/border/envoy/...` answers Envoy's `ext_authz` over HTTP (200, or the refusal for the client with its body).
-//! The caller's address comes from the trusted header; its account from its key, or from `x-banjia-account`, which only
-//! such a proxy can set.
+//! The caller's address comes from the trusted header; its account from its key, or from `x-banjia-account`, which is
+//! believed as the proxy's own word: a proxy must set or clear it, never pass a caller's on (see `examples/border`).
 
 use crate::admit;
 use crate::body::Body;
