@@ -4,6 +4,7 @@
 //! one, and this one uses none of ours.
 
 mod country;
+mod course;
 mod error_class;
 mod loss;
 mod money;
@@ -17,6 +18,7 @@ mod usage;
 mod verdict;
 
 pub use country::{Country, Part, Place};
+pub use course::{Course, Leg, Rehearsal, Share};
 pub use error_class::ErrorClass;
 pub use loss::{Loss, LossLevel, LossPolicy};
 pub use money::{Currency, Money, Price, PriceTier};

@@ -48,6 +48,16 @@ pub enum StoreError {
         /// What was found.
         found: String,
     },
+    /// A line of a file that cannot be used.
+    #[error("line {number} is not {what}: {said}")]
+    Line {
+        /// Its number, from 1 on.
+        number: usize,
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong with it.
+        said: String,
+    },
     /// The ledger cannot be closed while requests are open.
     #[error("{open} requests are still open, so the ledger is left unclosed and the next start will note a gap")]
     StillOpen {
