@@ -1,0 +1,92 @@
+//! Dates in a zone become moments, and moments the wall clock of a zone.
+//!
+//! Rules: a move names its zone; a date means its first moment there. A time that the zone's clocks skip is the first moment
+//! after the gap; one that they show twice is the earlier: whoever must be gone by a date is gone by its earliest reading. So
+//! a date never gives two moments and never none. (The border reads its dates by the same rules; two cores do not know each
+//! other, and `banjia-types` knows no zones.)
+
+use banjia_types::Timestamp;
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
+use chrono_tz::Tz;
+
+/// The longest gap that is looked through: zones have skipped a whole day.
+const GAP_MINUTES_MAX: i64 = 36 * 60;
+/// Years that a move may speak of.
+const YEARS: std::ops::RangeInclusive<i32> = 2000..=2200;
+
+/// Reads `2024-07-09` or `2024-07-09T10:00`, in local time.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn read(text: &str) -> Result<NaiveDateTime, String> {
+    let wrong =
+        || format!("a date is written \"2024-07-09\" or \"2024-07-09T10:00\", in the move's zone; found {text:?}");
+    let local = match text.split_once('T') {
+        None => text.parse::<NaiveDate>().ok().and_then(|date| date.and_hms_opt(0, 0, 0)),
+        Some(_) => ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+            .iter()
+            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()),
+    }
+    .ok_or_else(wrong)?;
+    if YEARS.contains(&chrono::Datelike::year(&local.date())) { Ok(local) } else { Err(wrong()) }
+}
+
+/// The moment of a local time in `zone`.
+pub fn moment(local: NaiveDateTime, zone: Tz) -> Timestamp {
+    for minute in 0..=GAP_MINUTES_MAX {
+        let Some(candidate) = local.checked_add_signed(TimeDelta::minutes(minute)) else { break };
+        if let Some(found) = zone.from_local_datetime(&candidate).earliest() {
+            return Timestamp(found.timestamp_millis());
+        }
+    }
+    // No zone skips more than a day; if one ever did, its standard reading in UTC is still a moment.
+    Timestamp(local.and_utc().timestamp_millis())
+}
+
+/// What the clocks of `zone` show at a moment.
+pub fn local(at: Timestamp, zone: Tz) -> NaiveDateTime {
+    chrono::DateTime::from_timestamp_millis(at.0).unwrap_or_default().with_timezone(&zone).naive_local()
+}
+
+/// A moment as people of a zone write it: `2024-07-09 00:00 CST`.
+pub fn show(at: Timestamp, zone: Tz) -> String {
+    match chrono::DateTime::from_timestamp_millis(at.0) {
+        Some(utc) => utc.with_timezone(&zone).format("%Y-%m-%d %H:%M %Z").to_string(),
+        None => at.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str, zone: Tz) -> String {
+        moment(read(text).unwrap(), zone).to_string()
+    }
+
+    #[test]
+    fn a_date_is_its_first_moment_in_the_zone_and_shown_there() {
+        assert_eq!(at("2024-07-09", Tz::Asia__Shanghai), "2024-07-08T16:00:00.000Z");
+        assert_eq!(at("2024-07-09T10:30", Tz::UTC), "2024-07-09T10:30:00.000Z");
+        let cut = moment(read("2024-07-09").unwrap(), Tz::Asia__Shanghai);
+        assert_eq!(show(cut, Tz::Asia__Shanghai), "2024-07-09 00:00 CST");
+        assert_eq!(local(cut, Tz::UTC), read("2024-07-08T16:00").unwrap());
+    }
+
+    #[test]
+    fn skipped_times_are_the_first_after_and_doubled_ones_the_earlier() {
+        // Clocks in Berlin went from 02:00 to 03:00 on 31 March 2024 and from 03:00 back to 02:00 on 27 October.
+        assert_eq!(at("2024-03-31T02:30", Tz::Europe__Berlin), "2024-03-31T01:00:00.000Z");
+        assert_eq!(at("2024-10-27T02:30", Tz::Europe__Berlin), "2024-10-27T00:30:00.000Z");
+        // Midnight did not exist in Beirut on 31 March 2024, and Samoa had no 30 December 2011 at all.
+        assert_eq!(at("2024-03-31", Tz::Asia__Beirut), "2024-03-30T22:00:00.000Z");
+        assert_eq!(at("2011-12-30", Tz::Pacific__Apia), "2011-12-30T10:00:00.000Z");
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for bad in ["", "tomorrow", "2024-13-01", "2024-02-30", "2024-07-09 10:00", "2024-07-09T25:00", "9999-01-01"] {
+            assert!(read(bad).is_err(), "{bad:?}");
+        }
+    }
+}
