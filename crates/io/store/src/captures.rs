@@ -82,10 +82,11 @@ impl Capture {
         from.lines().enumerate().filter_map(|(number, line)| match line {
             Err(error) => Some(Err(error.into())),
             Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(
-                serde_json::from_str(&line)
-                    .map_err(|error| StoreError::Line { number: number + 1, what: "a capture", said: error.to_string() }),
-            ),
+            Ok(line) => Some(serde_json::from_str(&line).map_err(|error| StoreError::Line {
+                number: number + 1,
+                what: "a capture",
+                said: error.to_string(),
+            })),
         })
     }
 }

@@ -1,70 +1,193 @@
-//! Vendors that are cut: a source that answered with its region block stays cut over restarts, until a person lifts it.
+//! Moves: the text that a person wrote and the log of what happened since.
 //!
-//! Rules: one standing cut per vendor; the first evidence stays. A cut is never deleted, only lifted.
+//! Rules: a text never changes after its move was made; events are only added, each by compare-and-set on the number of those
+//! before it, so of several processes that want to add the next one exactly one does; each writes its audit entry in the
+//! same transaction and moves the number by which gateways learn of it. What an event means is not known here.
 
+use crate::audit::{NewAudit, append};
+use crate::policies::By;
 use crate::{Store, StoreError};
-use banjia_types::{Timestamp, VendorName};
-use serde_json::Value;
+use banjia_types::Timestamp;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnection;
+use std::time::Duration;
 
-/// A vendor that is not asked any more.
+/// The set of rules under which the audit keeps entries of moves.
+const RULE_SET: &str = "move";
+
+/// A move as a person wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// Which.
-    pub vendor: VendorName,
-    /// Since when.
+pub struct MoveRow {
+    /// Its name.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// How many events it has.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// One event of a move.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MoveEventRow {
+    /// Its number, from 1 on.
+    pub seq: u64,
+    /// When it was added.
     pub at: Timestamp,
-    /// What it answered, without texts of clients.
-    pub evidence: Value,
-    /// When a person took it back.
-    pub lifted_at: Option<Timestamp>,
+    /// Who added it.
+    pub actor: String,
+    /// The event.
+    pub body: Value,
+}
+
+type MoveTuple = (String, String, i64, i64);
+
+fn row((id, text, version, at): MoveTuple) -> MoveRow {
+    MoveRow { id, text, version: version.cast_unsigned(), created_at: Timestamp(at) }
 }
 
 impl Store {
-    /// The cuts that stand, oldest first.
-    pub async fn cuts(&self) -> Result<Vec<Cut>, StoreError> {
-        Ok(self.cut_history().await?.into_iter().filter(|cut| cut.lifted_at.is_none()).collect())
+    /// A number that grows with every change of a move.
+    pub async fn moves_version(&self) -> Result<i64, StoreError> {
+        const SQL: &str = "SELECT number FROM move_change WHERE id = 1";
+        let found: (i64,) =
+            sqlx::query_as(SQL).fetch_one(&self.read).await.map_err(StoreError::sql("look for changed moves"))?;
+        Ok(found.0)
     }
 
-    /// Every cut there ever was, oldest first.
-    pub async fn cut_history(&self) -> Result<Vec<Cut>, StoreError> {
-        const SQL: &str = "SELECT vendor, cut_at, evidence, lifted_at FROM cut ORDER BY cut_at, vendor";
-        let rows: Vec<(String, i64, String, Option<i64>)> =
-            sqlx::query_as(SQL).fetch_all(&self.read).await.map_err(StoreError::sql("read the cuts"))?;
-        rows.into_iter()
-            .map(|(vendor, at, evidence, lifted_at)| {
-                let unknown = |_| StoreError::Unknown { what: "evidence of a cut", found: evidence.clone() };
-                Ok(Cut {
-                    vendor: vendor.into(),
-                    at: Timestamp(at),
-                    evidence: serde_json::from_str(&evidence).map_err(unknown)?,
-                    lifted_at: lifted_at.map(Timestamp),
-                })
-            })
-            .collect()
+    /// Every move, the oldest first.
+    pub async fn moves(&self) -> Result<Vec<MoveRow>, StoreError> {
+        const SQL: &str = "SELECT id, text, version, created_at FROM move ORDER BY created_at, id";
+        let rows: Vec<MoveTuple> =
+            sqlx::query_as(SQL).fetch_all(&self.read).await.map_err(StoreError::sql("read the moves"))?;
+        Ok(rows.into_iter().map(row).collect())
     }
 
-    /// Records that `vendor` is cut. True when it was not cut before; else the earlier cut and its evidence stay.
-    pub async fn record_cut(&self, vendor: &VendorName, at: Timestamp, evidence: &Value) -> Result<bool, StoreError> {
-        const SQL: &str = "INSERT INTO cut (vendor, cut_at, evidence) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    /// The events of a move after the first `after` ones, in order.
+    pub async fn move_events(&self, id: &str, after: u64) -> Result<Vec<MoveEventRow>, StoreError> {
+        const SQL: &str = "SELECT seq, at, actor, body FROM move_event WHERE move = $1 AND seq > $2 ORDER BY seq";
+        let rows: Vec<(i64, i64, String, String)> = sqlx::query_as(SQL)
+            .bind(id)
+            .bind(after.cast_signed())
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("read the events of a move"))?;
+        let event = |(seq, at, actor, body): (i64, i64, String, String)| {
+            let unknown = |_| StoreError::Unknown { what: "an event of a move", found: body.clone() };
+            let body = serde_json::from_str(&body).map_err(unknown)?;
+            Ok(MoveEventRow { seq: seq.cast_unsigned(), at: Timestamp(at), actor, body })
+        };
+        rows.into_iter().map(event).collect()
+    }
+
+    /// Makes a move with its first event. False when there is one of that name.
+    pub async fn create_move(&self, id: &str, text: &str, first: &Value, by: By<'_>) -> Result<bool, StoreError> {
+        const SQL: &str =
+            "INSERT INTO move (id, text, version, created_at) VALUES ($1, $2, 0, $3) ON CONFLICT DO NOTHING";
+        let failed = || StoreError::sql("make a move");
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(SQL).bind(id).bind(text).bind(by.at.0).execute(&mut *transaction).await;
+        if done.map_err(failed())?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let body = json!({ "text": text });
+        let made = NewAudit {
+            at: by.at,
+            actor: by.actor.to_owned(),
+            kind: "move.create",
+            subject: id.to_owned(),
+            rule_set: RULE_SET.to_owned(),
+            body,
+        };
+        append(&mut transaction, &made).await?;
+        add(&mut transaction, (id, 0), first, by).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
+    }
+
+    /// Adds the next event when the move has had exactly `expected` ones before. False when another came first: then what is
+    /// due must be thought over again.
+    pub async fn append_move_event(
+        &self,
+        id: &str,
+        expected: u64,
+        event: &Value,
+        by: By<'_>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        if !add(&mut transaction, (id, expected), event, by).await? {
+            return Ok(false);
+        }
+        transaction.commit().await.map_err(StoreError::sql("add an event to a move"))?;
+        Ok(true)
+    }
+
+    /// Takes or keeps the right to do some work until `now + span`. False while another holds it.
+    pub async fn take_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        span: Duration,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "INSERT INTO lease (name, holder, until) VALUES ($1, $2, $3) \
+             ON CONFLICT (name) DO UPDATE SET holder = $2, until = $3 WHERE lease.holder = $2 OR lease.until <= $4";
         let done = sqlx::query(SQL)
-            .bind(vendor.as_str())
-            .bind(at.0)
-            .bind(evidence.to_string())
+            .bind(name)
+            .bind(holder)
+            .bind((now + span).0)
+            .bind(now.0)
             .execute(&self.write)
             .await
-            .map_err(StoreError::sql("record a cut"))?;
+            .map_err(StoreError::sql("take a lease"))?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// Lifts the standing cut of `vendor`. False when there is none.
-    pub async fn lift_cut(&self, vendor: &VendorName, at: Timestamp) -> Result<bool, StoreError> {
-        const SQL: &str = "UPDATE cut SET lifted_at = $1 WHERE vendor = $2 AND lifted_at IS NULL";
-        let done = sqlx::query(SQL)
-            .bind(at.0)
-            .bind(vendor.as_str())
-            .execute(&self.write)
-            .await
-            .map_err(StoreError::sql("lift a cut"))?;
-        Ok(done.rows_affected() > 0)
+    /// Gives a lease back before its time. Nothing happens when it is another's.
+    pub async fn give_lease_back(&self, name: &str, holder: &str) -> Result<(), StoreError> {
+        const SQL: &str = "DELETE FROM lease WHERE name = $1 AND holder = $2";
+        let done = sqlx::query(SQL).bind(name).bind(holder).execute(&self.write).await;
+        done.map_err(StoreError::sql("give a lease back"))?;
+        Ok(())
     }
+}
+
+/// Adds event number `expected + 1`, its audit entry, and tells gateways. False when it is not its turn.
+async fn add(
+    into: &mut SqliteConnection,
+    (id, expected): (&str, u64),
+    event: &Value,
+    by: By<'_>,
+) -> Result<bool, StoreError> {
+    const TURN: &str = "UPDATE move SET version = version + 1 WHERE id = $1 AND version = $2";
+    const EVENT: &str = "INSERT INTO move_event (move, seq, at, actor, body) VALUES ($1, $2, $3, $4, $5)";
+    const TELL: &str = "UPDATE move_change SET number = number + 1 WHERE id = 1";
+    let failed = || StoreError::sql("add an event to a move");
+    let seq = expected.saturating_add(1);
+    let turn = sqlx::query(TURN).bind(id).bind(expected.cast_signed()).execute(&mut *into).await;
+    if turn.map_err(failed())?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query(EVENT)
+        .bind(id)
+        .bind(seq.cast_signed())
+        .bind(by.at.0)
+        .bind(by.actor)
+        .bind(event.to_string())
+        .execute(&mut *into)
+        .await
+        .map_err(failed())?;
+    sqlx::query(TELL).execute(&mut *into).await.map_err(failed())?;
+    let body = json!({ "seq": seq, "event": event });
+    let entry = NewAudit {
+        at: by.at,
+        actor: by.actor.to_owned(),
+        kind: "move.event",
+        subject: id.to_owned(),
+        rule_set: RULE_SET.to_owned(),
+        body,
+    };
+    append(into, &entry).await?;
+    Ok(true)
 }

@@ -6,6 +6,7 @@ mod border;
 mod captures;
 mod cuts;
 mod ledger;
+mod moves;
 mod sums;
 
 use banjia_store::{Location, Row, Store};
