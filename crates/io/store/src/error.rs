@@ -58,6 +58,36 @@ pub enum StoreError {
         /// What is wrong with it.
         said: String,
     },
+    /// What should be a key is none. What was found is not shown.
+    #[error("{} holds no key: a key is 64 hexadecimal digits", place.as_ref().map_or("the text".into(), |path| path.display().to_string()))]
+    BadKey {
+        /// The file that it should be in; none for a text of the configuration.
+        place: Option<PathBuf>,
+    },
+    /// The file of the key can be neither read nor made.
+    #[error("the key in {path} can be neither read nor made: {source}")]
+    KeyFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database was sealed with another key.
+    #[error(
+        "the captures in {path} are sealed with another key: give the key that they were written with (`capture.key`, or the file beside the database)"
+    )]
+    WrongKey {
+        /// Which database.
+        path: PathBuf,
+    },
+    /// A sealed text that the key does not open, or that is not what was sealed.
+    #[error("the {what} of the capture {id:?} does not open with this key, or was changed since it was written")]
+    Sealed {
+        /// Which text.
+        what: &'static str,
+        /// Of which request.
+        id: String,
+    },
     /// The ledger cannot be closed while requests are open.
     #[error("{open} requests are still open, so the ledger is left unclosed and the next start will note a gap")]
     StillOpen {

@@ -211,6 +211,6 @@ pub(crate) fn level(name: &str) -> Result<LossLevel, StoreError> {
     LEVELS.into_iter().find(|l| l.as_str() == name).ok_or_else(|| unknown("a loss level", name))
 }
 
-fn class(name: &str) -> Result<ErrorClass, StoreError> {
+pub(crate) fn class(name: &str) -> Result<ErrorClass, StoreError> {
     ErrorClass::ALL.into_iter().find(|c| c.as_str() == name).ok_or_else(|| unknown("an error class", name))
 }

@@ -1,0 +1,193 @@
+//! Secrets at rest: texts of clients and vendors are sealed before they touch the disk.
+//!
+//! Rules: XChaCha20-Poly1305 with a random nonce for each value, which stands in front of it (24 bytes are enough to draw
+//! them blindly); the row and the column are authenticated with it, so that a value cannot be moved to another row; a key
+//! leaves memory when it is dropped and has no `Debug`. A database knows its key by a sealed text of its own: another key
+//! is refused before anything is written with it.
+
+use crate::{Store, StoreError};
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
+use sqlx::sqlite::SqliteConnection;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use zeroize::{Zeroize as _, Zeroizing};
+
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 24;
+/// The most that is read of a key's file: the digits, and some room for a line break.
+const KEY_FILE_BYTES_MAX: u64 = 256;
+
+/// What a database seals to know its key again.
+const CHECK_TEXT: &[u8] = b"banjia seals with this key";
+const CHECK_PLACE: &str = "seal_check";
+
+/// A key that seals and opens. Zeroized on drop.
+#[derive(Clone)]
+pub struct SealKey(Zeroizing<[u8; KEY_BYTES]>);
+
+impl SealKey {
+    /// A key of these bytes.
+    pub fn new(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// A new key, from the system's random numbers.
+    pub fn random() -> Self {
+        Self::new(rand::random())
+    }
+
+    /// Reads 64 hexadecimal digits; white space around them does not count.
+    ///
+    /// # Errors
+    /// [`StoreError::BadKey`], without what was found.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        let digits = text.trim().as_bytes();
+        let mut key = Self::new([0; KEY_BYTES]);
+        if digits.len() != 2 * KEY_BYTES {
+            return Err(StoreError::BadKey { place: None });
+        }
+        for (byte, pair) in key.0.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |place: usize| char::from(pair[place]).to_digit(16);
+            let (high, low) = digit(0).zip(digit(1)).ok_or(StoreError::BadKey { place: None })?;
+            *byte = (high * 16 + low) as u8;
+        }
+        Ok(key)
+    }
+
+    /// The key in the file beside a database (`banjia.db.key` beside `banjia.db`), made once, for its owner's eyes only.
+    ///
+    /// # Errors
+    /// A file that cannot be read or made, or that holds no key.
+    pub fn beside(database: &Path) -> Result<Self, StoreError> {
+        let mut name = database.as_os_str().to_owned();
+        name.push(".key");
+        let path = PathBuf::from(name);
+        if let Some(key) = read(&path)? {
+            return Ok(key);
+        }
+        let made = Self::random();
+        match make(&path, &made) {
+            Ok(()) => Ok(made),
+            // Another process made one in the meantime: both must use the same.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                read(&path)?.ok_or(StoreError::KeyFile { path, source: error })
+            }
+            Err(source) => Err(StoreError::KeyFile { path, source }),
+        }
+    }
+
+    /// Seals `plain` for the place that `place` names.
+    pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> Vec<u8> {
+        let nonce: [u8; NONCE_BYTES] = rand::random();
+        let payload = Payload { msg: plain, aad: place.as_bytes() };
+        let sealed = self.cipher().encrypt(&nonce.into(), payload);
+        let sealed = sealed.expect("only texts of more than 256 gigabytes cannot be sealed");
+        let mut whole = Vec::with_capacity(NONCE_BYTES + sealed.len());
+        whole.extend_from_slice(&nonce);
+        whole.extend_from_slice(&sealed);
+        whole
+    }
+
+    /// Opens what was sealed for that place; none for another key, another place, or a value that was changed.
+    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+        let payload = Payload { msg: sealed, aad: place.as_bytes() };
+        self.cipher().decrypt(&(*nonce).into(), payload).ok()
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&*self.0).into())
+    }
+}
+
+fn read(path: &Path) -> Result<Option<SealKey>, StoreError> {
+    let failed = |source| StoreError::KeyFile { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut text = String::new();
+    let read = file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text);
+    let key = SealKey::parse(&text);
+    text.zeroize();
+    read.map_err(failed)?;
+    key.map(Some).map_err(|_| StoreError::BadKey { place: Some(path.to_owned()) })
+}
+
+/// Written under another name and then linked, so that a process that is killed leaves no half key.
+fn make(path: &Path, key: &SealKey) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Such a file can be read and written by its owner only.
+    let mut file = tempfile::Builder::new().prefix(".key-").tempfile_in(folder)?;
+    let mut text = Zeroizing::new(String::with_capacity(2 * KEY_BYTES + 1));
+    for byte in key.0.iter() {
+        text.extend([byte >> 4, byte & 15].map(|half| char::from_digit(u32::from(half), 16).unwrap_or('0')));
+    }
+    text.push('\n');
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map(drop).map_err(|error| error.error)
+}
+
+impl Store {
+    /// Whether this key is the database's. The first key that comes becomes it.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongKey`], or a database that cannot be read.
+    pub async fn check_seal(&self, key: &SealKey) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        self.check_seal_in(key, &mut transaction).await?;
+        transaction.commit().await.map_err(StoreError::sql("note the key"))
+    }
+
+    pub(crate) async fn check_seal_in(&self, key: &SealKey, on: &mut SqliteConnection) -> Result<(), StoreError> {
+        const FIND: &str = "SELECT sealed FROM seal_check WHERE id = 1";
+        const PUT: &str = "INSERT INTO seal_check (id, sealed) VALUES (1, $1)";
+        let found: Option<(Vec<u8>,)> =
+            sqlx::query_as(FIND).fetch_optional(&mut *on).await.map_err(StoreError::sql("read which key it has"))?;
+        match found {
+            Some((sealed,)) if key.open(CHECK_PLACE, &sealed).as_deref() == Some(CHECK_TEXT) => Ok(()),
+            Some(_) => Err(StoreError::WrongKey { path: self.path.to_path_buf() }),
+            None => {
+                let sealed = key.seal(CHECK_PLACE, CHECK_TEXT);
+                sqlx::query(PUT).bind(sealed).execute(on).await.map_err(StoreError::sql("note the key"))?;
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sealed_opens_with_its_key_at_its_place_and_nowhere_else() {
+        let (key, other) = (SealKey::random(), SealKey::random());
+        let sealed = key.seal("row 1", b"a text");
+        assert_eq!(key.open("row 1", &sealed).as_deref(), Some(&b"a text"[..]));
+        assert_eq!(key.open("row 2", &sealed), None);
+        assert_eq!(other.open("row 1", &sealed), None);
+        assert_ne!(sealed, key.seal("row 1", b"a text"), "a nonce must never come twice");
+        assert!(!sealed.windows(6).any(|part| part == b"a text"));
+        for place in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[place] ^= 1;
+            assert_eq!(key.open("row 1", &changed), None, "a change at {place} was not seen");
+            assert_eq!(key.open("row 1", &sealed[..place]), None);
+        }
+    }
+
+    #[test]
+    fn a_key_is_64_digits_and_nothing_else() {
+        let text = "00ff".repeat(16);
+        assert_eq!(SealKey::parse(&format!(" {text}\n")).unwrap().0[..3], [0, 255, 0]);
+        for bad in ["", "00ff", &"0g".repeat(32), &"é".repeat(32), &format!("{text}0")] {
+            let error = SealKey::parse(bad).err().unwrap().to_string();
+            assert!(error.contains("64 hexadecimal digits"), "{error}");
+        }
+    }
+}
