@@ -109,14 +109,20 @@ impl Thought {
 }
 
 /// The mind.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Brain {
     seed: u64,
+    is_careless: bool,
 }
 
 impl Brain {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed }
+        Self { seed, is_careless: false }
+    }
+
+    /// The same mind when it does not care: see [`crate::Fault::Careless`].
+    pub(crate) fn careless(self) -> Self {
+        Self { is_careless: true, ..self }
     }
 
     /// Thinks of an answer.
@@ -126,7 +132,7 @@ impl Brain {
         let mut thought = Thought {
             reasoning: Vec::new(),
             text: Vec::new(),
-            calls: tools::choose(ask, &prompt),
+            calls: if self.is_careless { Vec::new() } else { tools::choose(ask, &prompt) },
             finish: Finish::Stop,
             prompt_tokens: prompt_tokens(ask),
             completion_tokens: 0,
@@ -135,7 +141,8 @@ impl Brain {
             thought.reasoning = split(&text::reasoning(&prompt));
         }
         if thought.calls.is_empty() {
-            thought.text = split(&cut_at_stop(words(ask, &prompt, dice), &ask.stop));
+            let text = if self.is_careless { text::answer(&prompt, dice) } else { words(ask, &prompt, dice) };
+            thought.text = split(&cut_at_stop(text, &ask.stop));
         } else {
             thought.finish = Finish::ToolCalls;
         }

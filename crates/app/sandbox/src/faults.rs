@@ -53,6 +53,9 @@ pub enum Fault {
     NetworkError,
     /// The answer never begins: no header, no byte.
     Silent,
+    /// A good answer to another question: no tool is called and no form is kept. The wire is as it should be; what breaks is
+    /// what the client needs.
+    Careless,
 }
 
 /// The wait before each piece under [`Fault::Slow`].
@@ -60,7 +63,7 @@ pub const SLOW_TOKEN: Duration = Duration::from_millis(400);
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Region,
         Self::Rate,
         Self::Overload,
@@ -79,6 +82,7 @@ impl Fault {
         Self::Reset,
         Self::NetworkError,
         Self::Silent,
+        Self::Careless,
     ];
 
     /// The fault's name in the header and in `POST /_faults`.
@@ -102,6 +106,7 @@ impl Fault {
             Self::Reset => "reset",
             Self::NetworkError => "network-error",
             Self::Silent => "silent",
+            Self::Careless => "careless",
         }
     }
 }

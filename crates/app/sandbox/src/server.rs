@@ -290,6 +290,7 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
         fault: fault.map(Fault::as_str),
     };
     shared.records.note(desk.vendor, seen);
+    let brain = if fault == Some(Fault::Careless) { shared.brain.careless() } else { shared.brain };
     let call = Call {
         method: head.method.as_str(),
         path: rest,
@@ -297,7 +298,7 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
         full_path: path,
         headers: &head.headers,
         body: &body,
-        brain: &shared.brain,
+        brain: &brain,
         ids: &shared.ids,
     };
     let mut answer = match fault {

@@ -137,3 +137,27 @@ async fn rules_counters_and_records() {
         .json(&json!({"vendor": "openai", "fault": "flood"}));
     assert_eq!(unknown.send().await.unwrap().status(), 400);
 }
+
+#[tokio::test]
+async fn a_careless_answer_is_whole_and_not_what_was_asked_for() {
+    let b = Box::open().await;
+    let messages =
+        json!([{"role": "user", "content": "Return the order as a JSON object with the keys id and status."}]);
+    let asks = json!({"messages": messages, "response_format": {"type": "json_object"}});
+    for (wire, model) in MODELS {
+        let body = with(model, asks.clone());
+        let text = async |fault: Option<Fault>| {
+            let mut request = b.post(wire, "/chat/completions", &body);
+            if let Some(fault) = fault {
+                request = request.header("x-sandbox-fault", fault.as_str());
+            }
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), 200, "{wire}");
+            let answer = response.json::<Value>().await.unwrap();
+            assert_eq!(answer["choices"][0]["finish_reason"], "stop", "{wire}");
+            answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+        };
+        assert!(serde_json::from_str::<Value>(&text(None).await).is_ok(), "{wire} keeps the form when it cares");
+        assert!(serde_json::from_str::<Value>(&text(Some(Fault::Careless)).await).is_err(), "{wire}");
+    }
+}
