@@ -6,7 +6,7 @@
 //! other, and `banjia-types` knows no zones.)
 
 use banjia_types::Timestamp;
-use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
+use chrono::{LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
 
 /// The longest gap that is looked through: zones have skipped a whole day.
@@ -41,6 +41,19 @@ pub fn moment(local: NaiveDateTime, zone: Tz) -> Timestamp {
     }
     // No zone skips more than a day; if one ever did, its standard reading in UTC is still a moment.
     Timestamp(local.and_utc().timestamp_millis())
+}
+
+/// What is odd about a local time, as a sentence: clocks skip it, or show it twice.
+pub fn oddity(local: NaiveDateTime, zone: Tz) -> Option<String> {
+    let shown = local.format("%Y-%m-%d %H:%M");
+    let at = moment(local, zone);
+    match zone.from_local_datetime(&local) {
+        LocalResult::Single(_) => None,
+        LocalResult::None => Some(format!("clocks in {zone} skip {shown}; {} is meant", show(at, zone))),
+        LocalResult::Ambiguous(..) => {
+            Some(format!("clocks in {zone} show {shown} twice; the earlier, {}, is meant", show(at, zone)))
+        }
+    }
 }
 
 /// What the clocks of `zone` show at a moment.

@@ -1,0 +1,58 @@
+//! What a gateway must know of a move: its courses.
+//!
+//! Rules: a course is made from the move alone and is right even if nothing ticks any more: the source's date stands in it.
+//! Copies and repeats end where they could tell nothing more: with `live`.
+
+use crate::spec::MovedRoute;
+use crate::stage::{Move, Used};
+use banjia_types::{Course, Money, RouteName, Share, Stage};
+
+impl Move {
+    /// How a route moves at present. `spent` is what repeats and shadows have cost since the move began. None for a route that
+    /// does not move, and before the move is created.
+    pub fn course(&self, route: &RouteName, spent: &[Money]) -> Option<Course> {
+        let moved = self.spec().route(route).filter(|_| self.version() > 0)?;
+        Some(self.course_of(moved, spent))
+    }
+
+    /// The courses of all routes.
+    pub fn courses(&self, spent: &[Money]) -> Vec<Course> {
+        let routes = self.spec().routes.iter().filter(|_| self.version() > 0);
+        routes.map(|moved| self.course_of(moved, spent)).collect()
+    }
+
+    fn course_of(&self, moved: &MovedRoute, spent: &[Money]) -> Course {
+        let (spec, state) = (self.spec(), self.state());
+        let used = state.used.get(&moved.route).copied().unwrap_or_default();
+        let second = match used {
+            Used::First => moved.second.clone(),
+            Used::Second => Some(moved.destination.clone()),
+        };
+        let while_measuring = |from: Stage, share: Share| {
+            if (from..Stage::Live).contains(&state.stage) { share } else { Share::NONE }
+        };
+        Course {
+            of: spec.id.clone(),
+            route: moved.route.clone(),
+            stage: state.stage,
+            source: moved.source.clone(),
+            destination: self.target_in_use(moved).clone(),
+            second,
+            share: state.share,
+            source_until: Some(state.source_until),
+            is_source_dead: state.death.is_some() || state.is_source_past || state.stage == Stage::Sealed,
+            record: if state.stage == Stage::Sealed { Share::NONE } else { spec.record.share },
+            repeat: while_measuring(Stage::Record, spec.record.repeat),
+            shadow: while_measuring(Stage::Shadow, spec.shadow.share),
+            spend_left: spec.shadow.spend_max.map(|cap| left(cap, spent)).into_iter().collect(),
+            rehearsal: state.rehearsal,
+        }
+    }
+}
+
+/// What is left of a bound. Other currencies have no bound.
+fn left(cap: Money, spent: &[Money]) -> Money {
+    let same = spent.iter().filter(|money| money.currency == cap.currency);
+    let micros = same.fold(cap.micros, |left, money| left.saturating_sub(money.micros)).max(0);
+    Money { micros, currency: cap.currency }
+}
