@@ -18,6 +18,11 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The name as text that several may hold without copying it.
+            pub const fn shared(&self) -> &Arc<str> {
+                &self.0
+            }
         }
 
         impl<S: AsRef<str>> From<S> for $name {

@@ -67,7 +67,7 @@ impl Store {
         let open = |source| StoreError::Open { path: path.clone(), source };
         let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
         let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
-        migrator().run(&write).await.map_err(migrate)?;
+        migrator(i64::MAX).run(&write).await.map_err(migrate)?;
         let read = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .idle_timeout(READER_IDLE)
@@ -87,14 +87,49 @@ impl Store {
     }
 }
 
-fn migrator() -> Migrator {
+/// The migrations before a version.
+fn migrator(before: i64) -> Migrator {
     let migration = |&(version, name, text): &(i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     };
-    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+    Migrator::with_migrations(MIGRATIONS.iter().filter(|(version, ..)| *version < before).map(migration).collect())
 }
 
 /// Milliseconds since 1970; 0 for a clock that stands before that.
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use banjia_types::Timestamp;
+
+    const LEDGER_BY_TIME: i64 = 20_261_126_193_000;
+
+    #[tokio::test]
+    async fn a_ledger_of_an_older_version_keeps_its_rows_when_it_is_put_in_the_order_of_time() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("old.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        migrator(LEDGER_BY_TIME).run(&old).await.unwrap();
+        let insert = "INSERT INTO ledger (request_id, accepted_at, ended_at, account, endpoint, stream, outcome, status, attempts, \
+             verdict, rule) VALUES (?, ?, 9, 'acme', 'chat', 1, 'answered', 200, 2, 'allow', 'none')";
+        for (id, at) in [("req_00000000000000000000000000000001", 8), ("req_00000000000000000000000000000002", 7)] {
+            sqlx::query(insert).bind(id).bind(at).execute(&old).await.unwrap();
+        }
+        old.close().await;
+        let store = Store::open(&Location::File(path)).await.unwrap();
+        let rows = store.last_rows(10).await.unwrap();
+        let seen: Vec<_> = rows.iter().map(|row| (row.request_id.0.as_u128(), row.accepted_at)).collect();
+        assert_eq!(seen, [(1, Timestamp(8)), (2, Timestamp(7))]);
+        let row = &rows[0];
+        assert_eq!(
+            (row.account.as_ref().map(banjia_types::AccountId::as_str), row.stream, row.attempts),
+            (Some("acme"), true, 2)
+        );
+        assert_eq!(row.border.as_ref().map(|note| &*note.rule), Some("none"));
+        store.close().await;
+    }
 }

@@ -4,17 +4,19 @@
 //! written again when nobody knows whether it arrived.
 //! Why not one JSON argument that the database takes apart: measured, that costs two and a half times as much per row.
 
+mod values;
+
 use crate::{BorderNote, Row, StoreError};
 use banjia_types::{
     AccountId, Currency, ErrorClass, KeyId, Loss, LossLevel, Money, Outcome, RequestId, RouteName, Target, Timestamp,
     Usage, VerdictKind,
 };
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Row as _, Sqlite};
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
+use values::{Values, Words};
 
 pub(crate) const LAST: &str = "SELECT * FROM ledger ORDER BY accepted_at DESC, request_id DESC LIMIT $1";
 
@@ -43,7 +45,7 @@ fn insert_of(rows: usize, with_border: bool) -> String {
     format!(
         "INSERT INTO ledger (request_id, accepted_at, ended_at, account, api_key, route, vendor, model, endpoint, stream, \
          outcome, class, status, attempts, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros, \
-         currency, losses, first_content_ms, reason{border}) VALUES {} ON CONFLICT (request_id) DO NOTHING",
+         currency, losses, first_content_ms, reason{border}) VALUES {} ON CONFLICT (accepted_at, request_id) DO NOTHING",
         vec![one; rows].join(", ")
     )
 }
@@ -52,71 +54,77 @@ fn insert_of(rows: usize, with_border: bool) -> String {
 /// value that is not there costs as much to hand over as one that is.
 pub(crate) async fn insert(rows: &[Row], into: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let (placed, plain): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.border.is_some());
-    insert_alike(&plain, &INSERTS, into).await?;
-    insert_alike(&placed, &BORDER_INSERTS, into).await
+    insert_alike(&plain, &INSERTS, COLUMNS, into).await?;
+    insert_alike(&placed, &BORDER_INSERTS, COLUMNS + BORDER_COLUMNS, into).await
 }
 
 async fn insert_alike(
     rows: &[&Row],
     statements: &'static [String; 3],
+    columns: usize,
     into: &mut SqliteConnection,
 ) -> Result<(), sqlx::Error> {
-    let mut left = rows;
+    let (mut left, mut words) = (rows, Words::default());
     for (step, sql) in STEPS.into_iter().zip(statements.iter()) {
         let whole = left.len() - left.len() % step;
         let (now, rest) = left.split_at(whole);
         for group in now.chunks(step) {
-            let mut query = sqlx::query(sql.as_str());
+            let mut values = Values::with_room_for(group.len() * columns);
             for row in group {
-                query = bind(query, row);
+                put(&mut values, &mut words, row);
             }
-            query.execute(&mut *into).await?;
+            values.insert_with(sql, into).await?;
         }
         left = rest;
     }
     Ok(())
 }
 
-type Insert = Query<'static, Sqlite, SqliteArguments>;
-
 /// Adds one row's values in the order of the columns.
-fn bind(query: Insert, row: &Row) -> Insert {
+fn put(values: &mut Values, words: &mut Words, row: &Row) {
     let (usage, cost) = (row.usage.as_ref(), row.cost.as_ref());
     let losses =
         (!row.losses.is_empty()).then(|| serde_json::to_string(&row.losses).expect("a list of texts is always JSON"));
-    let query = query
-        .bind(row.request_id.to_string())
-        .bind(row.accepted_at.0)
-        .bind(row.ended_at.0)
-        .bind(row.account.as_ref().map(AccountId::as_str))
-        .bind(row.key.as_ref().map(KeyId::as_str))
-        .bind(row.route.as_ref().map(RouteName::as_str))
-        .bind(row.target.as_ref().map(|t| t.vendor.as_str()))
-        .bind(row.target.as_ref().map(|t| t.model.as_str()))
-        .bind(&*row.endpoint)
-        .bind(i64::from(row.stream))
-        .bind(row.outcome.as_str())
-        .bind(row.class.map(ErrorClass::as_str))
-        .bind(i64::from(row.status))
-        .bind(i64::from(row.attempts))
-        .bind(usage.map(|u| counted(u.prompt)))
-        .bind(usage.map(|u| counted(u.completion)))
-        .bind(usage.map(|u| counted(u.cached)))
-        .bind(usage.map(|u| counted(u.reasoning)))
-        .bind(cost.map(|c| c.micros))
-        .bind(cost.map(|c| c.currency.as_str()))
-        .bind(losses)
-        .bind(row.first_content_ms.map(i64::from))
-        .bind(row.reason.as_deref());
-    let Some(border) = row.border.as_deref() else { return query };
-    query
-        .bind(border.network.map(|place| place.to_string()))
-        .bind(border.network_differs.map(|code| code.to_string()))
-        .bind(border.asn.map(i64::from))
-        .bind(border.address.as_deref())
-        .bind(border.verdict.as_str())
-        .bind(&*border.rule)
-        .bind(border.policy.as_deref())
+    values.text(id_text(row.request_id));
+    values.number(row.accepted_at.0);
+    values.number(row.ended_at.0);
+    values.name(row.account.as_ref().map(AccountId::shared));
+    values.name(row.key.as_ref().map(KeyId::shared));
+    values.name(row.route.as_ref().map(RouteName::shared));
+    values.name(row.target.as_ref().map(|t| t.vendor.shared()));
+    values.name(row.target.as_ref().map(|t| t.model.shared()));
+    values.text(words.shared(&row.endpoint));
+    values.number(i64::from(row.stream));
+    values.text(words.shared(row.outcome.as_str()));
+    values.maybe(row.class.map(|class| words.shared(class.as_str())));
+    values.number(i64::from(row.status));
+    values.number(i64::from(row.attempts));
+    values.maybe(usage.map(|u| counted(u.prompt)));
+    values.maybe(usage.map(|u| counted(u.completion)));
+    values.maybe(usage.map(|u| counted(u.cached)));
+    values.maybe(usage.map(|u| counted(u.reasoning)));
+    values.maybe(cost.map(|c| c.micros));
+    values.maybe(cost.map(|c| words.shared(c.currency.as_str())));
+    values.maybe(losses);
+    values.maybe(row.first_content_ms.map(i64::from));
+    values.maybe(row.reason.as_deref().map(|reason| words.shared(reason)));
+    let Some(border) = row.border.as_deref() else { return };
+    values.maybe(border.network.map(|place| place.to_string()));
+    values.maybe(border.network_differs.map(|code| code.to_string()));
+    values.maybe(border.asn.map(i64::from));
+    values.maybe(border.address.as_deref().map(Arc::<str>::from));
+    values.text(words.shared(border.verdict.as_str()));
+    values.text(words.shared(&border.rule));
+    values.name(border.policy.as_ref());
+}
+
+/// `req_` and 32 digits.
+fn id_text(id: RequestId) -> Arc<str> {
+    let mut text = [0; 4 + uuid::fmt::Simple::LENGTH];
+    let (prefix, digits) = text.split_at_mut(4);
+    prefix.copy_from_slice(b"req_");
+    id.0.simple().encode_lower(digits);
+    std::str::from_utf8(&text).expect("hexadecimal digits are ASCII").into()
 }
 
 /// A count as the database holds it.
