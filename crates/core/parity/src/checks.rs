@@ -1,4 +1,4 @@
-//! Checks of one answer: is it JSON, does it fit the schema, is the tool call one that was offered?
+//! Checks of one answer: is it JSON, does it fit the schema, is the tool call one that was offered, is it a refusal?
 //!
 //! Rules:
 //!
@@ -8,14 +8,18 @@
 //!   a check may cost are bounded ([`Schema::compile`]), and patterns cannot run away.
 //! - No reference leaves the schema, so nothing is ever fetched.
 
+mod arguments;
 mod bounds;
 mod language;
+mod refusal;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod tool;
 
+pub use arguments::equal;
 pub use language::{Language, language};
+pub use refusal::refuses;
 pub use schema::Schema;
 pub use tool::tool_call;
 

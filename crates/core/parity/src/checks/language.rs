@@ -5,7 +5,8 @@
 //! the language, so a modest share of Han letters makes a text Chinese.
 
 /// What a text is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Language {
     /// Han letters without kana or hangul.
     Chinese,

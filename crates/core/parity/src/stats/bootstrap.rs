@@ -1,0 +1,136 @@
+//! The ratio of two quantiles, for times and costs: values without an upper end, of which a mean says little.
+//!
+//! The pairs are drawn again with replacement, both sides together, because a slow request is slow on both sides. The interval
+//! is the percentile one (B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13) of the logarithm's
+//! order, so that "twice" and "half" are equally far from "the same". Draws come from a seed: the same input gives the same report.
+
+use super::Interval;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// What is looked at: a quantile, or the mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Spread {
+    /// The quantile at this place between 0 and 1.
+    Quantile(f64),
+    /// The mean.
+    Mean,
+}
+
+/// The destination's value against the source's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// The source's value.
+    pub source: f64,
+    /// The destination's value.
+    pub destination: f64,
+    /// Destination over source, less one: 0.1 is a tenth more. Each bound holds with `1 - alpha`.
+    pub interval: Interval,
+    /// The part of the draws in which the destination was not above the source, never quite zero.
+    pub p_above: f64,
+    /// The standard deviation of the ratio over the draws, times the root of the number of pairs.
+    pub deviation: f64,
+}
+
+/// The quantile at `place` of sorted values, between neighbours in proportion (type 7 of Hyndman and Fan, 1996).
+pub fn quantile(sorted: &[f64], place: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let at = place.clamp(0.0, 1.0) * last as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    Some(below + (above - below) * at.fract())
+}
+
+/// Compares `pairs` of `(source, destination)` values, all above zero. None for fewer than two pairs or other values.
+pub fn ratio(pairs: &[(f64, f64)], spread: Spread, alpha: f64, draws: usize, seed: u64) -> Option<Ratio> {
+    let is_good = |value: f64| value.is_finite() && value > 0.0;
+    if pairs.len() < 2 || draws < 2 || !pairs.iter().all(|(s, d)| is_good(*s) && is_good(*d)) {
+        return None;
+    }
+    let sides = [Side::new(pairs.iter().map(|pair| pair.0)), Side::new(pairs.iter().map(|pair| pair.1))];
+    let once = vec![1; pairs.len()];
+    let (source, destination) = (sides[0].value(&once, spread), sides[1].value(&once, spread));
+    let mut generator = StdRng::seed_from_u64(seed);
+    let mut times = vec![0_u32; pairs.len()];
+    let mut ratios: Vec<f64> = Vec::with_capacity(draws);
+    for _ in 0..draws {
+        times.fill(0);
+        for _ in 0..pairs.len() {
+            times[generator.random_range(0..pairs.len())] += 1;
+        }
+        ratios.push(sides[1].value(&times, spread) / sides[0].value(&times, spread) - 1.0);
+    }
+    ratios.sort_by(f64::total_cmp);
+    let mean = ratios.iter().sum::<f64>() / draws as f64;
+    let variance = ratios.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / draws as f64;
+    let not_above = ratios.iter().filter(|value| **value <= 0.0).count();
+    Some(Ratio {
+        source,
+        destination,
+        interval: Interval { lower: quantile(&ratios, alpha)?, upper: quantile(&ratios, 1.0 - alpha)? },
+        p_above: (not_above + 1) as f64 / (draws + 1) as f64,
+        deviation: (variance * pairs.len() as f64).sqrt(),
+    })
+}
+
+/// One side's values in order, each with the pair that it came from: a draw is then counted and not sorted again.
+struct Side {
+    order: Vec<(f64, usize)>,
+}
+
+impl Side {
+    fn new(values: impl Iterator<Item = f64>) -> Self {
+        let mut order: Vec<_> = values.enumerate().map(|(pair, value)| (value, pair)).collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Self { order }
+    }
+
+    /// The value when pair `i` was drawn `times[i]` times; the draws are as many as the pairs.
+    fn value(&self, times: &[u32], spread: Spread) -> f64 {
+        let n = self.order.len() as f64;
+        match spread {
+            Spread::Mean => self.order.iter().map(|(value, pair)| value * f64::from(times[*pair])).sum::<f64>() / n,
+            Spread::Quantile(place) => {
+                let at = place.clamp(0.0, 1.0) * (n - 1.0);
+                let below = self.nth(times, at.floor() as u32);
+                let above = self.nth(times, at.ceil() as u32);
+                below + (above - below) * at.fract()
+            }
+        }
+    }
+
+    fn nth(&self, times: &[u32], rank: u32) -> f64 {
+        let mut passed = 0;
+        for (value, pair) in &self.order {
+            passed += times[*pair];
+            if passed > rank {
+                return *value;
+            }
+        }
+        self.order.last().map_or(0.0, |last| last.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_type_seven() {
+        let values = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!(quantile(&values, 0.5), Some(2.5));
+        assert_eq!((quantile(&values, 0.0), quantile(&values, 1.0)), (Some(1.0), Some(4.0)));
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_interval_and_twice_is_seen() {
+        let pairs: Vec<_> = (0..300).map(|i| (100.0 + f64::from(i % 37), 200.0 + 2.0 * f64::from(i % 37))).collect();
+        let found = ratio(&pairs, Spread::Quantile(0.5), 0.05, 500, 7).unwrap();
+        assert_eq!(found, ratio(&pairs, Spread::Quantile(0.5), 0.05, 500, 7).unwrap());
+        assert!((found.interval.lower - 1.0).abs() < 1e-9 && (found.interval.upper - 1.0).abs() < 1e-9, "{found:?}");
+        assert!(found.p_above < 0.01);
+        let mean = ratio(&pairs, Spread::Mean, 0.05, 500, 7).unwrap();
+        assert!((mean.destination / mean.source - 2.0).abs() < 1e-9);
+        assert_eq!(ratio(&[(1.0, 1.0), (0.0, 1.0)], Spread::Mean, 0.05, 500, 7), None);
+    }
+}
