@@ -7,12 +7,18 @@
 //! - [`gate`]: conditions and evidence
 //! - [`course`]: what a gateway must know of it
 //! - [`calendar`]: dates in a zone become moments
+//! - [`plan`]: where to go, what it costs and loses, and by when
+//! - [`survey`]: what is used
+//! - [`usage_export`]: what the source says was used
 
 #![warn(missing_docs)]
 
 pub mod calendar;
 pub mod course;
 pub mod gate;
+pub mod plan;
 mod read;
 pub mod spec;
 pub mod stage;
+pub mod survey;
+pub mod usage_export;
