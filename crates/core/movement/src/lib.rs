@@ -5,6 +5,7 @@
 //! - [`spec`]: the text of a move
 //! - [`stage`]: the move, its events, what is due
 //! - [`gate`]: conditions and evidence
+//! - [`balance`]: accepted against ended, minute by minute
 //! - [`course`]: what a gateway must know of it
 //! - [`calendar`]: dates in a zone become moments
 //! - [`plan`]: where to go, what it costs and loses, and by when
@@ -13,6 +14,7 @@
 
 #![warn(missing_docs)]
 
+pub mod balance;
 pub mod calendar;
 pub mod course;
 pub mod gate;

@@ -22,9 +22,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The axes of parity that a gate may ask for, by the names that verdicts carry.
-pub const AXES: [&str; 10] =
-    ["json", "schema", "tool_choice", "tool_arguments", "refusal", "language", "length", "meaning", "latency", "cost"];
+/// The axes of parity that a gate may ask for, by the names that verdicts carry. `wording` is not among them: it tells of style
+/// and not of worth.
+pub const AXES: [&str; 15] = [
+    "answered",
+    "json",
+    "schema",
+    "tool_choice",
+    "tool_arguments",
+    "refusal",
+    "language",
+    "length",
+    "meaning",
+    "judge",
+    "assertions",
+    "first_content",
+    "latency",
+    "latency_tail",
+    "cost",
+];
 
 /// A move as its author wrote it, checked.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,8 +17,17 @@ const MILLION: f64 = 1_000_000.0;
 const ROUTES_MAX: usize = 1_000;
 const STEPS_MAX: usize = 50;
 const BLACKOUTS_MAX: usize = 200;
-/// Margins when the text names none: what a difference may be before it counts as worse.
-const MARGINS: [(&str, u32); 4] = [("json", 20_000), ("tool_choice", 50_000), ("refusal", 20_000), ("meaning", 50_000)];
+/// Margins when the text names none: the axes that need neither an embedding nor a judge.
+const MARGINS: [(&str, u32); 8] = [
+    ("answered", 10_000),
+    ("json", 20_000),
+    ("schema", 20_000),
+    ("tool_choice", 30_000),
+    ("tool_arguments", 50_000),
+    ("refusal", 20_000),
+    ("language", 20_000),
+    ("length", 100_000),
+];
 
 pub(super) fn parse(text: &str) -> Result<MoveSpec, Vec<Problem>> {
     let mut check = Check { reader: Reader::new(text), zone: Tz::UTC, notes: Vec::new() };

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its scene has failed")]
 
 mod scene;
+mod simulation;
 mod spec;
 mod walk;
