@@ -7,6 +7,7 @@
 //! - [`gate`]: conditions and evidence
 //! - [`balance`]: accepted against ended, minute by minute
 //! - [`course`]: what a gateway must know of it
+//! - [`seal`]: the end, and a signed report of it
 //! - [`calendar`]: dates in a zone become moments
 //! - [`plan`]: where to go, what it costs and loses, and by when
 //! - [`survey`]: what is used
@@ -20,6 +21,7 @@ pub mod course;
 pub mod gate;
 pub mod plan;
 mod read;
+pub mod seal;
 pub mod spec;
 pub mod stage;
 pub mod survey;

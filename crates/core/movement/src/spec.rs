@@ -14,6 +14,7 @@ mod check;
 mod raw;
 
 pub use blackout::Blackout;
+pub(crate) use check::hex;
 
 use banjia_types::{Money, Problem, RouteName, Share, Target, Timestamp, VendorName};
 use chrono_tz::Tz;

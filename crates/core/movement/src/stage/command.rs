@@ -17,7 +17,7 @@ pub struct Order<'o> {
 }
 
 impl Order<'_> {
-    fn event(self, of: &Move, what: What) -> Result<Event, Impossible> {
+    pub(crate) fn event(self, of: &Move, what: What) -> Result<Event, Impossible> {
         // An order's time is the clock's; the log's time does not run backwards.
         let at = self.at.max(of.state.last_at);
         let event = Event { at, by: self.by.to_owned(), reason: self.reason.to_owned(), because: Vec::new(), what };

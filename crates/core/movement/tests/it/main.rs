@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its scene has failed")]
 
 mod scene;
+mod seal;
 mod simulation;
 mod spec;
 mod walk;

@@ -5,12 +5,14 @@ use super::rules::{Book, Seen};
 use crate::scene::{fine, spec};
 use banjia_movement::balance::{Balance, Lost};
 use banjia_movement::gate::{Evidence, ParityVerdict};
+use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{
     Action, Event, Impossible, Move, Order, Used, apply, create, override_to, pause, redate, rehearse, resume, step,
     switch,
 };
 use banjia_types::{Course, Money, Outcome, Share, Stage, Tally, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const TEXT: &str = r#"
@@ -34,6 +36,13 @@ until = "06:00"
 "#;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
+
+/// There are few texts and many histories; reading the same text ten thousand times would prove nothing more.
+fn read_once(text: String) -> MoveSpec {
+    static READ: Mutex<BTreeMap<String, MoveSpec>> = Mutex::new(BTreeMap::new());
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    read.entry(text).or_insert_with_key(|text| spec(text)).clone()
+}
 
 /// A process that ticks. It performs one action at a time, and may die before each.
 #[derive(Default)]
@@ -99,7 +108,7 @@ impl World {
         if dice.percent(20) {
             text = text.replacen("source_until = \"2027-01-15T19:00\"\n", "", 1);
         }
-        let spec = spec(&text);
+        let spec = read_once(text);
         let before = dice.between(1, 14).cast_signed() * HOUR;
         let now = spec.deadline.0 - before;
         let faults =
@@ -193,6 +202,10 @@ impl World {
         }
         if dice.percent(2) {
             faults.is_source_refusing = true;
+        }
+        // A person may lift the gateway's cut. That does not bring the source of a move back.
+        if self.book.is_dead && dice.percent(20) {
+            (self.gateway.is_source_cut, faults.is_source_refusing, faults.is_source_down) = (false, false, false);
         }
         if dice.percent(5) {
             faults.requests = *dice.pick(&[1_000, 1_000, 1_000, 40, 0]);
