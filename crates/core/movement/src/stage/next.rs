@@ -24,8 +24,8 @@ impl Move {
         }
     }
 
-    /// What stands in the way of any step forward, apart from gates.
-    pub(super) fn obstacle(&self, at: Timestamp) -> Option<Impossible> {
+    /// What stands in the way of any step forward, apart from gates: with [`Move::gates_ahead`], why a move does not move.
+    pub fn obstacle(&self, at: Timestamp) -> Option<Impossible> {
         let state = &self.state;
         if let Some(paused) = &state.paused {
             return Some(Impossible::IsPaused { by: paused.by.clone(), reason: paused.reason.clone() });

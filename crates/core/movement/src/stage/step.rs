@@ -12,6 +12,8 @@ use std::time::Duration;
 const ITSELF: &str = "banjia";
 /// More events than this are never due at once; a thousand routes may all roll in one step.
 const EVENTS_MAX: usize = 2_100;
+/// The longest part of a vendor's answer that a log keeps.
+const SEEN_CHARS_MAX: usize = 500;
 /// Hours before the deadline at which a move that is not live is called out.
 const NEAR_HOURS: [u32; 3] = [24, 72, 168];
 /// How long after a drill its way back is watched for.
@@ -79,9 +81,10 @@ fn due(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> {
 
 fn source_died(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> {
     let seen = evidence.source_cut.as_ref().filter(|_| of.state.death.is_none())?;
+    let seen: String = seen.chars().take(SEEN_CHARS_MAX).collect();
     let (choices, because) = if of.state.stage < Stage::Live { choose(of, evidence, now) } else { Default::default() };
     let reason = format!("the source refused us: {seen}");
-    Some(event(now, reason, because, What::SourceDied { death: Death::Cut { seen: seen.clone() }, choices }))
+    Some(event(now, reason, because, What::SourceDied { death: Death::Cut { seen }, choices }))
 }
 
 fn deadline(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> {

@@ -4,6 +4,7 @@
 
 mod scene;
 mod seal;
+mod sequences;
 mod simulation;
 mod spec;
 mod walk;

@@ -1,0 +1,105 @@
+//! Every sequence of events up to a length: what can follow keeps the move in shape, what cannot leaves it untouched.
+
+use crate::scene::{SHORT, created, fine, spec};
+use banjia_movement::stage::{Choice, Death, Event, Impossible, Move, Used, Warning, What, apply};
+use banjia_types::{Share, Stage, Timestamp};
+use std::time::Duration;
+
+const LENGTH: usize = 3;
+
+/// One of each kind, and several of those that name a stage.
+fn pool(of: &Move) -> Vec<What> {
+    let at = of.state().deadline;
+    let choice = |route: &str, to| Choice { route: route.into(), to, is_passing: false };
+    let choices = vec![choice("chat", Used::Second), choice("small", Used::First)];
+    let stages = [Stage::Record, Stage::Shadow, Stage::Canary, Stage::Live, Stage::Sealed];
+    let mut pool: Vec<What> = stages
+        .into_iter()
+        .map(|to| What::Overridden {
+            from: of.stage(),
+            to,
+            share: match to {
+                Stage::Canary => Share::of(500),
+                Stage::Live => Share::ALL,
+                _ => Share::NONE,
+            },
+        })
+        .collect();
+    pool.extend(stages.into_iter().map(|to| What::Advanced { from: of.stage(), to }));
+    pool.extend([
+        What::Created { spec: of.spec().hash().to_owned() },
+        What::ShareSet { from: of.state().share, to: Share::of(5_000) },
+        What::SteppedBack { from: of.stage() },
+        What::Switched { route: "chat".into(), to: Used::Second },
+        What::Switched { route: "small".into(), to: Used::Second },
+        What::Paused,
+        What::Resumed,
+        What::Redated { deadline: at + Duration::from_hours(1), source_until: at + Duration::from_hours(2) },
+        What::SourceDied { death: Death::Cut { seen: "region".to_owned() }, choices: choices.clone() },
+        What::SourceDied { death: Death::Cut { seen: "region".to_owned() }, choices: Vec::new() },
+        What::SourcePassed,
+        What::Cut { from: of.stage(), choices },
+        What::Held,
+        What::RehearsalBegan { share: Share::of(100), until: at - Duration::from_hours(239) },
+        What::CredentialsRemoved { vendor: "old".into(), names: Vec::new() },
+        What::Sealed { report: "00".to_owned() },
+        What::Warned { warning: Warning::DeadlineNear { hours: 24 } },
+        What::Paged { through: of.version() },
+    ]);
+    pool
+}
+
+fn in_shape(of: &Move) {
+    let state = of.state();
+    match state.stage {
+        Stage::Record | Stage::Shadow => assert_eq!(state.share, Share::NONE),
+        Stage::Canary => assert!(state.share > Share::NONE && state.share < Share::ALL),
+        Stage::Live | Stage::Sealed => assert_eq!(state.share, Share::ALL),
+    }
+    assert_eq!(state.live_by.is_some(), state.stage >= Stage::Live, "{state:?}");
+    assert!(state.death.is_none() || state.stage >= Stage::Live, "a dead source answers nobody");
+    assert!(state.stage != Stage::Sealed || state.credentials_removed.is_some());
+    assert!(state.rehearsal.is_none() || state.stage < Stage::Live);
+    assert!(state.deadline <= state.source_until);
+}
+
+fn follow(of: &Move, depth: usize, times: &[Timestamp], seen: &mut u64) {
+    for (what, at) in pool(of).into_iter().flat_map(|what| times.iter().map(move |at| (what.clone(), *at))) {
+        let because = match what {
+            What::Advanced { .. } | What::ShareSet { .. } => of.gates_ahead(&fine(of, at), at),
+            _ => Vec::new(),
+        };
+        let event = Event { at, by: "ann".to_owned(), reason: "why not".to_owned(), because, what };
+        let mut after = of.clone();
+        *seen += 1;
+        if apply(&mut after, &event).is_err() {
+            assert_eq!(after, *of, "{event:?} cannot follow and changed the move");
+            continue;
+        }
+        in_shape(&after);
+        assert_eq!(after.version(), of.version() + 1);
+        if depth > 1 {
+            follow(&after, depth - 1, times, seen);
+        }
+    }
+}
+
+#[test]
+fn every_sequence_of_events_keeps_the_move_in_shape() {
+    for text in [SHORT.to_owned(), SHORT.replace("source_until", "on_deadline = \"hold\"\nsource_until")] {
+        let (of, at) = created(&text);
+        let times = [at, of.state().deadline, of.state().source_until];
+        let mut seen = 0;
+        follow(&of, LENGTH, &times, &mut seen);
+        assert!(seen > 10_000, "{seen} sequences");
+    }
+}
+
+#[test]
+fn a_log_of_another_text_is_refused() {
+    let (of, at) = created(SHORT);
+    let other = spec(&SHORT.replace("short", "other"));
+    let first = banjia_movement::stage::create(&of, "ann", at);
+    let (number, why) = Move::replay(other, [&first]).unwrap_err();
+    assert!(number == 1 && matches!(why, Impossible::OtherText { .. }), "{why}");
+}
