@@ -15,6 +15,7 @@ mod printer;
 mod probe;
 mod region;
 mod sandbox;
+mod scan;
 mod serve;
 mod table;
 mod vendor;
@@ -66,6 +67,8 @@ enum Command {
     Region(region::Args),
     /// Vendors in a box for tests and rehearsals: true to their wires, errors included.
     Sandbox(sandbox::Args),
+    /// Where source code calls model vendors, and what to change for the gateway.
+    Scan(scan::Args),
     /// Run the gateway.
     Serve(serve::Args),
     /// The vendors that are known.
@@ -95,6 +98,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
         Command::Region(args) => region::run(args, &mut printer),
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
+        Command::Scan(args) => scan::run(&args, &mut printer),
         Command::Serve(args) => serve::run(args, &log, &mut printer),
         Command::Vendor(args) => vendor::run(args, &mut printer),
     };

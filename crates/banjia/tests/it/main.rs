@@ -8,4 +8,5 @@ mod cuts;
 mod demo;
 mod probe;
 mod process;
+mod scan;
 mod serve;
