@@ -32,17 +32,22 @@ impl Room {
     /// `full_in` as OpenAI writes it in `x-ratelimit-reset-*`: `17ms`, `1.5s`, `6m0s`.
     pub fn reset_text(&self) -> String {
         // Rounded up to a millisecond: a client that waits as told must not come too early.
-        let millis = self.full_in.as_nanos().div_ceil(1_000_000);
-        let (minutes, rest) = (millis / 60_000, millis % 60_000);
-        let seconds = match rest % 1_000 {
-            0 => format!("{}s", rest / 1_000),
-            part => format!("{}.{}s", rest / 1_000, format!("{part:03}").trim_end_matches('0')),
-        };
-        match (minutes, rest) {
-            (0, 0..1_000) if rest > 0 => format!("{rest}ms"),
-            (0, _) => seconds,
-            _ => format!("{minutes}m{seconds}"),
+        let part = u64::from(self.full_in.subsec_nanos().div_ceil(1_000_000));
+        let millis = self.full_in.as_secs().saturating_mul(1_000).saturating_add(part);
+        // Told with each answer, so only the form that is needed is written.
+        match (millis / 60_000, millis % 60_000) {
+            (0, rest @ 1..1_000) => format!("{rest}ms"),
+            (0, rest) => seconds(rest),
+            (minutes, rest) => format!("{minutes}m{}", seconds(rest)),
         }
+    }
+}
+
+/// Milliseconds as seconds, without zeros at the end.
+fn seconds(millis: u64) -> String {
+    match (millis / 1_000, millis % 1_000) {
+        (whole, 0) => format!("{whole}s"),
+        (whole, part) => format!("{whole}.{}s", format!("{part:03}").trim_end_matches('0')),
     }
 }
 
