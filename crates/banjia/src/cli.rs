@@ -11,12 +11,14 @@ mod cuts;
 mod database;
 mod demo;
 pub(crate) mod key;
+mod plan;
 mod printer;
 mod probe;
 mod region;
 mod sandbox;
 mod scan;
 mod serve;
+mod survey;
 mod table;
 mod vendor;
 
@@ -61,6 +63,8 @@ enum Command {
     Demo(demo::Args),
     /// Keys for the gateway's clients.
     Key(key::Args),
+    /// Where each route goes, what it loses and costs there, whether it fits, and by when each stage must begin.
+    Plan(plan::Args),
     /// Compare a vendor's profile with the live vendor, fact by fact.
     Probe(probe::Args),
     /// Which countries and territories a provider supports, by date.
@@ -71,6 +75,8 @@ enum Command {
     Scan(scan::Args),
     /// Run the gateway.
     Serve(serve::Args),
+    /// What is used: routes, models, parameters, tools, sizes, peaks, clients; and what was seen too rarely to judge.
+    Survey(survey::Args),
     /// The vendors that are known.
     Vendor(vendor::Args),
 }
@@ -95,11 +101,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Cuts(args) => cuts::run(args, &mut printer),
         Command::Demo(args) => demo::run(&args, &log, &mut printer),
         Command::Key(args) => key::run(&args, &mut printer),
+        Command::Plan(args) => plan::run(&args, &mut printer),
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
         Command::Region(args) => region::run(args, &mut printer),
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
         Command::Scan(args) => scan::run(&args, &mut printer),
         Command::Serve(args) => serve::run(args, &log, &mut printer),
+        Command::Survey(args) => survey::run(&args, &mut printer),
         Command::Vendor(args) => vendor::run(args, &mut printer),
     };
     match done {

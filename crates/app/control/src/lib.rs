@@ -4,14 +4,18 @@
 //! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
 //! - [`templates`]: the words of a notice, in English and Chinese, replaceable
 //! - [`bounces`]: mails that came back
+//! - [`survey`]: traffic into a survey, and what it would lose elsewhere
+//! - [`report`]: pages for people
 //! - [`sink`]: a mail server for rehearsals
 
 #![warn(missing_docs)]
 
 pub mod bounces;
 pub mod mail;
+pub mod report;
 pub mod runner;
 pub mod sink;
+pub mod survey;
 pub mod templates;
 
 pub use mail::{Mailer, SmtpConfig};

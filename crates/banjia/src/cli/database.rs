@@ -42,7 +42,16 @@ impl Database {
         }
     }
 
-    fn path(&self) -> anyhow::Result<PathBuf> {
+    /// Whether the caller named a database, or a file that names one.
+    pub(super) fn is_named(&self) -> bool {
+        self.store.is_some() || self.config.is_some()
+    }
+
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the configuration file.
+    pub(super) fn path(&self) -> anyhow::Result<PathBuf> {
         match &self.store {
             Some(path) => Ok(path.clone()),
             None => Ok(self.loaded()?.map_or_else(|| StoreConfig::default().path, |loaded| loaded.config.store.path)),

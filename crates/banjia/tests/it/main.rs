@@ -6,6 +6,7 @@ mod border;
 mod commands;
 mod cuts;
 mod demo;
+mod plan;
 mod probe;
 mod process;
 mod scan;

@@ -10,6 +10,7 @@
 //! - [`seal`]: the end, and a signed report of it
 //! - [`calendar`]: dates in a zone become moments
 //! - [`plan`]: where to go, what it costs and loses, and by when
+//! - [`suggest`]: which targets stand nearest to a model
 //! - [`survey`]: what is used
 //! - [`usage_export`]: what the source says was used
 
@@ -24,5 +25,6 @@ mod read;
 pub mod seal;
 pub mod spec;
 pub mod stage;
+pub mod suggest;
 pub mod survey;
 pub mod usage_export;

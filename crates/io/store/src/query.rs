@@ -5,7 +5,7 @@
 
 use crate::rows::{self, level, target};
 use crate::{Row, Store, StoreError};
-use banjia_types::{LossLevel, Money, Tally, Target, Timestamp, Usage};
+use banjia_types::{LossLevel, Money, RequestId, Tally, Target, Timestamp, Usage};
 use std::time::Duration;
 
 const MINUTE_MS: i64 = 60_000;
@@ -230,6 +230,28 @@ impl Store {
             open_requests: open.cast_unsigned(),
         };
         Ok(rows.into_iter().map(gap).collect())
+    }
+
+    /// Rows of a period after the last one that was seen, oldest first: whoever reads all of them holds one page.
+    pub async fn rows_after(
+        &self,
+        period: Period,
+        after: Option<(Timestamp, RequestId)>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
+        const SQL: &str = "SELECT * FROM ledger WHERE accepted_at >= $1 AND accepted_at < $2 \
+            AND (accepted_at, request_id) > ($3, $4) ORDER BY accepted_at, request_id LIMIT $5";
+        let (at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at.0, id.to_string()));
+        let found = sqlx::query(SQL)
+            .bind(period.from.0)
+            .bind(period.to.0)
+            .bind(at)
+            .bind(id)
+            .bind(i64::from(limit))
+            .fetch_all(&self.read)
+            .await
+            .map_err(StoreError::sql("read the rows of a period"))?;
+        found.iter().map(rows::from_database).collect()
     }
 
     /// The rows accepted last, newest first.

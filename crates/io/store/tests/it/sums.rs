@@ -96,3 +96,17 @@ async fn a_period_is_half_open_and_a_tally_counts_the_whole_minutes_that_it_touc
     let one = Tally { accepted: 1, answered: 1, ..Tally::default() };
     assert_eq!(minutes, [(Timestamp(60_000), one), (Timestamp(120_000), one)]);
 }
+
+#[tokio::test]
+async fn pages_of_a_period_hold_every_row_once_also_of_the_same_moment() {
+    let store = filled((0..7).map(|n| row(n, i64::try_from(n / 3).unwrap(), Outcome::Answered))).await;
+    let period = Period { from: Timestamp(0), to: Timestamp(2) };
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.rows_after(period, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.accepted_at, last.request_id));
+        seen.extend(page.iter().map(|row| row.request_id.0.as_u128()));
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+}

@@ -1,0 +1,228 @@
+//! The plan as a page: Markdown, or HTML that stands alone.
+//!
+//! Rules: both are made of the same blocks, so they say the same; every text from outside is escaped; an unknown figure is
+//! said to be unknown; the page loads nothing from anywhere.
+
+mod words;
+
+use banjia_movement::calendar;
+use banjia_movement::plan::{Cost, Plan, Ranked, RoutePlan};
+use banjia_types::{Money, Timestamp};
+use chrono_tz::Tz;
+use std::fmt::Write as _;
+use words::Words;
+
+pub use words::Lang;
+
+/// Losses shown for one candidate; the rest are in the JSON.
+const COUNTS_SHOWN: usize = 8;
+
+enum Block {
+    Head(u8, String),
+    Text(String),
+    List(Vec<String>),
+    Table(Vec<String>, Vec<Vec<String>>),
+}
+
+/// The plan in Markdown.
+pub fn markdown(plan: &Plan, zone: Tz, lang: Lang) -> String {
+    let mut page = String::new();
+    let safe = |text: &str| text.replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ");
+    for block in blocks(plan, zone, Words(lang)) {
+        let done = match block {
+            Block::Head(level, text) => writeln!(page, "{} {}\n", "#".repeat(level.into()), safe(&text)),
+            Block::Text(text) => writeln!(page, "{}\n", safe(&text)),
+            Block::List(items) => {
+                items.iter().try_for_each(|item| writeln!(page, "- {}", safe(item))).and_then(|()| writeln!(page))
+            }
+            Block::Table(names, rows) => {
+                let line = |cells: &[String]| cells.iter().map(|cell| safe(cell)).collect::<Vec<_>>().join(" | ");
+                let rule = vec!["---"; names.len()].join(" | ");
+                writeln!(page, "| {} |\n| {rule} |", line(&names))
+                    .and_then(|()| rows.iter().try_for_each(|row| writeln!(page, "| {} |", line(row))))
+                    .and_then(|()| writeln!(page))
+            }
+        };
+        done.expect("writing to a text does not fail");
+    }
+    page
+}
+
+/// The plan in HTML, with its style and without scripts.
+pub fn html(plan: &Plan, zone: Tz, lang: Lang) -> String {
+    let safe = |text: &str| {
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .replace('\'', "&#39;")
+    };
+    let words = Words(lang);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n<title>{}</title>\n<style>\
+         body{{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}}\
+         table{{border-collapse:collapse;margin:1rem 0}}th,td{{border:1px solid #bbb;padding:.3rem .6rem;text-align:left}}\
+         </style>\n",
+        words.code(),
+        safe(words.title())
+    );
+    for block in blocks(plan, zone, words) {
+        let cells = |tag: &str, cells: &[String]| {
+            let cells = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", safe(cell)));
+            format!("<tr>{}</tr>\n", cells.collect::<String>())
+        };
+        let shown = match block {
+            Block::Head(level, text) => format!("<h{level}>{}</h{level}>\n", safe(&text)),
+            Block::Text(text) => format!("<p>{}</p>\n", safe(&text)),
+            Block::List(items) => {
+                let items = items.iter().map(|item| format!("<li>{}</li>\n", safe(item)));
+                format!("<ul>\n{}</ul>\n", items.collect::<String>())
+            }
+            Block::Table(names, rows) => {
+                let rows = rows.iter().map(|row| cells("td", row)).collect::<String>();
+                format!("<table>\n{}{rows}</table>\n", cells("th", &names))
+            }
+        };
+        page.push_str(&shown);
+    }
+    page + "</html>\n"
+}
+
+fn blocks(plan: &Plan, zone: Tz, words: Words) -> Vec<Block> {
+    let when = |at: Timestamp| calendar::show(at, zone);
+    let seen = &plan.coverage;
+    let mut page = vec![
+        Block::Head(1, words.title().to_owned()),
+        Block::Text(words.made(&when(plan.now), &when(plan.deadline))),
+        Block::Text(words.rate(&plan.rate)),
+        Block::Text(words.coverage(seen)),
+        Block::Head(2, words.say("Timetable", "时间表").to_owned()),
+        Block::Text(words.slack(plan.timetable.slack_hours)),
+    ];
+    let steps = plan.timetable.steps.iter();
+    let steps = steps.map(|step| vec![words.stage(step.stage), when(step.latest_start), step.hours.to_string()]);
+    page.push(Block::Table(
+        words.heads(&[("stage", "阶段"), ("begins at the latest", "最迟开始"), ("hours", "小时")]),
+        steps.collect(),
+    ));
+    let heads = [
+        ("route", "路由"),
+        ("today", "现用"),
+        ("to", "目标"),
+        ("second", "备选"),
+        ("cost today", "现费用"),
+        ("cost there", "新费用"),
+    ];
+    let row = |route: &RoutePlan| {
+        let name =
+            |target: &Option<banjia_types::Target>| target.as_ref().map_or_else(|| "—".to_owned(), ToString::to_string);
+        let chosen = route.ranked.iter().find(|ranked| Some(&ranked.target) == route.destination.as_ref());
+        let after = chosen.map_or_else(|| "—".to_owned(), |ranked| cost(&ranked.after, words));
+        let names = [route.route.to_string(), name(&route.source), name(&route.destination), name(&route.second)];
+        names.into_iter().chain([cost(&route.before, words), after]).collect()
+    };
+    page.push(Block::Head(2, words.say("Destinations", "去向").to_owned()));
+    page.push(Block::Table(words.heads(&heads), plan.routes.iter().map(row).collect()));
+    page.push(Block::Text(words.cost_note().to_owned()));
+    for route in &plan.routes {
+        page.extend(ranking(route, zone, words));
+    }
+    page.extend(capacity(plan, words));
+    for (title, notes) in [
+        (words.say("To be decided by a person", "须由人决定"), &plan.decisions),
+        (words.say("Risks", "风险"), &plan.risks),
+    ] {
+        page.push(Block::Head(2, title.to_owned()));
+        let mut notes: Vec<String> = notes.iter().map(|note| words.note(note, zone)).collect();
+        if notes.is_empty() {
+            notes.push(words.say("none was found", "未发现").to_owned());
+        }
+        page.push(Block::List(notes));
+    }
+    page
+}
+
+fn ranking(route: &RoutePlan, zone: Tz, words: Words) -> Vec<Block> {
+    let mut page = vec![Block::Head(3, format!("{} ({})", route.route, words.requests(route.requests)))];
+    let row = |(place, ranked): (usize, &Ranked)| {
+        let place = if ranked.is_fit { (place + 1).to_string() } else { "✗".to_owned() };
+        let mut reasons: Vec<String> = ranked.reasons.iter().map(|reason| words.reason(reason, zone)).collect();
+        reasons.extend(ranked.warning.clone());
+        if ranked.unconfirmed {
+            reasons.push(words.say("facts unconfirmed", "资料未经证实").to_owned());
+        }
+        vec![place, ranked.target.to_string(), reasons.join("; "), cost(&ranked.after, words), ranked.source.clone()]
+    };
+    let heads =
+        [("place", "名次"), ("candidate", "候选"), ("why", "理由"), ("cost", "费用"), ("facts from", "资料来源")];
+    page.push(Block::Table(words.heads(&heads), route.ranked.iter().enumerate().map(row).collect()));
+    if let Some(rebuild) = &route.rebuild {
+        page.push(Block::Text(words.rebuild(rebuild)));
+    }
+    let counts = route.ranked.iter().filter(|ranked| ranked.is_fit).flat_map(|ranked| {
+        ranked.losses.counts.iter().take(COUNTS_SHOWN).map(|count| {
+            let of = format!("{} / {}", count.requests, ranked.losses.tested);
+            vec![ranked.target.to_string(), count.param.clone(), count.level.to_string(), of, count.why.clone()]
+        })
+    });
+    let counts: Vec<_> = counts.collect();
+    if !counts.is_empty() {
+        let heads = [
+            ("candidate", "候选"),
+            ("parameter", "参数"),
+            ("loss", "损失"),
+            ("requests", "请求"),
+            ("for example", "例如"),
+        ];
+        page.push(Block::Table(words.heads(&heads), counts));
+    }
+    page
+}
+
+fn capacity(plan: &Plan, words: Words) -> Vec<Block> {
+    let of = |peak: String, limit: Option<u64>| match limit {
+        Some(limit) => format!("{peak} / {limit}"),
+        None => format!("{peak} / ?"),
+    };
+    let rows = plan.capacity.iter().map(|row| {
+        let (peaks, limits) = (&row.peaks, &row.limits);
+        let concurrency = format!("{} (λW {:.1})", peaks.concurrency, peaks.concurrency_by_rate);
+        vec![
+            row.target.to_string(),
+            limits.tier.clone().unwrap_or_else(|| "?".to_owned()),
+            of(peaks.requests_per_minute.to_string(), limits.requests_per_minute),
+            of(peaks.tokens_per_minute.to_string(), limits.tokens_per_minute),
+            of(concurrency, limits.concurrency),
+            row.binds.map_or_else(|| words.unknown().to_owned(), |bound| words.bound(bound).to_owned()),
+            row.headroom.map_or_else(|| words.unknown().to_owned(), |left| format!("{:.0} %", left * 100.0)),
+        ]
+    });
+    let heads = [
+        ("destination", "目标"),
+        ("tier", "档位"),
+        ("requests a minute", "每分钟请求"),
+        ("tokens a minute", "每分钟 token"),
+        ("at once", "并发"),
+        ("tight", "瓶颈"),
+        ("left at the peak", "峰值余量"),
+    ];
+    vec![
+        Block::Head(2, words.say("Capacity: peak seen / limit", "容量：所见峰值 / 限额").to_owned()),
+        Block::Table(words.heads(&heads), rows.collect()),
+    ]
+}
+
+/// Both currencies to the cent, and what it is of.
+fn cost(cost: &Cost, words: Words) -> String {
+    let cents = |money: Money| {
+        let cents = (i128::from(money.micros) + 5_000).div_euclid(10_000);
+        format!("{}.{:02} {}", cents / 100, cents % 100, money.currency)
+    };
+    match (cost.cny, cost.usd) {
+        (Some(cny), Some(usd)) => format!("{} = {} ({})", cents(cny), cents(usd), words.requests(cost.requests)),
+        _ => words.unknown().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use super::*;
+use banjia_movement::plan::{Candidate, Durations, Facts, Limits, LossCount, Losses, PlanInput, Rate, plan};
+use banjia_movement::survey::{Language, Seen, Shape, Survey, Traffic, fold};
+use banjia_types::{Currency, LossLevel, Price, PriceTier, Usage};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Forty requests of a shop over ten minutes, and a candidate of each kind. Route and warning try to break out of the page.
+fn made() -> Plan {
+    let mut survey = Survey::default();
+    for n in 0..40 {
+        let traffic = Traffic {
+            at: Timestamp(1_719_800_000_000 + n * 15_000),
+            took_ms: 20_000,
+            target: Some("openai/gpt-4o".parse().unwrap()),
+            endpoint: "chat".into(),
+            stream: n % 2 == 0,
+            usage: Some(Usage { prompt: 1_000, completion: 300, cached: 200, reasoning: 0 }),
+            cost: Some(Money { micros: 5_500, currency: Currency::Usd }),
+        };
+        let shape = Shape {
+            params: vec!["logit_bias: object".into()],
+            tools: vec![],
+            schema: false,
+            images: false,
+            language: Language::Zh,
+            request_bytes: 4_000,
+            dimensions: None,
+            client: None,
+        };
+        fold(&mut survey, Seen { route: "shop|<script>".into(), traffic: Some(traffic), shape: Some(shape) });
+    }
+    let tiers = vec![PriceTier { input: 2_000_000, output: 8_000_000, ..PriceTier::default() }];
+    let known = Facts {
+        price: Some(Price { currency: Currency::Cny, tiers }),
+        context: Some(200_000),
+        limits: Limits { tier: Some("V1".into()), concurrency: Some(10), ..Limits::default() },
+        source: "a price page (2024-06)".into(),
+        warning: Some("<b>bold</b> & | \"quoted\"".into()),
+        ..Facts::default()
+    };
+    let gone = Facts { shutdown: Some(Timestamp(1_720_000_000_000)), ..Facts::default() };
+    let count = |level| LossCount { param: "logit_bias".into(), level, requests: 3, why: "not known there".into() };
+    let lossy = Losses { tested: 40, dropped: 3, counts: vec![count(LossLevel::Dropped)], ..Losses::default() };
+    let candidate = |target: &str, facts, losses| Candidate { target: target.parse().unwrap(), facts, losses };
+    let all = vec![
+        candidate("west/old", gone, Losses::default()),
+        candidate("east/fair", Facts::default(), lossy),
+        candidate("north/good", known, Losses { tested: 40, ..Losses::default() }),
+    ];
+    plan(&PlanInput {
+        survey: &survey,
+        candidates: &BTreeMap::from([("shop|<script>".into(), all)]),
+        sources: &BTreeMap::new(),
+        rate: &Rate { cny_per_usd: 7.1, as_of: "2024-07-01".into(), source: "a test".into() },
+        deadline: Timestamp(1_720_454_400_000),
+        now: Timestamp(1_719_900_000_000),
+        durations: Durations::default(),
+    })
+}
+
+#[test]
+fn the_pages_are_those_that_were_read_and_found_good() {
+    let made = made();
+    let zone = Tz::Asia__Shanghai;
+    let pages = [("en.md", markdown(&made, zone, Lang::En)), ("zh.md", markdown(&made, zone, Lang::Zh))];
+    for (name, page) in pages {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/plan/golden").join(name);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &page).unwrap();
+        }
+        assert_eq!(page, std::fs::read_to_string(&path).unwrap_or_default(), "{name}");
+    }
+}
+
+#[test]
+fn a_page_of_html_stands_alone_and_nothing_breaks_out_of_it() {
+    for lang in [Lang::En, Lang::Zh] {
+        let page = html(&made(), Tz::UTC, lang);
+        assert!(
+            page.contains("shop|&lt;script&gt;") && page.contains("&lt;b&gt;bold&lt;/b&gt; &amp; | &quot;quoted&quot;")
+        );
+        for bad in ["<script", "<b>", "http://", "https://", "src=", "@import"] {
+            assert!(!page.contains(bad), "{bad}");
+        }
+        assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+    }
+}
+
+#[test]
+fn an_unknown_price_is_said_to_be_unknown_in_every_form() {
+    let made = made();
+    let page = markdown(&made, Tz::UTC, Lang::En);
+    let row = page.lines().find(|line| line.starts_with("| 2 | east/fair")).unwrap();
+    assert!(row.contains("price unknown") && row.contains("| unknown |"), "{row}");
+    let json = serde_json::to_value(&made).unwrap();
+    assert!(json["routes"][0]["ranked"][1]["after"]["cny"].is_null());
+    assert_eq!(json["routes"][0]["destination"], "north/good");
+}

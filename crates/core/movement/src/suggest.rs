@@ -1,0 +1,66 @@
+//! Which targets stand nearest to a source's model: dated suggestions, from `data/model-map.toml`.
+//!
+//! Rules: a suggestion is where to begin looking, never a decision; each has its source and date; a dated name of a model is
+//! the model.
+
+use banjia_types::Target;
+use serde::Deserialize;
+
+const MAP: &str = include_str!("../data/model-map.toml");
+
+/// One suggested target.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suggestion {
+    /// The target.
+    pub target: Target,
+    /// The public document.
+    pub source: String,
+    /// Its date.
+    pub as_of: String,
+    /// A weak or single source.
+    #[serde(default)]
+    pub unconfirmed: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Map {
+    model: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Model {
+    from: String,
+    to: Vec<Suggestion>,
+}
+
+/// What is suggested for a model of the source; empty when nothing is known.
+pub fn suggestions(model: &str) -> Vec<Suggestion> {
+    let map: Map = toml::from_str(MAP).expect("a test reads the map that is built in");
+    let is_it = |from: &str| {
+        let rest = model.strip_prefix(from);
+        rest.is_some_and(|rest| rest.is_empty() || is_date(rest))
+    };
+    map.model.into_iter().find(|entry| is_it(&entry.from)).map(|entry| entry.to).unwrap_or_default()
+}
+
+fn is_date(rest: &str) -> bool {
+    let rest = rest.strip_prefix('-').unwrap_or_default();
+    rest.len() >= 4 && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dated_name_is_the_model_and_another_one_is_not() {
+        let plain = suggestions("gpt-4o");
+        assert!(plain.len() >= 3 && plain.iter().all(|one| !one.source.is_empty() && one.as_of.starts_with("202")));
+        assert_eq!(suggestions("gpt-4o-2024-08-06"), plain);
+        assert_ne!(suggestions("gpt-4o-mini"), plain);
+        assert!(suggestions("gpt-4o-latest").is_empty() && suggestions("nobody-knows").is_empty());
+    }
+}
