@@ -1,7 +1,8 @@
 //! The commands, and the one printer through which they speak to people.
 //!
 //! Rules: one file per command; what a command answers goes to standard output and what it says about its work to
-//! standard error; it exits with 0 when all is well, 1 when it found something wrong, 2 when it was called wrongly.
+//! standard error; it exits with 0 when all is well, 1 when it found something wrong, 2 when it was called wrongly (and `parity` with
+//! 3 when it cannot tell).
 
 mod audit;
 mod border;
@@ -11,6 +12,7 @@ mod cuts;
 mod database;
 mod demo;
 pub(crate) mod key;
+mod parity;
 mod plan;
 mod printer;
 mod probe;
@@ -63,6 +65,8 @@ enum Command {
     Demo(demo::Args),
     /// Keys for the gateway's clients.
     Key(key::Args),
+    /// Say axis by axis whether the destination answers as well as the source.
+    Parity(parity::Args),
     /// Where each route goes, what it loses and costs there, whether it fits, and by when each stage must begin.
     Plan(plan::Args),
     /// Compare a vendor's profile with the live vendor, fact by fact.
@@ -101,6 +105,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Cuts(args) => cuts::run(args, &mut printer),
         Command::Demo(args) => demo::run(&args, &log, &mut printer),
         Command::Key(args) => key::run(&args, &mut printer),
+        Command::Parity(args) => Ok(parity::run(&args, &mut printer)),
         Command::Plan(args) => plan::run(&args, &mut printer),
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
         Command::Region(args) => region::run(args, &mut printer),

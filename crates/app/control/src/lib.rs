@@ -1,4 +1,4 @@
-//! The control plane: campaigns and their mails. It meets the gateway only in the store.
+//! The control plane: campaigns and their mails, parity and reports. It meets the gateway only in the store.
 //!
 //! - [`runner`]: sends what is due, each notice at most once whatever crashes
 //! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
@@ -6,12 +6,14 @@
 //! - [`bounces`]: mails that came back
 //! - [`survey`]: traffic into a survey, and what it would lose elsewhere
 //! - [`report`]: pages for people
+//! - [`parity`]: from captures to the pairs that are compared
 //! - [`sink`]: a mail server for rehearsals
 
 #![warn(missing_docs)]
 
 pub mod bounces;
 pub mod mail;
+pub mod parity;
 pub mod report;
 pub mod runner;
 pub mod sink;

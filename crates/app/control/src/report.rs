@@ -1,3 +1,10 @@
 //! Pages for people: what was found and what is proposed, in English and Chinese.
+//!
+//! Rules: a page is a single file that loads nothing, runs nothing and links nowhere; everything that comes from outside is escaped by
+//! the template engine, since answers of models are hostile text.
 
+mod parity;
 pub mod plan;
+mod words;
+
+pub use parity::parity_html;

@@ -6,6 +6,7 @@ mod border;
 mod commands;
 mod cuts;
 mod demo;
+mod parity;
 mod plan;
 mod probe;
 mod process;

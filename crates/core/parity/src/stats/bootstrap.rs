@@ -1,12 +1,15 @@
 //! The ratio of two quantiles, for times and costs: values without an upper end, of which a mean says little.
 //!
 //! The pairs are drawn again with replacement, both sides together, because a slow request is slow on both sides. The interval
-//! is the percentile one (B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13) of the logarithm's
-//! order, so that "twice" and "half" are equally far from "the same". Draws come from a seed: the same input gives the same report.
+//! is the percentile one (B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13). Quantiles are those of
+//! F. Harrell and C. Davis (Biometrika 69 (1982) 635-640), weighted means of neighbouring values: with the plain sample quantile,
+//! which jumps from value to value, the interval is too wide (93 % for 90 % in `examples/proof`). Draws come from a seed: the same
+//! input gives the same report.
 
 use super::Interval;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use statrs::function::beta::beta_reg;
 
 /// What is looked at: a quantile, or the mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,8 +50,9 @@ pub fn ratio(pairs: &[(f64, f64)], spread: Spread, alpha: f64, draws: usize, see
         return None;
     }
     let sides = [Side::new(pairs.iter().map(|pair| pair.0)), Side::new(pairs.iter().map(|pair| pair.1))];
+    let weights = Weights::of(spread, pairs.len());
     let once = vec![1; pairs.len()];
-    let (source, destination) = (sides[0].value(&once, spread), sides[1].value(&once, spread));
+    let (source, destination) = (sides[0].value(&once, &weights), sides[1].value(&once, &weights));
     let mut generator = StdRng::seed_from_u64(seed);
     let mut times = vec![0_u32; pairs.len()];
     let mut ratios: Vec<f64> = Vec::with_capacity(draws);
@@ -57,7 +61,7 @@ pub fn ratio(pairs: &[(f64, f64)], spread: Spread, alpha: f64, draws: usize, see
         for _ in 0..pairs.len() {
             times[generator.random_range(0..pairs.len())] += 1;
         }
-        ratios.push(sides[1].value(&times, spread) / sides[0].value(&times, spread) - 1.0);
+        ratios.push(sides[1].value(&times, &weights) / sides[0].value(&times, &weights) - 1.0);
     }
     ratios.sort_by(f64::total_cmp);
     let mean = ratios.iter().sum::<f64>() / draws as f64;
@@ -85,28 +89,39 @@ impl Side {
     }
 
     /// The value when pair `i` was drawn `times[i]` times; the draws are as many as the pairs.
-    fn value(&self, times: &[u32], spread: Spread) -> f64 {
-        let n = self.order.len() as f64;
-        match spread {
-            Spread::Mean => self.order.iter().map(|(value, pair)| value * f64::from(times[*pair])).sum::<f64>() / n,
-            Spread::Quantile(place) => {
-                let at = place.clamp(0.0, 1.0) * (n - 1.0);
-                let below = self.nth(times, at.floor() as u32);
-                let above = self.nth(times, at.ceil() as u32);
-                below + (above - below) * at.fract()
-            }
-        }
-    }
-
-    fn nth(&self, times: &[u32], rank: u32) -> f64 {
-        let mut passed = 0;
+    fn value(&self, times: &[u32], weights: &Weights) -> f64 {
+        let (mut sum, mut passed) = (0.0, 0);
         for (value, pair) in &self.order {
-            passed += times[*pair];
-            if passed > rank {
-                return *value;
+            let next = passed + times[*pair] as usize;
+            if next > passed {
+                sum += value * (weights.below[next] - weights.below[passed]);
             }
+            passed = next;
         }
-        self.order.last().map_or(0.0, |last| last.0)
+        sum
+    }
+}
+
+/// What each value in order weighs in the result.
+struct Weights {
+    /// The weight of the first so many values together.
+    below: Vec<f64>,
+}
+
+impl Weights {
+    fn of(spread: Spread, n: usize) -> Self {
+        let count = n as f64;
+        let below = (0..=n).map(|first| {
+            let part = first as f64 / count;
+            match spread {
+                Spread::Mean => part,
+                Spread::Quantile(place) => {
+                    let place = place.clamp(0.001, 0.999);
+                    beta_reg((count + 1.0) * place, (count + 1.0) * (1.0 - place), part)
+                }
+            }
+        });
+        Self { below: below.collect() }
     }
 }
 
@@ -120,6 +135,18 @@ mod tests {
         assert_eq!(quantile(&values, 0.5), Some(2.5));
         assert_eq!((quantile(&values, 0.0), quantile(&values, 1.0)), (Some(1.0), Some(4.0)));
         assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn quantiles_of_a_side_are_those_of_harrell_and_davis() {
+        // Of 1, 2, 3 the median's weights are those of a beta distribution with 2 and 2: 7/27, 13/27, 7/27.
+        let side = Side::new([3.0, 1.0, 2.0].into_iter());
+        let median = Weights::of(Spread::Quantile(0.5), 3);
+        assert!((median.below[1] - 7.0 / 27.0).abs() < 1e-9 && (median.below[2] - 20.0 / 27.0).abs() < 1e-9);
+        assert!((side.value(&[1, 1, 1], &median) - 2.0).abs() < 1e-9);
+        // Drawn as 3, 3, 1: the two threes are at the end.
+        assert!((side.value(&[2, 1, 0], &median) - (7.0 + 20.0 * 3.0) / 27.0).abs() < 1e-9);
+        assert!((side.value(&[2, 1, 0], &Weights::of(Spread::Mean, 3)) - 7.0 / 3.0).abs() < 1e-9);
     }
 
     #[test]
