@@ -267,6 +267,14 @@ impl Drive {
     fn observe(&mut self, seen: Observation) {
         let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.observed) else { return };
         attempt.observed = true;
+        let class = match seen {
+            Observation::Failed { class, .. } => Some(class),
+            Observation::Broken => Some(ErrorClass::Server),
+            Observation::Answered { .. } | Observation::Abandoned => None,
+        };
+        if let Some(class) = class {
+            self.entry.row.failures.push((self.live.route.targets[attempt.goal].target.clone(), class));
+        }
         lock(&self.live.goals[attempt.goal].breaker).observe(seen, &self.shared.health, now());
     }
 

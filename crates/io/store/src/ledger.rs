@@ -45,6 +45,8 @@ pub struct Row {
     pub cost: Option<Money>,
     /// What was lost on the target.
     pub losses: Vec<Loss>,
+    /// The targets that failed it, in order, with how; another one may have answered afterwards.
+    pub failures: Vec<(Target, ErrorClass)>,
     /// From acceptance to the first content, in milliseconds.
     pub first_content_ms: Option<u32>,
     /// Why it ended so and why there, for a person. No client or vendor text.
@@ -92,6 +94,7 @@ impl Row {
             usage: None,
             cost: None,
             losses: Vec::new(),
+            failures: Vec::new(),
             first_content_ms: None,
             reason: None,
             border: None,

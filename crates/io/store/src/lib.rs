@@ -20,6 +20,7 @@ mod query;
 mod rows;
 mod seal;
 mod traffic;
+mod watch;
 
 pub use accounts::Appeal;
 pub use audit::{AuditRow, AuditWriter, NewAudit};
@@ -35,3 +36,4 @@ pub use pool::{Location, Store};
 pub use query::{Gap, Latency, LossCount, Period, Spread, TargetSum};
 pub use seal::SealKey;
 pub use traffic::TrafficRow;
+pub use watch::Watched;

@@ -55,7 +55,8 @@ fn insert_of(rows: usize, with_border: bool) -> String {
 pub(crate) async fn insert(rows: &[Row], into: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let (placed, plain): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.border.is_some());
     insert_alike(&plain, &INSERTS, COLUMNS, into).await?;
-    insert_alike(&placed, &BORDER_INSERTS, COLUMNS + BORDER_COLUMNS, into).await
+    insert_alike(&placed, &BORDER_INSERTS, COLUMNS + BORDER_COLUMNS, into).await?;
+    crate::watch::insert_failures(rows, into).await
 }
 
 async fn insert_alike(

@@ -5,7 +5,7 @@ use crate::rig::{MOVING, Rig, SINGLE, first_content, hello, rest};
 use banjia_gateway::Alert;
 use banjia_gateway::config::{RouteConfig, VendorConfig};
 use banjia_sandbox::{Fault, When};
-use banjia_store::{Location, Store, WriterConfig};
+use banjia_store::{Location, Period, Store, WriterConfig};
 use banjia_types::{ErrorClass, Outcome};
 use serde_json::json;
 
@@ -50,7 +50,11 @@ async fn a_lone_vendors_error_is_told_by_its_class() {
 #[tokio::test]
 async fn every_fault_before_content_goes_on_to_the_destination() {
     for fault in Fault::ALL {
-        if matches!(fault, Fault::Stall | Fault::Slow | Fault::Silent | Fault::Content | Fault::ContentStream) {
+        // A careless answer is whole: only whoever compares answers can tell.
+        if matches!(
+            fault,
+            Fault::Stall | Fault::Slow | Fault::Silent | Fault::Content | Fault::ContentStream | Fault::Careless
+        ) {
             continue;
         }
         let rig = Rig::new().await;
@@ -61,6 +65,10 @@ async fn every_fault_before_content_goes_on_to_the_destination() {
         assert_eq!(answer.header("x-banjia-target"), "zhipu/glm-4.6", "{fault}");
         let tally = rig.tally().await;
         assert_eq!((tally.accepted, tally.answered, tally.missing()), (1, 1, 0), "{fault}");
+        // The client saw nothing of it; whoever watches the targets does.
+        let seen = rig.store.watch(&MOVING.into(), Period::ALWAYS).await.unwrap();
+        let seen: Vec<_> = seen.iter().map(|one| (one.target.vendor.as_str(), one.requests, one.errors)).collect();
+        assert_eq!(seen, [("openai", 1, 1), ("zhipu", 1, 0)], "{fault}");
     }
 }
 

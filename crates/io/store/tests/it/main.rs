@@ -8,6 +8,7 @@ mod cuts;
 mod ledger;
 mod moves;
 mod sums;
+mod watch;
 
 use banjia_store::{Location, Row, Store};
 use banjia_types::{Outcome, RequestId, Target, Timestamp};
