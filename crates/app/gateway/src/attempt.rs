@@ -92,6 +92,7 @@ pub(crate) struct Attempt {
 
 enum State {
     Unfit(Option<Failure>),
+    Withheld(Option<Trouble>),
     Whole(Work<Whole>),
     /// A stream that may leave only after it was checked.
     Held(Work<(Vec<Frame>, Option<Usage>)>),
@@ -114,6 +115,12 @@ impl Attempt {
             Err(failure) => State::Unfit(Some(failure)),
         };
         attempt
+    }
+
+    /// An attempt that has failed already and asks nobody. It says nothing of the target's health.
+    pub(crate) fn withheld(caller: Caller, send: u32, goal: usize, begun: Timestamp, trouble: Trouble) -> Self {
+        let state = State::Withheld(Some(trouble));
+        Self { send, goal, begun, losses: Vec::new(), observed: true, caller, state }
     }
 
     fn prepare(&mut self) -> Result<State, Failure> {
@@ -141,6 +148,9 @@ impl Attempt {
         let progress = match &mut self.state {
             State::Over(_) => return Poll::Pending,
             State::Unfit(failure) => Poll::Ready(Progress::Unfit(failure.take().unwrap_or_else(Failure::internal))),
+            State::Withheld(trouble) => {
+                Poll::Ready(trouble.take().map_or_else(|| Progress::Unfit(Failure::internal()), Progress::from))
+            }
             State::Stream(stream) => return stream.poll(cx, frames),
             State::Whole(work) => work.as_mut().poll(cx).map(|done| done.map_or_else(Progress::from, Progress::Whole)),
             State::Held(work) => match std::task::ready!(work.as_mut().poll(cx)) {

@@ -11,6 +11,7 @@ mod out;
 mod respond;
 
 use crate::attempt::{Attempt, Caller, Progress, Whole};
+use crate::course::Part;
 use crate::error::Failure;
 use crate::handle::{Accepted, Ask};
 use crate::ledger::Entry;
@@ -20,7 +21,7 @@ use crate::snapshot::Key;
 use alarm::Alarm;
 use banjia_traffic::{
     Action, Actions, Candidate, Cause, ChooseInput, Event, Exchange, FrameClass, Hints, Observation, Plan,
-    PlannedTarget, Refusal, RetryRules, StickyKey, Why, choose,
+    PlannedTarget, Refusal, RetryRules, StickyKey, Turn, Way, Why, choose,
 };
 use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, Timestamp, Usage};
 use banjia_wire::{Frame, FrameKind, VendorError};
@@ -43,6 +44,8 @@ pub(crate) struct Drive {
     alarm: Alarm,
     /// Whether a target is not asked because of a border.
     is_barred: bool,
+    /// What the route's move asks of this request; none where it does not move.
+    way: Option<Way>,
     /// When the border ends the stream, by a policy that says so.
     curfew: Curfew,
     /// Frames between an attempt and the exchange; kept for its capacity.
@@ -69,12 +72,21 @@ pub(crate) struct Drive {
 struct Told {
     goal: Option<usize>,
     why: Option<Why>,
+    /// Whether a vendor's block was only rehearsed.
+    is_rehearsed: bool,
     losses: Vec<Loss>,
     usage: Option<Usage>,
     cost: Option<Money>,
     content: bool,
     /// From sending to the first content.
     first_content: Duration,
+}
+
+impl Told {
+    /// Why it went the way that it went, in one word.
+    fn reason(&self) -> Option<&'static str> {
+        if self.is_rehearsed { Some("rehearsal") } else { self.why.map(Why::as_str) }
+    }
 }
 
 impl Drive {
@@ -93,19 +105,27 @@ impl Drive {
         let place = conversation.and_then(|key| shared.place(key, now));
         let sticky =
             place.as_ref().and_then(|place| live.route.targets.iter().position(|target| target.target == *place));
+        let moving = live.course.as_deref();
+        let way = moving.map(|course| course.way(conversation.map(|key| key.0), ask.id, shared.clock.now()));
+        let part = |goal| moving.map_or(Part::None, |course| course.part(goal));
+        let may_stay = |goal: &usize| part(*goal) != Part::Source || way.is_none_or(|way| way.may_stay_at_source);
         let candidates: Vec<_> = live
             .goals
             .iter()
-            .map(|goal| Candidate {
+            .enumerate()
+            .map(|(number, goal)| Candidate {
+                left: part(number) == Part::Source && way.is_some_and(|way| way.is_source_left),
+                turn: way.map_or(Turn::Route, |way| part(number).turn(&way)),
                 // A vendor that does not serve this caller is not asked on any leg, as if it had refused already.
                 cut: goal.border.is_cut()
                     || goal.vendor.serves.as_ref().is_some_and(|list| !crossing.is_served_by(list)),
                 standing: lock(&goal.breaker).standing(&shared.health, now),
             })
             .collect();
-        let choice = choose(&ChooseInput { candidates: &candidates, sticky });
+        let choice = choose(&ChooseInput { candidates: &candidates, sticky: sticky.filter(may_stay) });
         let is_barred = candidates.iter().any(|candidate| candidate.cut);
-        let home = candidates.iter().position(|candidate| !candidate.cut);
+        let may_ask = |place: &usize| !candidates[*place].cut && !candidates[*place].left;
+        let home = (0..candidates.len()).filter(may_ask).min_by_key(|&place| candidates[place].turn);
         let plan = plan(&live, &ask, &choice.order);
         let (exchange, actions) = Exchange::new(plan, now);
         let why = choice.order.first().map(|&first| choice.why[first]);
@@ -119,6 +139,7 @@ impl Drive {
             attempt: None,
             alarm: Alarm::default(),
             is_barred,
+            way,
             curfew,
             frames: Vec::new(),
             out: Out::default(),
@@ -234,7 +255,9 @@ impl Drive {
         let goal = attempt.goal;
         self.told.first_content = now.since(attempt.begun);
         self.told.losses = std::mem::take(&mut attempt.losses);
-        if let Some(key) = self.conversation.filter(|_| self.placed || self.home != Some(goal)) {
+        // A drill leaves no trace: its conversations go back to where they were.
+        let is_away = self.placed || self.home != Some(goal);
+        if let Some(key) = self.conversation.filter(|_| is_away && !self.told.is_rehearsed) {
             self.shared.remember(key, &self.live.route.targets[goal].target, now);
         }
     }
@@ -299,20 +322,37 @@ impl Drive {
     }
 
     fn send(&mut self, send: u32, goal: usize) {
-        let (now, target) = (now(), &self.live.goals[goal]);
-        lock(&target.breaker).begin(&self.shared.health, now);
-        let caller = Caller {
-            shared: self.shared.clone(),
-            ask: self.ask.clone(),
-            account: self.account.clone(),
-            route: self.live.route.clone(),
-            vendor: target.vendor.clone(),
-            model: self.live.route.targets[goal].target.model.clone(),
-        };
-        self.names_itself = target.vendor.profile.is_pass_through();
+        let now = now();
         self.told.goal = Some(goal);
         self.told.usage = None;
+        if let Some(attempt) = self.withheld(send, goal, now) {
+            self.attempt = Some(attempt);
+            return;
+        }
+        let target = &self.live.goals[goal];
+        lock(&target.breaker).begin(&self.shared.health, now);
+        let caller = self.caller(goal);
+        self.names_itself = target.vendor.profile.is_pass_through();
         self.attempt = Some(Attempt::begin(caller, send, goal, now));
+    }
+
+    /// An attempt that asks nobody: the vendor was cut or the source left since the targets were chosen, or its block is
+    /// rehearsed. None when the target is to be asked.
+    fn withheld(&mut self, send: u32, goal: usize, now: Timestamp) -> Option<Attempt> {
+        let caller = |drive: &Self| drive.caller(goal);
+        if self.live.goals[goal].border.is_cut() {
+            let failure = Failure::broken(ErrorClass::Region);
+            return Some(Attempt::withheld(caller(self), send, goal, now, failure.into()));
+        }
+        let course = self.live.course.as_deref()?;
+        if !course.may_ask(goal, self.shared.clock.now()) {
+            return Some(Attempt::withheld(caller(self), send, goal, now, Failure::source_left().into()));
+        }
+        if course.part(goal) == Part::Source && self.way.is_some_and(|way| way.is_rehearsed) {
+            self.told.is_rehearsed = true;
+            return Some(Attempt::withheld(caller(self), send, goal, now, rehearsed_block().into()));
+        }
+        None
     }
 
     /// Leaves the request under way. One whose end nobody told was too slow.
@@ -333,7 +373,21 @@ impl Drive {
         self.perform(actions);
     }
 
+    fn caller(&self, goal: usize) -> Caller {
+        Caller {
+            shared: self.shared.clone(),
+            ask: self.ask.clone(),
+            account: self.account.clone(),
+            route: self.live.route.clone(),
+            vendor: self.live.goals[goal].vendor.clone(),
+            model: self.live.route.targets[goal].target.model.clone(),
+        }
+    }
+
     fn reflex(&mut self, goal: usize) {
+        if self.told.is_rehearsed && self.live.course.as_deref().is_some_and(|it| it.part(goal) == Part::Source) {
+            return;
+        }
         let said = self.failures.last().map(|(_, failure)| failure.vendor_said().to_owned()).unwrap_or_default();
         let target = &self.live.route.targets[goal].target;
         self.shared.reflex(&self.live.goals[goal].vendor, target, self.ask.id, &said);
@@ -346,6 +400,7 @@ impl Drive {
             Cause::TimedOut => Failure::too_late(),
             Cause::HeldTooMuch => Failure::broken(ErrorClass::Server),
             Cause::NoTarget if self.is_barred => Failure::broken(ErrorClass::Region),
+            Cause::NoTarget if self.way.is_some_and(|way| way.is_source_left) => Failure::source_left(),
             Cause::NoTarget => Failure::broken(ErrorClass::Overload),
         }
     }
@@ -378,7 +433,7 @@ impl Drive {
             (Outcome::Abandoned, _) if !self.told.content => 0,
             _ => 200,
         };
-        row.reason = self.told.why.map(|why| Cow::Borrowed(why.as_str()));
+        row.reason = self.told.reason().map(Cow::Borrowed);
         self.entry.close(outcome);
     }
 }
@@ -393,6 +448,18 @@ impl Drop for Drive {
         self.observe(if self.told.content { answered } else { Observation::Abandoned });
         let actions = self.exchange.on(Event::ClientGone, now());
         self.perform(actions);
+    }
+}
+
+/// What the source will answer on its last day. Nothing leaves the gateway for it.
+fn rehearsed_block() -> VendorError {
+    VendorError {
+        class: ErrorClass::Region,
+        status: 403,
+        code: Some("unsupported_country_region_territory".to_owned()),
+        message: "Country, region, or territory not supported".to_owned(),
+        param: None,
+        retry_after: None,
     }
 }
 

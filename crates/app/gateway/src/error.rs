@@ -207,6 +207,11 @@ impl Failure {
         Self { origin: Origin::Gateway, retry_is_useless: true, ..Self::of_class(ErrorClass::Region, None) }
     }
 
+    /// The target that would be asked is a move's source, and it may not be asked any more.
+    pub(crate) fn source_left() -> Self {
+        Self { origin: Origin::Gateway, retry_is_useless: true, ..Self::of_class(ErrorClass::ModelGone, None) }
+    }
+
     /// A rehearsal of the block. Its code is its own, so that nobody takes it for a rate limit or an outage.
     pub(crate) fn brownout(block: Option<&str>) -> Self {
         let when = block.map_or_else(String::new, |block| format!(" From {block} on every request will be refused."));

@@ -3,10 +3,11 @@
 use crate::border::{Clock, Rules};
 use crate::serve;
 use crate::shared::Shared;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Problem, Snapshot};
 use banjia_store::{LedgerWriter, Store, StoreError};
-use banjia_types::{RequestId, Target, Timestamp, VendorName};
+use banjia_types::{Course, RequestId, RouteName, Target, Timestamp, VendorName};
 use banjia_upstream::Upstream;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -134,6 +135,15 @@ impl Handle {
     /// New requests are judged by these rules; requests under way keep those they began with.
     pub fn set_border(&self, rules: Rules) {
         self.shared.set_border(rules);
+    }
+
+    /// How routes move from now on: one course for each route that moves; the others do not. Requests under way keep the
+    /// course they began with, but a source whose date has come is not asked again by them either.
+    ///
+    /// # Errors
+    /// Courses that do not fit the routes: a route or a target that is not there. Then all courses stay as they were.
+    pub fn set_courses(&self, courses: BTreeMap<RouteName, Course>) -> Result<(), Vec<Problem>> {
+        self.shared.set_courses(courses)
     }
 
     /// Writes the verdicts that were given so far to the audit.

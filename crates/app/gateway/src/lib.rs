@@ -2,8 +2,8 @@
 //!
 //! [`Gateway::start`] opens the listener; [`Handle`] drains it and swaps its [`Snapshot`]. Everything a request meets, in
 //! order: `serve` (connections), `router` (paths), `handle` (the one pipeline), `admit` (key, body, limits), `border` (who may
-//! be served), `check` (the same for other APIs), `drive` (runs
-//! an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `error` (the only
+//! be served), `check` (the same for other APIs), `course` (what a
+//! move asks), `drive` (runs an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `error` (the only
 //! maker of error bodies).
 
 mod admit;
@@ -12,6 +12,7 @@ mod body;
 mod border;
 mod check;
 pub mod config;
+mod course;
 mod drive;
 mod embeddings;
 mod emulate;

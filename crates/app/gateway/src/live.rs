@@ -3,8 +3,9 @@
 //! Rules: breakers, limits and cuts belong to names and not to a configuration, so a reload keeps them; a request holds one
 //! [`World`] to its end. Locks here guard a few numbers each and are never held over a wait; a key without limits has none.
 
+use crate::course::{Courses, LiveCourse};
 use crate::keys::KeyHash;
-use crate::snapshot::{Key, Route, Snapshot, Vendor};
+use crate::snapshot::{Key, Problem, Route, Snapshot, Vendor};
 use banjia_traffic::{Breaker, LimitRules, Limiter};
 use banjia_types::{RouteName, Target, VendorName};
 use std::collections::{BTreeMap, HashMap};
@@ -43,6 +44,8 @@ pub(crate) struct LiveRoute {
     pub(crate) route: Arc<Route>,
     /// One for each of the route's targets.
     pub(crate) goals: Vec<Goal>,
+    /// How the route moves; none while it does not.
+    pub(crate) course: Option<Box<LiveCourse>>,
 }
 
 /// One target of a route, with everything that is needed to ask it.
@@ -66,9 +69,9 @@ pub(crate) struct LiveKey {
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) snapshot: Snapshot,
+    pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) routes: BTreeMap<RouteName, Arc<LiveRoute>>,
-    pub(crate) keys: HashMap<KeyHash, Arc<LiveKey>>,
+    pub(crate) keys: Arc<HashMap<KeyHash, Arc<LiveKey>>>,
 }
 
 /// What outlives a reload, by name.
@@ -77,6 +80,7 @@ pub(crate) struct Lasting {
     borders: BTreeMap<VendorName, Arc<Border>>,
     breakers: BTreeMap<Target, Arc<Mutex<Breaker>>>,
     limiters: BTreeMap<(bool, String), Arc<Mutex<Limiter>>>,
+    courses: Courses,
 }
 
 impl Lasting {
@@ -107,26 +111,58 @@ impl Lasting {
 
     /// Joins a snapshot with what lasts.
     pub(crate) fn install(&mut self, snapshot: Snapshot) -> World {
-        let mut numbers = BTreeMap::new();
-        let mut routes = BTreeMap::new();
-        for (name, route) in &snapshot.routes {
-            let goals = route.targets.iter().map(|target| {
-                let vendor = snapshot.vendors[target.vendor].clone();
-                let count = numbers.len();
-                let border_number = *numbers.entry(vendor.border.clone()).or_insert(count);
-                let (breaker, border) = (self.breaker(&target.target), self.border(&vendor.border));
-                Goal { vendor, breaker, border, border_number }
-            });
-            let live = LiveRoute { goals: goals.collect(), route: route.clone() };
-            routes.insert(name.clone(), Arc::new(live));
-        }
         let mut keys = HashMap::with_capacity(snapshot.keys.len());
         for (hash, key) in &snapshot.keys {
             let own = self.limiter(false, key.id.as_str(), key.limits.into());
             let account = self.limiter(true, key.account.as_str(), key.account_limits.into());
             keys.insert(*hash, Arc::new(LiveKey { key: key.clone(), own, account }));
         }
-        World { snapshot, routes, keys }
+        let routes = self.routes(&snapshot);
+        for problem in crate::course::check(&self.courses, &routes) {
+            tracing::error!(%problem, "a route's move does not fit the configuration any more");
+        }
+        World { snapshot: Arc::new(snapshot), routes, keys: Arc::new(keys) }
+    }
+
+    /// The same world with other courses; none when they are the ones that it has.
+    ///
+    /// # Errors
+    /// What does not fit the routes; then nothing has changed.
+    pub(crate) fn set_courses(&mut self, courses: Courses, world: &World) -> Result<Option<World>, Vec<Problem>> {
+        if courses == self.courses {
+            return Ok(None);
+        }
+        let problems = crate::course::check(&courses, &world.routes);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        self.courses = courses;
+        let routes = self.routes(&world.snapshot);
+        Ok(Some(World { snapshot: world.snapshot.clone(), routes, keys: world.keys.clone() }))
+    }
+
+    fn routes(&mut self, snapshot: &Snapshot) -> BTreeMap<RouteName, Arc<LiveRoute>> {
+        let mut numbers = BTreeMap::new();
+        let mut routes = BTreeMap::new();
+        for (name, route) in &snapshot.routes {
+            let goals: Vec<_> = route
+                .targets
+                .iter()
+                .map(|target| {
+                    let vendor = snapshot.vendors[target.vendor].clone();
+                    let count = numbers.len();
+                    let border_number = *numbers.entry(vendor.border.clone()).or_insert(count);
+                    let (breaker, border) = (self.breaker(&target.target), self.border(&vendor.border));
+                    Goal { vendor, breaker, border, border_number }
+                })
+                .collect();
+            let course = self.courses.get(name).map(|course| {
+                let vendors: Vec<_> = goals.iter().map(|goal| goal.vendor.clone()).collect();
+                Box::new(LiveCourse::join(course.clone(), route, &vendors))
+            });
+            routes.insert(name.clone(), Arc::new(LiveRoute { goals, route: route.clone(), course }));
+        }
+        routes
     }
 }
 

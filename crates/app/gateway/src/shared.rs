@@ -1,11 +1,12 @@
 //! What all requests share: the world of the moment, the way to vendors, the ledger, memory of conversations.
 
 use crate::border::{Clock, Evidence, Rules};
+use crate::course::Courses;
 use crate::emulate::reasoning::Replay;
 use crate::gateway::{Alert, OnAlert, Parts};
 use crate::live::{Lasting, World, lock};
 use crate::serve::Drain;
-use crate::snapshot::{Snapshot, Vendor};
+use crate::snapshot::{Problem, Snapshot, Vendor};
 use arc_swap::ArcSwap;
 use banjia_store::{LedgerWriter, Store};
 use banjia_traffic::{HealthRules, Places, StickyKey};
@@ -100,6 +101,18 @@ impl Shared {
         let mut lasting = lock(&self.lasting);
         let world = lasting.install(snapshot);
         self.world.store(Arc::new(world));
+    }
+
+    /// From now on new requests go by these courses.
+    ///
+    /// # Errors
+    /// What does not fit the routes; then the courses stay as they are.
+    pub(crate) fn set_courses(&self, courses: Courses) -> Result<(), Vec<Problem>> {
+        let mut lasting = lock(&self.lasting);
+        if let Some(world) = lasting.set_courses(courses, &self.world())? {
+            self.world.store(Arc::new(world));
+        }
+        Ok(())
     }
 
     /// The reflex: this vendor refused our region. It is cut for everybody at once; the record and the alert follow.

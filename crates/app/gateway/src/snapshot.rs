@@ -41,7 +41,7 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    fn new(path: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into(), hint: Some(hint.into()).filter(|h: &String| !h.is_empty()) }
     }
 }

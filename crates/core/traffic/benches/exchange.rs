@@ -2,7 +2,7 @@
 
 use banjia_traffic::{
     Action, Bucket, Candidate, ChooseInput, Event, Exchange, FrameClass, Hints, Places, Plan, PlannedTarget,
-    RetryRules, Standing, StickyKey, choose,
+    RetryRules, Standing, StickyKey, Turn, choose,
 };
 use banjia_types::Timestamp;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -39,7 +39,7 @@ fn live(frames: usize) -> usize {
 fn benches(criterion: &mut Criterion) {
     criterion.bench_function("exchange, a whole answer", |b| b.iter(|| live(0)));
     criterion.bench_function("exchange, a 50-chunk stream", |b| b.iter(|| live(50)));
-    let candidates = [Candidate { cut: false, standing: Standing::Closed }; 3];
+    let candidates = [Candidate { cut: false, left: false, turn: Turn::Route, standing: Standing::Closed }; 3];
     criterion.bench_function("choose among three", |b| {
         b.iter(|| choose(&ChooseInput { candidates: black_box(&candidates), sticky: Some(1) }));
     });

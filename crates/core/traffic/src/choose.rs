@@ -2,10 +2,11 @@
 //!
 //! Rules, in this order:
 //!
-//! 1. A target whose vendor is cut is left out, whatever else holds: a region denial is final.
+//! 1. A target whose vendor is cut is left out, whatever else holds: a region denial is final. So is the source of a move
+//!    whose date has come.
 //! 2. The target that a conversation sits at comes first, if it is well.
-//! 3. The others follow in the route's order.
-//! 4. Targets that are unwell (an open breaker, a rest that the vendor asked for) come last, still in the route's order:
+//! 3. The others follow by the turns that a move gives them, and within a turn in the route's order.
+//! 4. Targets that are unwell (an open breaker, a rest that the vendor asked for) come last, still in that order:
 //!    when nothing else is left, asking a doubtful vendor is better than refusing the client.
 //!
 //! A target whose breaker wants a probe keeps its place in the order: the request that asks it is the probe, and failover
@@ -21,8 +22,24 @@ use std::fmt;
 pub struct Candidate {
     /// Its vendor refused our region, now or before a restart.
     pub cut: bool,
+    /// A move leaves it: its date has come, or it is dead to us.
+    pub left: bool,
+    /// The turn that a move gives it.
+    pub turn: Turn,
     /// What its breaker says, from [`crate::Breaker::standing`] for the present moment.
     pub standing: Standing,
+}
+
+/// When a move wants a target to be asked. Earlier turns are smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Turn {
+    /// Before the targets of which no move speaks, small numbers first.
+    Early(u8),
+    /// No move speaks of it.
+    #[default]
+    Route,
+    /// After all others.
+    Late,
 }
 
 /// What the choice is made from.
@@ -37,7 +54,7 @@ pub struct ChooseInput<'a> {
 /// The order, and the reason for each target's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// Places in [`ChooseInput::candidates`], first choice first. Empty when every vendor is cut.
+    /// Places in [`ChooseInput::candidates`], first choice first. Empty when every target is cut or left.
     pub order: Vec<usize>,
     /// One reason for each candidate, in the route's order.
     pub why: Vec<Why>,
@@ -50,7 +67,9 @@ pub enum Why {
     Sticky,
     /// In the route's order.
     Route,
-    /// In the route's order, to learn whether it is well again.
+    /// A move put it there.
+    Course,
+    /// In its order, to learn whether it is well again.
     Probe,
     /// Last: its breaker is open.
     Open,
@@ -58,6 +77,8 @@ pub enum Why {
     Resting,
     /// Left out: its vendor refused our region.
     Cut,
+    /// Left out: a move has left it.
+    Left,
 }
 
 impl Why {
@@ -66,10 +87,12 @@ impl Why {
         match self {
             Self::Sticky => "sticky",
             Self::Route => "route",
+            Self::Course => "course",
             Self::Probe => "probe",
             Self::Open => "open",
             Self::Resting => "resting",
             Self::Cut => "cut",
+            Self::Left => "left",
         }
     }
 }
@@ -84,28 +107,33 @@ impl fmt::Display for Why {
 pub fn choose(input: &ChooseInput<'_>) -> Choice {
     let why: Vec<Why> =
         input.candidates.iter().enumerate().map(|(place, it)| reason(it, input.sticky == Some(place))).collect();
-    let mut order: Vec<usize> = (0..why.len()).filter(|&place| why[place] != Why::Cut).collect();
-    order.sort_by_key(|&place| rank(why[place]));
+    let mut order: Vec<usize> = (0..why.len()).filter(|&place| rank(why[place]) < OUT).collect();
+    order.sort_by_key(|&place| (rank(why[place]), input.candidates[place].turn));
     Choice { order, why }
 }
 
 const fn reason(candidate: &Candidate, sticky: bool) -> Why {
     match (candidate.cut, candidate.standing) {
         (true, _) => Why::Cut,
+        _ if candidate.left => Why::Left,
         (_, Standing::Open { .. }) => Why::Open,
         (_, Standing::Resting { .. }) => Why::Resting,
         (_, Standing::Probe | Standing::Closed) if sticky => Why::Sticky,
         (_, Standing::Probe) => Why::Probe,
+        (_, Standing::Closed) if !matches!(candidate.turn, Turn::Route) => Why::Course,
         (_, Standing::Closed) => Why::Route,
     }
 }
 
+/// The rank of what is not asked.
+const OUT: u8 = 3;
+
 const fn rank(why: Why) -> u8 {
     match why {
         Why::Sticky => 0,
-        Why::Route | Why::Probe => 1,
+        Why::Route | Why::Course | Why::Probe => 1,
         Why::Open | Why::Resting => 2,
-        Why::Cut => 3,
+        Why::Cut | Why::Left => OUT,
     }
 }
 
@@ -115,11 +143,12 @@ mod tests {
     use banjia_types::Timestamp;
     use proptest::prelude::*;
 
-    const WELL: Candidate = Candidate { cut: false, standing: Standing::Closed };
-    const CUT: Candidate = Candidate { cut: true, standing: Standing::Closed };
-    const OPEN: Candidate = Candidate { cut: false, standing: Standing::Open { until: Timestamp(9) } };
-    const RESTING: Candidate = Candidate { cut: false, standing: Standing::Resting { until: Timestamp(9) } };
-    const PROBE: Candidate = Candidate { cut: false, standing: Standing::Probe };
+    const WELL: Candidate = Candidate { cut: false, left: false, turn: Turn::Route, standing: Standing::Closed };
+    const CUT: Candidate = Candidate { cut: true, ..WELL };
+    const LEFT: Candidate = Candidate { left: true, ..WELL };
+    const OPEN: Candidate = Candidate { standing: Standing::Open { until: Timestamp(9) }, ..WELL };
+    const RESTING: Candidate = Candidate { standing: Standing::Resting { until: Timestamp(9) }, ..WELL };
+    const PROBE: Candidate = Candidate { standing: Standing::Probe, ..WELL };
 
     fn check(candidates: &[Candidate], sticky: Option<usize>, order: &[usize], why: &[Why]) {
         let choice = choose(&ChooseInput { candidates, sticky });
@@ -146,23 +175,44 @@ mod tests {
     }
 
     #[test]
+    fn a_move_orders_its_targets_and_leaves_its_source_out() {
+        let at = |turn| Candidate { turn, ..WELL };
+        let (source, destination) = (at(Turn::Late), at(Turn::Early(0)));
+        let all = [source, WELL, destination];
+        check(&all, None, &[2, 1, 0], &[Why::Course, Why::Route, Why::Course]);
+        check(&all, Some(1), &[1, 2, 0], &[Why::Course, Why::Sticky, Why::Course]);
+        let open = Candidate { turn: Turn::Early(0), ..OPEN };
+        check(&[source, WELL, open], None, &[1, 0, 2], &[Why::Course, Why::Route, Why::Open]);
+        let left = Candidate { left: true, ..source };
+        check(&[left, WELL, destination], Some(0), &[2, 1], &[Why::Left, Why::Route, Why::Course]);
+        check(&[Candidate { cut: true, ..left }], None, &[], &[Why::Cut]);
+        check(&[LEFT], Some(0), &[], &[Why::Left]);
+    }
+
+    #[test]
     fn nothing_is_left_when_every_vendor_is_cut() {
         check(&[CUT, CUT], Some(0), &[], &[Why::Cut, Why::Cut]);
     }
 
     proptest! {
         #[test]
-        fn every_target_that_is_not_cut_appears_once(
-            kinds in prop::collection::vec(0_usize..5, 0..8),
+        fn every_target_that_may_be_asked_appears_once_and_in_its_turn(
+            kinds in prop::collection::vec((0_usize..6, 0_u8..5), 0..8),
             sticky in prop::option::of(0_usize..8),
         ) {
-            let candidates: Vec<_> = kinds.iter().map(|&kind| [WELL, CUT, OPEN, RESTING, PROBE][kind]).collect();
+            let turns = [Turn::Early(0), Turn::Early(1), Turn::Early(2), Turn::Route, Turn::Late];
+            let kind = |kind: usize| [WELL, CUT, OPEN, RESTING, PROBE, LEFT][kind];
+            let candidates: Vec<_> =
+                kinds.iter().map(|&(of, turn)| Candidate { turn: turns[usize::from(turn)], ..kind(of) }).collect();
             let choice = choose(&ChooseInput { candidates: &candidates, sticky });
-            let mut seen = choice.order;
+            let mut seen = choice.order.clone();
             seen.sort_unstable();
-            let expected: Vec<_> = (0..kinds.len()).filter(|&place| !candidates[place].cut).collect();
-            prop_assert_eq!(seen, expected);
+            let may = |place: &usize| !candidates[*place].cut && !candidates[*place].left;
+            prop_assert_eq!(seen, (0..kinds.len()).filter(may).collect::<Vec<_>>());
             prop_assert_eq!(choice.why.len(), kinds.len());
+            // Of two that are equally well, the one with the earlier turn is asked first, and then the route's order holds.
+            let place = |of: &usize| (rank(choice.why[*of]), candidates[*of].turn, *of);
+            prop_assert!(choice.order.is_sorted_by_key(place), "{choice:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`exchange`]: the life of one request
 //! - [`choose`](mod@choose): targets for a request
+//! - [`course`]: what a move asks of a request
 //! - [`health`]: breakers from outcomes, first-content time and broken streams
 //! - [`limit`]: requests, tokens, concurrency
 //! - [`retry`]: pauses between two requests to one target
@@ -12,13 +13,15 @@
 #![warn(missing_docs)]
 
 pub mod choose;
+pub mod course;
 pub mod exchange;
 pub mod health;
 pub mod limit;
 pub mod retry;
 pub mod sticky;
 
-pub use choose::{Candidate, Choice, ChooseInput, Why, choose};
+pub use choose::{Candidate, Choice, ChooseInput, Turn, Why, choose};
+pub use course::{Lot, Way, draw};
 pub use exchange::{Action, Actions, Cause, Event, Exchange, FrameClass, Plan, PlannedTarget, Refusal};
 pub use health::{Breaker, HealthRules, Observation, Standing};
 pub use limit::{Admission, Bucket, Limit, LimitRules, Limiter, Room, Taken};

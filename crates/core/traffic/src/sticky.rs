@@ -62,7 +62,7 @@ fn fold(start: u64, part: &[u8]) -> u64 {
 }
 
 /// Spreads the low bits' entropy over all bits (the finaliser of SplitMix64), because shares are cut from the top.
-const fn mix(mut hash: u64) -> u64 {
+pub(crate) const fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)

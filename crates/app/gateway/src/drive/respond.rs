@@ -10,6 +10,8 @@ const TARGET: HeaderName = HeaderName::from_static("x-banjia-target");
 const LOSS: HeaderName = HeaderName::from_static("x-banjia-loss");
 const COST: HeaderName = HeaderName::from_static("x-banjia-cost");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-banjia-attempts");
+/// Why this target, on routes that move.
+const REASON: HeaderName = HeaderName::from_static("x-banjia-reason");
 /// Headers of a usual answer.
 const HEADERS_USUAL: usize = 14;
 /// Longest value of `x-banjia-loss`; the ledger has all of them.
@@ -45,6 +47,9 @@ impl Drive {
     fn describe(&self, headers: &mut HeaderMap) {
         if let Some(goal) = self.told.goal {
             headers.insert(TARGET, self.live.route.targets[goal].label.clone());
+        }
+        if let Some(reason) = self.told.reason().filter(|_| self.way.is_some()) {
+            headers.insert(REASON, HeaderValue::from_static(reason));
         }
         headers.insert(ATTEMPTS, HeaderValue::from(self.exchange.sends()));
         if let Some(losses) = loss_header(&self.told.losses) {

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod border;
+mod course;
 mod cut_over;
 mod emulations;
 mod endpoints;
@@ -12,3 +13,4 @@ mod limits;
 mod rig;
 mod running;
 mod scripted;
+mod vendor;

@@ -1,0 +1,262 @@
+//! Routes that move: each stage, the date, the share, the drill.
+
+use crate::rig::{Answer, MOVING, Rig, hello};
+use crate::vendor::{Vendor, busy};
+use banjia_gateway::config::RouteConfig;
+use banjia_sandbox::Fault;
+use banjia_types::{Course, Rehearsal, Share, Stage, Timestamp};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+const SOURCE: &str = "openai/gpt-4o";
+const DESTINATION: &str = "zhipu/glm-4.6";
+const SECOND: &str = "alibaba/qwen-plus";
+
+pub(crate) fn course(stage: Stage) -> Course {
+    Course {
+        of: "leave".to_owned(),
+        route: MOVING.into(),
+        stage,
+        source: SOURCE.parse().unwrap(),
+        destination: DESTINATION.parse().unwrap(),
+        second: Some(SECOND.parse().unwrap()),
+        share: Share::NONE,
+        source_until: None,
+        is_source_dead: false,
+        record: Share::NONE,
+        repeat: Share::NONE,
+        shadow: Share::NONE,
+        spend_left: Vec::new(),
+        rehearsal: None,
+    }
+}
+
+pub(crate) fn set(rig: &Rig, course: Course) {
+    rig.gateway.set_courses(BTreeMap::from([(course.route.clone(), course)])).unwrap();
+}
+
+async fn ask_as(rig: &Rig, user: &str) -> Answer {
+    let mut body = hello(MOVING, false);
+    body["user"] = json!(user);
+    rig.chat(&body).await
+}
+
+fn target(answer: &Answer) -> String {
+    answer.is(200).header("x-banjia-target").to_owned()
+}
+
+#[tokio::test]
+async fn each_stage_sends_the_way_that_it_says_and_the_ledger_knows_why() {
+    let rig = Rig::new().await;
+    assert_eq!(rig.ask(MOVING, false).await.header("x-banjia-reason"), "", "a route that does not move says nothing");
+    let share = |share| Course { share, ..course(Stage::Canary) };
+    for (course, expected) in [
+        (course(Stage::Record), SOURCE),
+        (course(Stage::Shadow), SOURCE),
+        (share(Share::NONE), SOURCE),
+        (share(Share::ALL), DESTINATION),
+        (course(Stage::Live), DESTINATION),
+        (course(Stage::Sealed), DESTINATION),
+    ] {
+        let stage = course.stage;
+        set(&rig, course);
+        for stream in [false, true] {
+            let answer = rig.ask(MOVING, stream).await;
+            assert_eq!(target(&answer), expected, "{stage}");
+            assert_eq!(answer.header("x-banjia-reason"), "course", "{stage}");
+        }
+    }
+    assert!(rig.rows().await.iter().take(12).all(|row| row.reason.as_deref() == Some("course")));
+    rig.gateway.set_courses(BTreeMap::new()).unwrap();
+    assert_eq!(target(&rig.ask(MOVING, false).await), SOURCE);
+}
+
+#[tokio::test]
+async fn a_failing_destination_goes_back_to_the_source_only_while_it_may() {
+    let rig = Rig::new().await;
+    let canary = Course { share: Share::ALL, ..course(Stage::Canary) };
+    rig.fault("zhipu", Fault::Arrears);
+    set(&rig, canary.clone());
+    assert_eq!(target(&ask_as(&rig, "a").await), SOURCE, "the source is known to be well");
+    set(&rig, course(Stage::Live));
+    assert_eq!(target(&ask_as(&rig, "b").await), SECOND);
+    assert_eq!(target(&ask_as(&rig, "a").await), SECOND, "nobody stays at the source from live on");
+    rig.fault("alibaba", Fault::Arrears);
+    assert_eq!(target(&ask_as(&rig, "c").await), SOURCE, "the last way out while the source is alive");
+    let asked = rig.asked("openai");
+    for dead in [
+        Course { is_source_dead: true, ..course(Stage::Live) },
+        Course { is_source_dead: true, ..canary },
+        Course { source_until: Some(rig.clock.now()), ..course(Stage::Record) },
+        course(Stage::Sealed),
+    ] {
+        set(&rig, dead);
+        ask_as(&rig, "d").await.is_error(429, Some("insufficient_quota"));
+    }
+    assert_eq!(rig.asked("openai"), asked);
+    assert_eq!(rig.tally().await.missing(), 0);
+}
+
+#[tokio::test]
+async fn the_date_stops_the_source_by_itself_under_traffic() {
+    let rig = Rig::new().await;
+    let date = Timestamp(1_720_483_200_000);
+    rig.clock.set(date - Duration::from_hours(1));
+    set(&rig, Course { source_until: Some(date), ..course(Stage::Record) });
+    for number in 0..10 {
+        assert_eq!(target(&ask_as(&rig, &format!("user-{number}")).await), SOURCE);
+    }
+    let asked = rig.asked("openai");
+    rig.clock.set(date);
+    for number in 0..20 {
+        let answer = ask_as(&rig, &format!("user-{number}")).await;
+        assert_eq!(target(&answer), DESTINATION, "nobody set another course, and nobody ticked");
+    }
+    assert_eq!(rig.asked("openai"), asked);
+    let tally = rig.tally().await;
+    assert_eq!((tally.answered, tally.missing()), (30, 0));
+}
+
+#[tokio::test]
+async fn a_retry_of_a_request_that_began_before_the_date_does_not_ask_the_source() {
+    let clock: Arc<OnceLock<banjia_gateway::Clock>> = Arc::default();
+    let date = Timestamp(1_720_483_200_000);
+    let at_first_request = clock.clone();
+    let vendor = Vendor::start(move |_, _| {
+        at_first_request.get().unwrap().set(date);
+        busy()
+    })
+    .await;
+    let rig = Rig::with(|config| {
+        vendor.add(config, "leaving", "openai");
+        config.routes.push(RouteConfig::new("moving", ["leaving/gpt-4o", DESTINATION]));
+        config.routes.push(RouteConfig::new("alone", ["leaving/gpt-4o", "zhipu/glm-4.7"]));
+    })
+    .await;
+    rig.clock.set(date - Duration::from_secs(60));
+    clock.set(rig.clock.clone()).ok().unwrap();
+    let moving = Course {
+        route: "moving".into(),
+        source: "leaving/gpt-4o".parse().unwrap(),
+        second: None,
+        source_until: Some(date),
+        ..course(Stage::Canary)
+    };
+    set(&rig, moving);
+    assert_eq!(target(&rig.ask("moving", false).await), DESTINATION);
+    assert_eq!(vendor.asked(), 1, "the second attempt would have been after the date");
+    assert!(rig.clock.now() >= date);
+}
+
+#[tokio::test]
+async fn a_growing_share_keeps_its_conversations_and_a_remembered_place_is_respected() {
+    let rig = Rig::new().await;
+    let mut there: Vec<String> = Vec::new();
+    for share in [0, 2_000, 5_000, 8_000, 10_000] {
+        set(&rig, Course { share: Share::of(share), ..course(Stage::Canary) });
+        let mut now_there = Vec::new();
+        for number in 0..40 {
+            let user = format!("user-{number}");
+            if target(&ask_as(&rig, &user).await) == DESTINATION {
+                now_there.push(user);
+            }
+        }
+        assert!(there.iter().all(|user| now_there.contains(user)), "{share}: a conversation was taken back");
+        assert!(share == 0 || share == 10_000 || now_there.len() > there.len(), "{share}: {}", now_there.len());
+        there = now_there;
+    }
+    assert_eq!(there.len(), 40);
+    // One that failed over sits where it was answered, until the source is no place to be.
+    rig.sandbox.faults.set("zhipu", Fault::Arrears, banjia_sandbox::When::Next(1));
+    assert_eq!(target(&ask_as(&rig, "user-0").await), SOURCE);
+}
+
+#[tokio::test]
+async fn a_course_that_does_not_fit_is_refused_and_the_old_one_stays() {
+    let rig = Rig::new().await;
+    set(&rig, course(Stage::Live));
+    let other = Course { destination: "baidu/ernie-5.1".parse().unwrap(), ..course(Stage::Record) };
+    let lost = Course { route: "gpt-4".into(), ..course(Stage::Record) };
+    let courses = BTreeMap::from([(other.route.clone(), other), (lost.route.clone(), lost)]);
+    let problems = rig.gateway.set_courses(courses).unwrap_err();
+    let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert!(said[0].starts_with("moves.leave.gpt-4: there is no such route") && said[0].contains("gpt-4o"), "{said:?}");
+    assert!(
+        said[1].starts_with("moves.leave.gpt-4o.destination: the destination baidu/ernie-5.1 is not among"),
+        "{said:?}"
+    );
+    assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
+    let same = Course { destination: SOURCE.parse().unwrap(), ..course(Stage::Record) };
+    assert_eq!(rig.gateway.set_courses(BTreeMap::from([(same.route.clone(), same)])).unwrap_err().len(), 1);
+    // A reload that takes the destination away still keeps the source from being asked after its date.
+    set(&rig, Course { source_until: Some(rig.clock.now()), ..course(Stage::Live) });
+    rig.reload(|config| {
+        config.routes.retain(|route| route.name.as_str() != MOVING);
+        config.routes.push(RouteConfig::new(MOVING, [SOURCE]));
+    });
+    let asked = rig.asked("openai");
+    rig.ask(MOVING, false).await.is_error(404, Some("model_not_found"));
+    assert_eq!(rig.asked("openai"), asked);
+}
+
+#[tokio::test]
+async fn the_same_model_behind_the_same_border_is_the_source_too() {
+    let rig = Rig::with(|config| {
+        let mut twin = config.vendors[0].clone();
+        twin.name = "twin".into();
+        twin.profile = Some("openai".into());
+        config.vendors.push(twin);
+        config.routes.push(RouteConfig::new("twins", [SOURCE, "twin/gpt-4o", DESTINATION]));
+    })
+    .await;
+    set(&rig, Course { route: "twins".into(), second: None, is_source_dead: true, ..course(Stage::Live) });
+    rig.fault("zhipu", Fault::Arrears);
+    rig.ask("twins", false).await.is_error(429, Some("insufficient_quota"));
+    assert_eq!(rig.asked("openai"), 0, "another key is no way to a source that has left");
+}
+
+fn drill(share: Share, until: Timestamp) -> Course {
+    Course { rehearsal: Some(Rehearsal { share, until }), ..course(Stage::Record) }
+}
+
+#[tokio::test]
+async fn a_rehearsed_block_is_met_by_callers_as_the_true_one_and_changes_nothing() {
+    let rig = Rig::new().await;
+    let end = rig.clock.now() + Duration::from_hours(1);
+    set(&rig, drill(Share::of(5_000), end));
+    let mut drilled = 0;
+    for number in 0..40 {
+        let answer = ask_as(&rig, &format!("user-{number}")).await;
+        let is_drilled = answer.header("x-banjia-reason") == "rehearsal";
+        drilled += u32::from(is_drilled);
+        assert_eq!(target(&answer), if is_drilled { DESTINATION } else { SOURCE });
+    }
+    assert!((8..=32).contains(&drilled), "{drilled} of 40 at a share of a half");
+    assert_eq!(rig.asked("openai"), u64::from(40 - drilled), "a rehearsed block asks nobody");
+    let rows = rig.rows().await;
+    let marked = rows.iter().filter(|row| row.reason.as_deref() == Some("rehearsal")).count();
+    assert_eq!(marked, drilled as usize);
+    assert!(rows.iter().all(|row| row.status == 200 && row.class.is_none()), "no client saw an error");
+    assert!(rig.alerts.lock().unwrap().is_empty() && rig.store.cut_history().await.unwrap().is_empty());
+    // After it everybody is where they were.
+    rig.clock.set(end);
+    for number in 0..40 {
+        assert_eq!(target(&ask_as(&rig, &format!("user-{number}")).await), SOURCE);
+    }
+}
+
+#[tokio::test]
+async fn a_rehearsal_with_a_destination_that_is_down_shows_what_clients_would_see() {
+    let rig = Rig::new().await;
+    set(&rig, drill(Share::ALL, rig.clock.now() + Duration::from_hours(1)));
+    rig.fault("zhipu", Fault::Arrears);
+    rig.fault("alibaba", Fault::Arrears);
+    rig.ask(MOVING, false).await.is_error(429, Some("insufficient_quota"));
+    let row = &rig.rows().await[0];
+    assert_eq!((row.reason.as_deref(), row.status, row.attempts), (Some("rehearsal"), 429, 3));
+    assert_eq!(rig.asked("openai"), 0);
+    assert!(rig.store.cut_history().await.unwrap().is_empty());
+    assert_eq!(rig.tally().await.missing(), 0);
+}
