@@ -7,6 +7,7 @@
 mod audit;
 mod border;
 mod campaign;
+mod captures;
 mod check;
 mod cuts;
 mod database;
@@ -57,6 +58,8 @@ enum Command {
     Border(border::Args),
     /// Tell those whom a policy affects, by mail, step by step.
     Campaign(campaign::Args),
+    /// Recorded exchanges: count them, carry them out and in, forget them.
+    Captures(captures::Args),
     /// Say what is wrong with a configuration file, all at once.
     Check(check::Args),
     /// Vendors that blocked this gateway's region and stay cut off.
@@ -101,6 +104,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args, &mut printer),
         Command::Border(args) => border::run(args, &mut printer),
         Command::Campaign(args) => campaign::run(&args, &mut printer),
+        Command::Captures(args) => captures::run(&args, &mut printer),
         Command::Check(args) => Ok(check::run(&args, &mut printer)),
         Command::Cuts(args) => cuts::run(args, &mut printer),
         Command::Demo(args) => demo::run(&args, &log, &mut printer),

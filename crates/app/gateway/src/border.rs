@@ -124,6 +124,11 @@ fn network(rules: &Rules, home: Option<Place>, address: IpAddr, at: Timestamp) -
     look_up(GeoTable::embedded(), rules.mmdb.as_deref(), address)
 }
 
+/// Whether a vendor with this list serves somebody of whom this is known.
+pub(crate) fn serves(vendor: &Policy, facts: &Facts, at: Timestamp) -> bool {
+    !decide(vendor, &Question::of(facts, at)).kind.refuses()
+}
+
 impl Crossing {
     fn judge(&self, at: Timestamp) -> Option<(usize, Verdict)> {
         if self.rules.policies.is_empty() {
@@ -149,7 +154,7 @@ impl Crossing {
 
     /// Whether a vendor with this list serves this caller. The same engine as for our own border.
     pub(crate) fn is_served_by(&self, vendor: &Policy) -> bool {
-        !decide(vendor, &Question::of(&self.facts, self.at)).kind.refuses()
+        serves(vendor, &self.facts, self.at)
     }
 
     /// How long a stream that begins now may go on; none where no policy ends it.

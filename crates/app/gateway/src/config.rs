@@ -8,6 +8,7 @@ use banjia_border::owners::Owner;
 use banjia_border::peer::PeerRules;
 use banjia_types::{AccountId, KeyId, LossPolicy, Place, RouteName, Secret, VendorName};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// Everything the data plane is told.
@@ -26,6 +27,96 @@ pub struct Config {
     pub keys: Vec<KeyConfig>,
     /// Where requests come from, and who else may ask the border.
     pub border: BorderConfig,
+    /// What is recorded, and how.
+    pub capture: CaptureConfig,
+}
+
+/// What is recorded of exchanges. A move records by its own shares; these are for routes that do not move. The worker's bounds
+/// (queue, days, key, bounds of copies) and what is redacted are those of the start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaptureConfig {
+    /// The part of exchanges that is recorded, from 0 to 1. Default: 0, nothing.
+    pub share: f64,
+    /// Other parts for single routes.
+    pub routes: BTreeMap<RouteName, f64>,
+    /// Captures of older requests are forgotten; 0 keeps them for ever. Default: 90.
+    pub keep_days: u32,
+    /// Request and answer together may have so many bytes; larger exchanges are not recorded. Default: 1 MiB.
+    pub bytes_max: usize,
+    /// Captures that may wait to be written. Default: 1000.
+    pub queue_len_max: usize,
+    /// Bytes that may wait to be written. Default: 64 MiB.
+    pub queue_bytes_max: usize,
+    /// The key that seals them, 64 hexadecimal digits. Default: one in a file beside the database (`<database>.key`), made once.
+    pub key: Option<Secret>,
+    /// What is taken out before they are kept.
+    pub redact: RedactConfig,
+    /// Where copies of requests (shadows, repeats, replays) may go: hosts with one of these residencies in their profile.
+    /// Default: empty, wherever the route's targets are.
+    pub residency: Vec<String>,
+    /// Copies under way at once. Default: 4.
+    pub copies_at_once_max: usize,
+    /// Copies that begin in a minute. Default: 600.
+    pub copies_per_minute_max: u32,
+    /// Copies that may wait. Default: 256.
+    pub copies_queue_len_max: usize,
+}
+
+impl Default for CaptureConfig {
+    fn default() -> Self {
+        Self {
+            share: 0.0,
+            routes: BTreeMap::new(),
+            keep_days: 90,
+            bytes_max: 1024 * 1024,
+            queue_len_max: 1_000,
+            queue_bytes_max: 64 * 1024 * 1024,
+            key: None,
+            redact: RedactConfig::default(),
+            residency: Vec::new(),
+            copies_at_once_max: 4,
+            copies_per_minute_max: 600,
+            copies_queue_len_max: 256,
+        }
+    }
+}
+
+/// What is taken out of captures before they are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the configuration")]
+pub struct RedactConfig {
+    /// API keys, tokens, private keys: `[key]`. Default: yes.
+    pub keys: bool,
+    /// E-mail addresses: `[email]`. Default: yes.
+    pub emails: bool,
+    /// Phone numbers of mainland China and in the international form: `[phone]`. Default: yes.
+    pub phones: bool,
+    /// Resident identity numbers of mainland China with a right check character: `[id]`. Default: yes.
+    pub ids: bool,
+    /// Bank cards with a right check digit: `[card]`. Default: yes.
+    pub cards: bool,
+    /// Whether images and other data stay. Default: no; their kind, size and digest stand in their place.
+    pub keep_data: bool,
+    /// Patterns of your own.
+    pub patterns: Vec<PatternConfig>,
+}
+
+impl Default for RedactConfig {
+    fn default() -> Self {
+        Self { keys: true, emails: true, phones: true, ids: true, cards: true, keep_data: false, patterns: Vec::new() }
+    }
+}
+
+/// A pattern of the operator's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatternConfig {
+    /// What stands in the place of a match: `[name]`.
+    pub name: String,
+    /// A regular expression in the syntax of the `regex` crate, which matches in linear time.
+    pub pattern: String,
 }
 
 /// How the border learns where a request comes from. Policies are not here: they are dated, and put in force one by one.

@@ -5,6 +5,7 @@
 //! source's model behind the source's border under another name or key is the source too. A course whose targets a reload
 //! took away still keeps its source from being asked.
 
+use crate::legs::Purse;
 use crate::live::LiveRoute;
 use crate::snapshot::{Problem, Route, Vendor, near};
 use banjia_traffic::{Turn, Way};
@@ -19,6 +20,8 @@ pub(crate) type Courses = BTreeMap<RouteName, Course>;
 #[derive(Debug)]
 pub(crate) struct LiveCourse {
     pub(crate) course: Course,
+    /// What copies may still cost.
+    pub(crate) purse: Arc<Purse>,
     /// What each of the route's targets is to the course.
     parts: Vec<Part>,
 }
@@ -34,7 +37,7 @@ pub(crate) enum Part {
 
 impl LiveCourse {
     /// Joins a course to its route. `vendors` has one vendor for each target.
-    pub(crate) fn join(course: Course, route: &Route, vendors: &[Arc<Vendor>]) -> Self {
+    pub(crate) fn join(course: Course, route: &Route, vendors: &[Arc<Vendor>], purse: Arc<Purse>) -> Self {
         let target = |goal: usize| &route.targets[goal].target;
         let at = |wanted: &Target| (0..vendors.len()).find(|&goal| target(goal) == wanted);
         let source = at(&course.source);
@@ -50,7 +53,7 @@ impl LiveCourse {
             _ => Part::None,
         };
         let parts = (0..vendors.len()).map(part).collect();
-        Self { parts, course }
+        Self { course, purse, parts }
     }
 
     /// What the course asks of a conversation, or of a request that belongs to none.
@@ -61,6 +64,11 @@ impl LiveCourse {
     /// What a target of the route is to the course.
     pub(crate) fn part(&self, goal: usize) -> Part {
         self.parts[goal]
+    }
+
+    /// The first of the route's targets with this part.
+    pub(crate) fn goal(&self, part: Part) -> Option<usize> {
+        self.parts.iter().position(|it| *it == part)
     }
 
     /// Whether a target may be asked at this moment.

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod curfew;
+mod keep;
 mod named;
 mod out;
 mod respond;
@@ -27,6 +28,7 @@ use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, Timestamp, Usage
 use banjia_wire::{Frame, FrameKind, VendorError};
 use bytes::Bytes;
 use curfew::Curfew;
+use keep::Kept;
 use out::Out;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -65,6 +67,8 @@ pub(crate) struct Drive {
     /// Whether the target's answers go through untouched, with the vendor's own ids.
     names_itself: bool,
     told: Told,
+    /// What is recorded of it; none for those that are not.
+    kept: Option<Box<Kept>>,
 }
 
 /// What is known of the answer, for its headers and the ledger.
@@ -78,6 +82,8 @@ struct Told {
     usage: Option<Usage>,
     cost: Option<Money>,
     content: bool,
+    /// When the present target was asked.
+    begun: Timestamp,
     /// From sending to the first content.
     first_content: Duration,
 }
@@ -129,6 +135,7 @@ impl Drive {
         let plan = plan(&live, &ask, &choice.order);
         let (exchange, actions) = Exchange::new(plan, now);
         let why = choice.order.first().map(|&first| choice.why[first]);
+        let kept = Kept::begin(&live, &shared, &ask, &crossing);
         let curfew = Curfew::new(if ask.head.stream { crossing.stream_ends_in() } else { None });
         let mut drive = Box::new(Self {
             shared,
@@ -152,6 +159,7 @@ impl Drive {
             failure: None,
             names_itself: false,
             told: Told { why, ..Told::default() },
+            kept,
         });
         drive.perform(actions);
         drive
@@ -304,7 +312,12 @@ impl Drive {
     fn perform(&mut self, actions: Actions<Bytes>) {
         for action in actions {
             match action {
-                Action::Emit(bytes) => self.out.push(bytes),
+                Action::Emit(bytes) => {
+                    if let Some(kept) = &mut self.kept {
+                        kept.tee.push(&bytes);
+                    }
+                    self.out.push(bytes);
+                }
                 Action::Wait { until } => self.alarm.set(until),
                 Action::Send { send, target, .. } => self.send(send, target),
                 Action::Cancel { .. } => self.cancel(),
@@ -332,6 +345,7 @@ impl Drive {
         let target = &self.live.goals[goal];
         lock(&target.breaker).begin(&self.shared.health, now);
         let caller = self.caller(goal);
+        self.told.begun = now;
         self.names_itself = target.vendor.profile.is_pass_through();
         self.attempt = Some(Attempt::begin(caller, send, goal, now));
     }
@@ -434,6 +448,9 @@ impl Drive {
             _ => 200,
         };
         row.reason = self.told.reason().map(Cow::Borrowed);
+        if self.kept.is_some() {
+            self.keep(outcome);
+        }
         self.entry.close(outcome);
     }
 }

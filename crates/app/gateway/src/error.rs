@@ -326,6 +326,11 @@ impl Failure {
         &self.vendor_said
     }
 
+    /// What the client is told.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The JSON text, `{"error": {...}}`.
     pub(crate) fn json(&self) -> String {
         // The order of the members is that of the block which the SDKs know (seen 2024 to 2026).

@@ -1,8 +1,11 @@
 //! Starting, reloading and draining the data plane.
 
 use crate::border::{Clock, Rules};
+use crate::capture::{CaptureStats, seal_key};
+use crate::legs::{LegStats, Legs};
 use crate::serve;
-use crate::shared::Shared;
+use crate::shadow::CopyStats;
+use crate::shared::{Base, Shared};
 use crate::snapshot::{Problem, Snapshot};
 use banjia_store::{LedgerWriter, Store, StoreError};
 use banjia_types::{Course, RequestId, RouteName, Target, Timestamp, VendorName};
@@ -72,6 +75,32 @@ pub enum StartError {
     /// The cuts of earlier runs could not be read: without them a vendor that refused us would be asked again.
     #[error("cannot read which vendors are cut")]
     Cuts(#[from] StoreError),
+    /// The key of captures does not fit: what would be recorded could not be read.
+    #[error("captures cannot be sealed")]
+    Seal(#[source] StoreError),
+    /// Courses that do not fit the routes.
+    #[error("a move does not fit the routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Courses(Vec<Problem>),
+}
+
+/// What legs without a gateway are made of: for a command that asks targets and serves nobody.
+pub struct LegsParts {
+    /// The compiled configuration.
+    pub snapshot: Snapshot,
+    /// The way to vendors.
+    pub upstream: Upstream,
+    /// Where cuts are read from and kept.
+    pub store: Store,
+    /// What the border and the moves' dates call now.
+    pub clock: Clock,
+    /// How routes move: a source whose date has come is not asked.
+    pub courses: BTreeMap<RouteName, Course>,
+}
+
+impl fmt::Debug for LegsParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LegsParts").field("courses", &self.courses).finish_non_exhaustive()
+    }
 }
 
 /// The data plane. See [`Gateway::start`].
@@ -85,12 +114,30 @@ impl Gateway {
     /// No listener, or no knowledge of earlier cuts.
     pub async fn start(parts: Parts) -> Result<Handle, StartError> {
         let bind = parts.snapshot.serve.bind;
-        let cuts: Vec<_> = parts.store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
+        let Parts { snapshot, upstream, store, ledger, on_alert, clock } = parts;
+        let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
+        let capture = &snapshot.capture.config;
+        if capture.key.is_some() || capture.share > 0.0 || !capture.routes.is_empty() {
+            let key = seal_key(capture, store.path()).map_err(StartError::Seal)?;
+            store.check_seal(&key).await.map_err(StartError::Seal)?;
+        }
         let listener = TcpListener::bind(bind).await.map_err(|source| StartError::Bind { bind, source })?;
         let addr = listener.local_addr().map_err(|source| StartError::Bind { bind, source })?;
-        let shared = Arc::new(Shared::new(parts, &cuts));
+        let shared = Shared::open(Base { snapshot, upstream, store, ledger: Some(ledger), on_alert, clock }, &cuts);
         let accepting = tokio::spawn(serve::accept(listener, shared.clone()));
         Ok(Handle { addr, shared, accepting: Arc::new(accepting) })
+    }
+
+    /// Legs without a listener and without a ledger, so that they can be asked beside a running gateway.
+    ///
+    /// # Errors
+    /// No knowledge of earlier cuts, or courses that do not fit the routes.
+    pub async fn legs_only(parts: LegsParts) -> Result<Legs, StartError> {
+        let LegsParts { snapshot, upstream, store, clock, courses } = parts;
+        let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
+        let shared = Shared::open(Base { snapshot, upstream, store, ledger: None, on_alert: None, clock }, &cuts);
+        shared.set_courses(courses).map_err(StartError::Courses)?;
+        Ok(Legs { shared })
     }
 }
 
@@ -117,16 +164,21 @@ impl Handle {
     }
 
     /// Stops accepting, lets requests under way end, gives up those that take longer than the configuration's `drain_ms`
-    /// (their clients see a broken stream, never a clean end), and writes the ledger. Returns whether all ended by
-    /// themselves.
+    /// (their clients see a broken stream, never a clean end), sends no further copies, and writes captures and the ledger.
+    /// Returns whether all ended by themselves.
     pub async fn drain(&self) -> bool {
         let patience = Duration::from_millis(self.shared.world().snapshot.serve.drain_ms);
         let all = self.shared.drain.run(patience).await;
         self.accepting.abort();
+        self.shared.copies.finish().await;
+        self.shared.quota.close();
+        self.shared.recorder.flush().await;
         self.shared.after.close();
         self.shared.after.wait().await;
         self.shared.evidence.flush().await;
-        if let Err(error) = self.shared.ledger.flush().await {
+        if let Some(ledger) = &self.shared.ledger
+            && let Err(error) = ledger.flush().await
+        {
             tracing::error!(%error, "the ledger was not written to its end");
         }
         all
@@ -144,6 +196,21 @@ impl Handle {
     /// Courses that do not fit the routes: a route or a target that is not there. Then all courses stay as they were.
     pub fn set_courses(&self, courses: BTreeMap<RouteName, Course>) -> Result<(), Vec<Problem>> {
         self.shared.set_courses(courses)
+    }
+
+    /// A door to targets outside of callers' requests.
+    pub fn legs(&self) -> Legs {
+        Legs { shared: self.shared.clone() }
+    }
+
+    /// How recording, copies of requests and legs went since the start.
+    pub fn stats(&self) -> (CaptureStats, CopyStats, LegStats) {
+        (self.shared.recorder.stats(), self.shared.copies.stats(), self.shared.quota.stats())
+    }
+
+    /// Waits until everything that was recorded so far is written.
+    pub async fn flush_captures(&self) {
+        self.shared.recorder.flush().await;
     }
 
     /// Writes the verdicts that were given so far to the audit.

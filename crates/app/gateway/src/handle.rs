@@ -3,15 +3,16 @@
 use crate::admit;
 use crate::body::Body;
 use crate::border;
+use crate::capture::endpoint_name;
 use crate::drive::Drive;
 use crate::error::Failure;
 use crate::ledger::Entry;
 use crate::models;
 use crate::shared::{Shared, now};
-use banjia_types::RequestId;
+use banjia_types::{RequestId, Share};
 use banjia_wire::{BodyLimits, Endpoint, Head};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -51,6 +52,8 @@ pub(crate) struct Ask {
     pub(crate) body: Bytes,
     /// The client wants to know a stream's cost, which no header can tell: a comment after its end does.
     pub(crate) tell_cost: bool,
+    /// The client's program, on routes that are recorded.
+    pub(crate) client: Option<HeaderValue>,
 }
 
 /// What an accepted request holds: its place in the books, in its limits, and what the border said.
@@ -120,7 +123,8 @@ async fn pipeline(
     };
     entry.row.route = Some(route.route.name.clone());
     let tell_cost = parts.headers.contains_key("x-banjia-cost");
-    let ask = Ask { id: door.id, header: door.header, endpoint, head, body, tell_cost };
+    let client = if route.record == Share::NONE { None } else { parts.headers.get(header::USER_AGENT).cloned() };
+    let ask = Ask { id: door.id, header: door.header, endpoint, head, body, tell_cost, client };
     let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
     let told = crossing.told();
     let accepted = Accepted { entry, reservation, crossing };
@@ -139,12 +143,4 @@ fn refuse(entry: &mut Entry, failure: &Failure, rooms: &admit::Rooms, crossing: 
     rooms.tell(response.headers_mut());
     crossing.tell(response.headers_mut());
     response
-}
-
-/// The name of an endpoint in the ledger.
-const fn endpoint_name(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::Chat => "chat",
-        Endpoint::Embeddings => "embeddings",
-    }
 }

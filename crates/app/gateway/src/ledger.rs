@@ -7,7 +7,7 @@
 use crate::error::Failure;
 use crate::serve::Drain;
 use crate::shared::{Shared, now};
-use banjia_store::{Row, Slot};
+use banjia_store::{LedgerWriter, Row, Slot};
 use banjia_types::{Outcome, RequestId, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// Accepts the request, or says that the ledger cannot take it.
     pub(crate) fn open(shared: &Shared, id: RequestId, accepted_at: Timestamp) -> Result<Self, Failure> {
-        let mut slot = shared.ledger.try_reserve().ok_or_else(Failure::ledger_full)?;
+        let mut slot = shared.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(Failure::ledger_full)?;
         slot.accept(accepted_at);
         let row = Row::new(id, accepted_at, accepted_at, Outcome::Abandoned);
         Ok(Self { slot: Some(slot), drain: shared.drain.clone(), opened: now(), row })

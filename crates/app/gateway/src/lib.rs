@@ -3,13 +3,15 @@
 //! [`Gateway::start`] opens the listener; [`Handle`] drains it and swaps its [`Snapshot`]. Everything a request meets, in
 //! order: `serve` (connections), `router` (paths), `handle` (the one pipeline), `admit` (key, body, limits), `border` (who may
 //! be served), `check` (the same for other APIs), `course` (what a
-//! move asks), `drive` (runs an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `error` (the only
+//! move asks), `drive` (runs an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `capture` (what is
+//! recorded), `shadow` and `legs` (asking outside of a request), `error` (the only
 //! maker of error bodies).
 
 mod admit;
 mod attempt;
 mod body;
 mod border;
+mod capture;
 mod check;
 pub mod config;
 mod course;
@@ -21,13 +23,18 @@ mod gateway;
 mod handle;
 pub mod keys;
 mod ledger;
+mod legs;
 mod live;
 mod models;
 mod router;
 mod serve;
+mod shadow;
 mod shared;
 mod snapshot;
 
 pub use border::{Clock, InForce, Rules};
-pub use gateway::{Alert, Gateway, Handle, OnAlert, Parts, StartError};
+pub use capture::{CaptureStats, Redactor, seal_key};
+pub use gateway::{Alert, Gateway, Handle, LegsParts, OnAlert, Parts, StartError};
+pub use legs::{LegAnswer, LegRequest, LegStats, Legs, NotAsked};
+pub use shadow::CopyStats;
 pub use snapshot::{Problem, Profiles, Snapshot};

@@ -5,9 +5,10 @@
 
 use crate::course::{Courses, LiveCourse};
 use crate::keys::KeyHash;
+use crate::legs::Purse;
 use crate::snapshot::{Key, Problem, Route, Snapshot, Vendor};
 use banjia_traffic::{Breaker, LimitRules, Limiter};
-use banjia_types::{RouteName, Target, VendorName};
+use banjia_types::{Course, RouteName, Share, Target, VendorName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,8 @@ pub(crate) struct LiveRoute {
     pub(crate) goals: Vec<Goal>,
     /// How the route moves; none while it does not.
     pub(crate) course: Option<Box<LiveCourse>>,
+    /// The part of its exchanges that is recorded.
+    pub(crate) record: Share,
 }
 
 /// One target of a route, with everything that is needed to ask it.
@@ -81,12 +84,21 @@ pub(crate) struct Lasting {
     breakers: BTreeMap<Target, Arc<Mutex<Breaker>>>,
     limiters: BTreeMap<(bool, String), Arc<Mutex<Limiter>>>,
     courses: Courses,
+    /// What copies of a route's requests may still cost; it outlives courses that say nothing new of it.
+    purses: BTreeMap<RouteName, Arc<Purse>>,
 }
 
 impl Lasting {
     /// The border of a vendor, made when it is not there.
     pub(crate) fn border(&mut self, name: &VendorName) -> Arc<Border> {
         self.borders.entry(name.clone()).or_default().clone()
+    }
+
+    fn purse(&mut self, course: &Course) -> Arc<Purse> {
+        let purse = self.purses.get(&course.route).filter(|purse| purse.was_given(&course.spend_left)).cloned();
+        let purse = purse.unwrap_or_else(|| Arc::new(Purse::new(&course.spend_left)));
+        self.purses.insert(course.route.clone(), purse.clone());
+        purse
     }
 
     fn breaker(&mut self, target: &Target) -> Arc<Mutex<Breaker>> {
@@ -156,11 +168,13 @@ impl Lasting {
                     Goal { vendor, breaker, border, border_number }
                 })
                 .collect();
-            let course = self.courses.get(name).map(|course| {
+            let course = self.courses.get(name).cloned().map(|course| {
                 let vendors: Vec<_> = goals.iter().map(|goal| goal.vendor.clone()).collect();
-                Box::new(LiveCourse::join(course.clone(), route, &vendors))
+                let purse = self.purse(&course);
+                Box::new(LiveCourse::join(course, route, &vendors, purse))
             });
-            routes.insert(name.clone(), Arc::new(LiveRoute { goals, route: route.clone(), course }));
+            let record = course.as_ref().map_or_else(|| snapshot.capture.share(name), |course| course.course.record);
+            routes.insert(name.clone(), Arc::new(LiveRoute { goals, route: route.clone(), course, record }));
         }
         routes
     }

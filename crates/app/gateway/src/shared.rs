@@ -1,11 +1,14 @@
 //! What all requests share: the world of the moment, the way to vendors, the ledger, memory of conversations.
 
 use crate::border::{Clock, Evidence, Rules};
+use crate::capture::Recorder;
 use crate::course::Courses;
 use crate::emulate::reasoning::Replay;
-use crate::gateway::{Alert, OnAlert, Parts};
+use crate::gateway::{Alert, OnAlert};
+use crate::legs::Quota;
 use crate::live::{Lasting, World, lock};
 use crate::serve::Drain;
+use crate::shadow::Copies;
 use crate::snapshot::{Problem, Snapshot, Vendor};
 use arc_swap::ArcSwap;
 use banjia_store::{LedgerWriter, Store};
@@ -29,12 +32,26 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// What all of it stands on.
+pub(crate) struct Base {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) upstream: Upstream,
+    pub(crate) store: Store,
+    pub(crate) ledger: Option<LedgerWriter>,
+    pub(crate) on_alert: Option<OnAlert>,
+    pub(crate) clock: Clock,
+}
+
 pub(crate) struct Shared {
     world: ArcSwap<World>,
     lasting: Mutex<Lasting>,
     pub(crate) upstream: Upstream,
     pub(crate) store: Store,
-    pub(crate) ledger: LedgerWriter,
+    /// None where only legs are asked: then no request is accepted.
+    pub(crate) ledger: Option<LedgerWriter>,
+    pub(crate) recorder: Recorder,
+    pub(crate) copies: Copies,
+    pub(crate) quota: Quota,
     pub(crate) health: HealthRules,
     pub(crate) replay: Replay,
     pub(crate) drain: Arc<Drain>,
@@ -52,16 +69,23 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Must be called inside a tokio runtime: the audit's writer begins here.
-    pub(crate) fn new(parts: Parts, cuts: &[VendorName]) -> Self {
-        let Parts { snapshot, upstream, store, ledger, on_alert, clock } = parts;
+    /// Must be called inside a tokio runtime: the writers of the audit and of captures begin here, and the sender of copies.
+    pub(crate) fn open(base: Base, cuts: &[VendorName]) -> Arc<Self> {
+        let Base { snapshot, upstream, store, ledger, on_alert, clock } = base;
         let mut lasting = Lasting::default();
         for vendor in cuts {
             lasting.border(vendor).cut();
         }
+        let capture = snapshot.capture.clone();
         let world = lasting.install(snapshot);
         let evidence = Evidence::new(store.audit_writer());
-        Self {
+        let recorder = Recorder::start(&store, capture.clone(), clock.clone());
+        let (copies, wishes) = Copies::new(capture.config.copies_queue_len_max);
+        let at_once_max = capture.config.copies_at_once_max;
+        let shared = Arc::new(Self {
+            recorder,
+            copies,
+            quota: Quota::new(at_once_max, capture.config.copies_per_minute_max),
             world: ArcSwap::from_pointee(world),
             lasting: Mutex::new(lasting),
             upstream,
@@ -78,7 +102,9 @@ impl Shared {
             on_alert,
             places: Mutex::new(Places::new(PLACES_LEN_MAX, PLACES_KEPT_FOR)),
             any_place: AtomicBool::new(false),
-        }
+        });
+        tokio::spawn(crate::shadow::run(Arc::downgrade(&shared), wishes, at_once_max));
+        shared
     }
 
     /// The world of this moment. A request takes it once.

@@ -6,7 +6,10 @@
 
 mod callers;
 
-use crate::config::{BorderConfig, Config, LimitConfig, RouteConfig, ServeConfig, TimeoutConfig, VendorConfig};
+use crate::capture::{CaptureRules, Redactor};
+use crate::config::{
+    BorderConfig, CaptureConfig, Config, LimitConfig, RouteConfig, ServeConfig, TimeoutConfig, VendorConfig,
+};
 use crate::keys::KeyHash;
 use banjia_border::facts::AccountFacts;
 use banjia_border::policy::Policy;
@@ -55,6 +58,7 @@ pub struct Snapshot {
     pub(crate) keys: HashMap<KeyHash, Arc<Key>>,
     pub(crate) accounts: HashMap<AccountId, Arc<AccountFacts>>,
     pub(crate) border: BorderConfig,
+    pub(crate) capture: Arc<CaptureRules>,
     warnings: Vec<Problem>,
 }
 
@@ -72,6 +76,8 @@ pub(crate) struct Vendor {
     pub(crate) credential: Option<Credential>,
     /// Cut out of messages that a vendor sends us, should it ever quote our key.
     pub(crate) secret: Option<Secret>,
+    /// Where its host stands, as its profile says.
+    pub(crate) residency: Option<String>,
     /// Whom it serves, as far as a list tells.
     pub(crate) serves: Option<Policy>,
 }
@@ -133,6 +139,7 @@ impl Snapshot {
         let accounts = check.accounts(&config.accounts);
         let keys = check.keys(config, &accounts);
         check.border(&config.border);
+        let capture = Arc::new(check.capture(&config.capture, &routes));
         if config.serve.body_bytes_max == 0 {
             check.problem(
                 "serve.body_bytes_max",
@@ -148,7 +155,7 @@ impl Snapshot {
         }
         let vendors = vendors.into_iter().flatten().map(Arc::new).collect();
         let (serve, border) = (config.serve.clone(), config.border.clone());
-        Ok(Self { serve, vendors, routes, keys, accounts, border, warnings: check.warnings })
+        Ok(Self { serve, vendors, routes, keys, accounts, border, capture, warnings: check.warnings })
     }
 
     /// What is allowed but worth saying: models that are switched off soon, models that no profile knows.
@@ -247,6 +254,25 @@ impl Check {
         routes
     }
 
+    fn capture(&mut self, config: &CaptureConfig, routes: &BTreeMap<RouteName, Arc<Route>>) -> CaptureRules {
+        let shares = config.routes.iter().map(|(route, share)| (format!("capture.routes.{route}"), *share));
+        for (path, share) in shares.chain([("capture.share".to_owned(), config.share)]) {
+            if !(0.0..=1.0).contains(&share) {
+                self.problem(path, format!("{share} is no part of a whole"), "say a number from 0 to 1");
+            }
+        }
+        for route in config.routes.keys().filter(|route| !routes.contains_key(*route)) {
+            let hint = near(route.as_str(), routes.keys().map(RouteName::as_str))
+                .map_or_else(String::new, |near| format!("did you mean {near}?"));
+            self.problem(format!("capture.routes.{route}"), "there is no such route", hint);
+        }
+        let redactor = Redactor::compile(&config.redact).unwrap_or_else(|problems| {
+            self.problems.extend(problems);
+            Redactor::default()
+        });
+        CaptureRules { config: config.clone(), redactor }
+    }
+
     fn target(
         &mut self,
         path: &str,
@@ -312,8 +338,20 @@ fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Resu
     };
     let secret = config.credential.clone();
     let chosen = config.host.as_deref().and_then(|name| profile.host(Some(name)));
+    let host = chosen.or(profile.host(None)).filter(|_| config.base.is_none());
+    let residency = host.and_then(|host| host.residency.clone());
     let abroad = chosen.is_some_and(|host| profile.host(None).is_some_and(|first| first.residency != host.residency));
-    Ok(Vendor { border, abroad, profile: profile.clone(), chat, embeddings, credential, secret, serves: None })
+    Ok(Vendor {
+        border,
+        abroad,
+        profile: profile.clone(),
+        chat,
+        embeddings,
+        credential,
+        secret,
+        residency,
+        serves: None,
+    })
 }
 
 fn compile_route(config: &RouteConfig, targets: Vec<RouteTarget>) -> Route {

@@ -15,12 +15,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The tables of the file, in the order in which the guide shows them.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "serve",
     "store",
     "log",
     "profiles",
     "border",
+    "capture",
     "geo",
     "mail",
     "campaigns",
@@ -69,6 +70,7 @@ pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings
     };
     config.gateway.serve = reader.table(&tree, "serve");
     config.gateway.border = reader.table(&tree, "border");
+    config.gateway.capture = reader.table(&tree, "capture");
     let (vendors, kept_vendors) = reader.list(&tree, "vendors");
     let (routes, kept_routes) = reader.list(&tree, "routes");
     let (accounts, kept_accounts) = reader.list(&tree, "accounts");
@@ -105,6 +107,7 @@ impl Raw<'_> {
                 "routes" => self.lost.contains(&"vendors"),
                 "keys" => self.lost.contains(&"accounts") || self.lost.contains(&"serve"),
                 "vendors" => self.lost.contains(&"profiles"),
+                "capture" => self.lost.contains(&"routes"),
                 _ => false,
             };
             if !follows {

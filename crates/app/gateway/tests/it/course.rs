@@ -135,7 +135,7 @@ async fn a_retry_of_a_request_that_began_before_the_date_does_not_ask_the_source
         config.routes.push(RouteConfig::new("alone", ["leaving/gpt-4o", "zhipu/glm-4.7"]));
     })
     .await;
-    rig.clock.set(date - Duration::from_secs(60));
+    rig.clock.set(date - Duration::from_mins(1));
     clock.set(rig.clock.clone()).ok().unwrap();
     let moving = Course {
         route: "moving".into(),

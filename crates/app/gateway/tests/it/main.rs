@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod border;
+mod capture;
+mod copies;
 mod course;
 mod cut_over;
 mod emulations;

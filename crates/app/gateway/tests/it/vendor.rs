@@ -78,6 +78,15 @@ async fn answer(
     Ok(Response::builder().status(status).header("content-type", kind).body(Full::new(text.into())).unwrap())
 }
 
+/// A whole answer that says this.
+pub(crate) fn said(text: &str) -> (u16, String) {
+    let message = json!({ "role": "assistant", "content": text });
+    let answer = json!({ "id": "1", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15 } });
+    (200, answer.to_string())
+}
+
 /// A failure that is worth a retry.
 pub(crate) fn busy() -> (u16, String) {
     (500, json!({ "error": { "message": "busy", "type": "server_error", "code": null, "param": null } }).to_string())

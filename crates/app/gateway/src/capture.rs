@@ -1,0 +1,281 @@
+//! Recording exchanges: what leaves to a client is copied beside, made a whole answer, redacted, sealed and written.
+//!
+//! Rules: a request never waits for it. Whether an exchange is recorded is a draw of its id, so nothing is rolled and nothing
+//! kept for those that are not; what is kept is bounded in bytes; the queue is bounded in captures and in bytes, and what
+//! finds no place is dropped and counted. Redaction comes before sealing and before the disk. A batch is written whole or
+//! not at all, and may be written again.
+
+mod assemble;
+mod redact;
+mod worker;
+
+pub use redact::Redactor;
+
+use crate::config::CaptureConfig;
+use crate::handle::Ask;
+use banjia_store::{Capture, SealKey, Store, StoreError};
+use banjia_types::{AccountId, ErrorClass, Leg, Money, Outcome, RouteName, Share, Target, Timestamp, Usage};
+use banjia_wire::Endpoint;
+use bytes::Bytes;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::{mpsc, oneshot};
+
+/// The key that seals captures: the configuration's, else the one in the file beside the database, made at first use.
+///
+/// # Errors
+/// A text or a file that holds no key, or a file that cannot be made.
+pub fn seal_key(config: &CaptureConfig, database: &Path) -> Result<SealKey, StoreError> {
+    match &config.key {
+        Some(key) => SealKey::parse(key.expose()),
+        None => SealKey::beside(database),
+    }
+}
+
+/// The compiled part of `[capture]`.
+#[derive(Debug, Default)]
+pub(crate) struct CaptureRules {
+    pub(crate) config: CaptureConfig,
+    pub(crate) redactor: Redactor,
+}
+
+impl CaptureRules {
+    /// The part of a route's exchanges that is recorded while no move says otherwise.
+    pub(crate) fn share(&self, route: &RouteName) -> Share {
+        let fraction = self.config.routes.get(route).copied().unwrap_or(self.config.share);
+        Share::of_fraction(fraction).unwrap_or(Share::NONE)
+    }
+}
+
+/// How recording goes, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CaptureStats {
+    /// Captures that were handed over.
+    pub offered: u64,
+    /// Of these, written (or there already).
+    pub written: u64,
+    /// Dropped because the queue was full.
+    pub dropped: u64,
+    /// Not kept because request and answer were larger than `capture.bytes_max`.
+    pub too_large: u64,
+    /// Given up because the database did not take them.
+    pub lost: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    offered: AtomicU64,
+    written: AtomicU64,
+    dropped: AtomicU64,
+    too_large: AtomicU64,
+    lost: AtomicU64,
+    /// Bytes that wait.
+    waiting_bytes: AtomicUsize,
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+/// One recorded leg, as it was, for the worker to make a capture of.
+pub(crate) struct Recorded {
+    /// The caller's request, as an id that all legs share.
+    pub(crate) id: String,
+    pub(crate) leg: Leg,
+    pub(crate) number: u32,
+    pub(crate) at: Timestamp,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) route: RouteName,
+    pub(crate) target: Target,
+    pub(crate) ask: Arc<Ask>,
+    pub(crate) answer: Option<Bytes>,
+    /// Whether the answer is a stream of events.
+    pub(crate) is_stream: bool,
+    pub(crate) outcome: Outcome,
+    pub(crate) class: Option<ErrorClass>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) cost: Option<Money>,
+    pub(crate) first_content_ms: Option<u32>,
+    pub(crate) total_ms: u32,
+}
+
+impl Recorded {
+    fn bytes(&self) -> usize {
+        self.ask.body.len() + self.answer.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// The capture, redacted; none when the request is no JSON (which no accepted request is).
+    fn capture(self, redactor: &Redactor) -> Option<Capture> {
+        let mut request = serde_json::from_slice(&self.ask.body).ok()?;
+        let parsed = |bytes: &Bytes| {
+            if self.is_stream {
+                assemble::whole(bytes, self.usage.as_ref())
+            } else {
+                serde_json::from_slice(bytes).ok()
+            }
+        };
+        let mut answer = self.answer.as_ref().and_then(parsed);
+        let redactions = redactor.redact(&mut request) + answer.as_mut().map_or(0, |answer| redactor.redact(answer));
+        let client = self.ask.client.as_ref().and_then(|agent| agent.to_str().ok());
+        Some(Capture {
+            id: self.id,
+            leg: self.leg,
+            number: self.number,
+            at: self.at,
+            account: self.account,
+            route: self.route,
+            target: self.target,
+            endpoint: endpoint_name(self.ask.endpoint).to_owned(),
+            stream: self.ask.head.stream,
+            client: client.map(|agent| agent.chars().take(CLIENT_LEN_MAX).collect()),
+            request,
+            answer,
+            outcome: self.outcome,
+            class: self.class,
+            usage: self.usage,
+            cost: self.cost,
+            first_content_ms: self.first_content_ms,
+            total_ms: self.total_ms,
+            redactions,
+        })
+    }
+}
+
+/// Characters of a client's `user-agent` that are kept.
+const CLIENT_LEN_MAX: usize = 200;
+
+/// The name of an endpoint in the ledger and in captures.
+pub(crate) const fn endpoint_name(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Chat => "chat",
+        Endpoint::Embeddings => "embeddings",
+    }
+}
+
+/// What leaves to a client, kept beside.
+#[derive(Debug)]
+pub(crate) struct Tee {
+    first: Option<Bytes>,
+    joined: Vec<u8>,
+    bytes_left: usize,
+    is_too_large: bool,
+}
+
+impl Tee {
+    pub(crate) const fn new(bytes_max: usize) -> Self {
+        Self { first: None, joined: Vec::new(), bytes_left: bytes_max, is_too_large: false }
+    }
+
+    /// One piece is kept as it is. Several are copied: a piece of a stream may hold on to a much larger buffer.
+    pub(crate) fn push(&mut self, piece: &Bytes) {
+        let Some(left) = self.bytes_left.checked_sub(piece.len()) else {
+            self.is_too_large = true;
+            self.first = None;
+            self.joined = Vec::new();
+            self.bytes_left = 0;
+            return;
+        };
+        self.bytes_left = left;
+        if self.is_too_large {
+            return;
+        }
+        if self.first.is_none() && self.joined.is_empty() {
+            self.first = Some(piece.clone());
+            return;
+        }
+        if let Some(first) = self.first.take() {
+            self.joined.extend_from_slice(&first);
+        }
+        self.joined.extend_from_slice(piece);
+    }
+
+    /// What left, whole; none when it was more than may be kept.
+    pub(crate) fn take(self) -> Option<Bytes> {
+        let whole = self.first.unwrap_or_else(|| Bytes::from(self.joined));
+        (!self.is_too_large).then_some(whole)
+    }
+}
+
+enum Job {
+    Record(Box<Recorded>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// The queue of captures. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    queue: mpsc::Sender<Job>,
+    counters: Arc<Counters>,
+    queue_bytes_max: usize,
+}
+
+impl Recorder {
+    /// Starts the worker; it ends when the last recorder is dropped. Needs a tokio runtime.
+    pub(crate) fn start(store: &Store, rules: Arc<CaptureRules>, clock: crate::border::Clock) -> Self {
+        let (queue, jobs) = mpsc::channel(rules.config.queue_len_max.max(1));
+        let counters = Arc::<Counters>::default();
+        let queue_bytes_max = rules.config.queue_bytes_max;
+        let worker = worker::Worker::new(store.clone(), rules, counters.clone(), clock);
+        tokio::spawn(worker.run(jobs));
+        Self { queue, counters, queue_bytes_max }
+    }
+
+    /// Hands a leg over, or drops and counts it. Never waits.
+    pub(crate) fn offer(&self, recorded: Recorded) {
+        add(&self.counters.offered, 1);
+        let bytes = recorded.bytes();
+        let waiting = &self.counters.waiting_bytes;
+        if waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > self.queue_bytes_max
+            || self.queue.try_send(Job::Record(Box::new(recorded))).is_err()
+        {
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            add(&self.counters.dropped, 1);
+        }
+    }
+
+    /// A capture would have been larger than may be kept.
+    pub(crate) fn too_large(&self) {
+        add(&self.counters.too_large, 1);
+    }
+
+    /// Waits until everything that was handed over so far is written or given up.
+    pub(crate) async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Job::Flush(done)).await.is_ok() {
+            // A worker that ended has nothing left to write.
+            wait.await.unwrap_or_default();
+        }
+    }
+
+    pub(crate) fn stats(&self) -> CaptureStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CaptureStats {
+            offered: count(&self.counters.offered),
+            written: count(&self.counters.written),
+            dropped: count(&self.counters.dropped),
+            too_large: count(&self.counters.too_large),
+            lost: count(&self.counters.lost),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tee_keeps_one_piece_as_it_is_joins_several_and_gives_up_what_is_too_large() {
+        let piece = Bytes::from_static(b"12345");
+        let mut one = Tee::new(5);
+        one.push(&piece);
+        assert_eq!(one.take().map(|bytes| bytes.as_ptr()), Some(piece.as_ptr()));
+        let mut several = Tee::new(15);
+        (0..3).for_each(|_| several.push(&piece));
+        assert_eq!(several.take().as_deref(), Some(&b"123451234512345"[..]));
+        let mut large = Tee::new(14);
+        (0..4).for_each(|_| large.push(&piece));
+        assert_eq!((large.joined.capacity(), large.take()), (0, None));
+    }
+}

@@ -1,0 +1,252 @@
+//! Takes keys and people's particulars out of texts before they are kept.
+//!
+//! Rules: what was found is replaced by a word that is the same every time (`[email]`), so that two sides stay comparable, and
+//! counted; a number that only looks like one is left alone where a check digit can tell; a text that is JSON itself (the
+//! arguments of a tool call, a structured answer) is read as JSON, so that it stays JSON. Patterns are matched in linear
+//! time, their size is bounded, and a pattern that matches nothing-at-all is refused, because it would match everywhere.
+//! Names and ids of the protocol are left alone: a call must still find its result.
+
+use crate::config::{PatternConfig, RedactConfig};
+use crate::snapshot::Problem;
+use regex::{Captures, Regex, RegexBuilder};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+/// The compiled size of one pattern.
+const PATTERN_BYTES_MAX: usize = 256 * 1024;
+/// Characters of one pattern.
+const PATTERN_LEN_MAX: usize = 1_000;
+/// Patterns of the operator's own.
+const PATTERNS_MAX: usize = 64;
+/// How deep a text inside a text is read as JSON.
+const NESTED_MAX: u32 = 4;
+/// A text without a space that is longer than this and is base64 throughout is data and no text.
+const DATA_LEN_MIN: usize = 4 * 1024;
+
+/// Keys by their form: the usual prefixes, tokens of three parts, key files.
+const KEYS: &str = r"(?x)
+    (?-u:\b)(?:sk|bj|pk|rk|ak|key)-[A-Za-z0-9_-]{16,}
+  | (?-u:\b)(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abeprs]-|AKIA|ASIA|AIza|LTAI)[A-Za-z0-9_-]{12,}
+  | (?-u:\b)[0-9a-f]{32}\.[A-Za-z0-9]{16}(?-u:\b)
+  | (?-u:\b)eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}
+  | -----BEGIN\ [A-Z\x20]{0,40}PRIVATE\ KEY-----(?s:.*?)(?:-----END\ [A-Z\x20]{0,40}PRIVATE\ KEY-----|\z)";
+/// A token after its scheme; the scheme stays.
+const BEARER: &str = r"(?i)((?-u:\b)bearer[ \t]+)[A-Za-z0-9._~+/=-]{8,}";
+const EMAIL: &str = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}";
+/// GB 11643-1999: 17 digits and a check character.
+const RESIDENT: &str = r"[1-9][0-9]{16}[0-9Xx]";
+/// ISO/IEC 7812: bank cards begin with 3 to 6 and have up to 19 digits, often in groups.
+const CARD: &str = r"[3-6][0-9](?:[ -]?[0-9]){11,17}";
+/// Mobile numbers of mainland China, and numbers in the international form (E.164).
+const PHONE: &str = r"(?x)
+    (?:(?:\+|00)86[\ -]?)?1[3-9][0-9][\ -]?[0-9]{4}[\ -]?[0-9]{4}
+  | \+[1-9](?:[\ .()-]{0,2}[0-9]){7,14}";
+
+/// One thing that is looked for.
+#[derive(Debug)]
+struct Rule {
+    pattern: Regex,
+    /// What stands in its place; `$1` is the first group.
+    word: String,
+    holds: fn(&str) -> bool,
+    /// Whether it must not touch a letter or a digit on either side.
+    alone: bool,
+}
+
+/// Whether it is looked for, its pattern, what stands in its place, what tells a true one, whether it stands alone.
+type Known = (bool, &'static str, &'static str, fn(&str) -> bool, bool);
+
+/// What is taken out of texts. See the module's text.
+#[derive(Debug, Default)]
+pub struct Redactor {
+    rules: Vec<Rule>,
+    keeps_data: bool,
+}
+
+impl Redactor {
+    /// Compiles what the configuration says.
+    ///
+    /// # Errors
+    /// Each pattern that cannot be used, with its place.
+    pub fn compile(config: &RedactConfig) -> Result<Self, Vec<Problem>> {
+        let mut rules = Vec::new();
+        let mut problems = Vec::new();
+        if config.patterns.len() > PATTERNS_MAX {
+            let message = format!("{} patterns are more than the {PATTERNS_MAX} that are taken", config.patterns.len());
+            problems.push(Problem::new("capture.redact.patterns", message, "join some with |"));
+        }
+        for (i, pattern) in config.patterns.iter().enumerate().take(PATTERNS_MAX) {
+            match own(pattern) {
+                Ok(rule) => rules.push(rule),
+                Err((key, message)) => {
+                    let hint = "see the syntax of the regex crate: no look-around, no back-references";
+                    problems.push(Problem::new(format!("capture.redact.patterns[{i}].{key}"), message, hint));
+                }
+            }
+        }
+        let any = |_: &str| true;
+        let known: [Known; 6] = [
+            (config.keys, KEYS, "[key]", any, false),
+            (config.keys, BEARER, "${1}[key]", any, false),
+            (config.emails, EMAIL, "[email]", any, false),
+            (config.ids, RESIDENT, "[id]", is_resident, true),
+            (config.cards, CARD, "[card]", is_card, true),
+            (config.phones, PHONE, "[phone]", any, true),
+        ];
+        for (is_on, pattern, word, holds, alone) in known {
+            if is_on {
+                let pattern = Regex::new(pattern).expect("our own patterns are tested");
+                rules.push(Rule { pattern, word: word.to_owned(), holds, alone });
+            }
+        }
+        if problems.is_empty() { Ok(Self { rules, keeps_data: config.keep_data }) } else { Err(problems) }
+    }
+
+    /// Takes out of every text below `value` what is to be taken out; returns how many places that were.
+    pub fn redact(&self, value: &mut Value) -> u32 {
+        self.walk(value, 0)
+    }
+
+    fn walk(&self, value: &mut Value, nested: u32) -> u32 {
+        match value {
+            Value::String(text) => self.text(text, nested),
+            Value::Array(values) => values.iter_mut().map(|value| self.walk(value, nested)).sum(),
+            Value::Object(members) => members
+                .iter_mut()
+                .filter(|(name, value)| !(is_protocol(name) && value.is_string()))
+                .map(|(_, value)| self.walk(value, nested))
+                .sum(),
+            // A number of the protocol is a count or a time; one inside a text may be somebody's.
+            Value::Number(number) if nested > 0 => {
+                let mut text = number.to_string();
+                let count = self.plain(&mut text);
+                if count > 0 {
+                    *value = Value::String(text);
+                }
+                count
+            }
+            _ => 0,
+        }
+    }
+
+    fn text(&self, text: &mut String, nested: u32) -> u32 {
+        if !self.keeps_data
+            && let Some(word) = data_word(text)
+        {
+            *text = word;
+            return 1;
+        }
+        if nested < NESTED_MAX
+            && matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['))
+            && let Ok(mut inner) = serde_json::from_str::<Value>(text)
+        {
+            let count = self.walk(&mut inner, nested + 1);
+            if count > 0 {
+                *text = inner.to_string();
+            }
+            return count;
+        }
+        self.plain(text)
+    }
+
+    fn plain(&self, text: &mut String) -> u32 {
+        let mut count = 0;
+        for rule in &self.rules {
+            if !rule.pattern.is_match(text) {
+                continue;
+            }
+            let whole = std::mem::take(text);
+            let made = rule.pattern.replace_all(&whole, |found: &Captures<'_>| {
+                let all = found.get(0).map(|part| part.range()).unwrap_or_default();
+                let part = whole.get(all.clone()).unwrap_or_default();
+                if !(rule.holds)(part) || (rule.alone && !stands_alone(&whole, all)) {
+                    return part.to_owned();
+                }
+                count += 1;
+                let mut word = String::new();
+                found.expand(&rule.word, &mut word);
+                word
+            });
+            *text = made.into_owned();
+        }
+        count
+    }
+}
+
+fn own(config: &PatternConfig) -> Result<Rule, (&'static str, String)> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if config.name.is_empty() || !config.name.chars().all(is_word) {
+        return Err(("name", "a name is made of letters, digits, _ and -".to_owned()));
+    }
+    if config.pattern.len() > PATTERN_LEN_MAX {
+        return Err(("pattern", format!("a pattern has at most {PATTERN_LEN_MAX} characters")));
+    }
+    let built = RegexBuilder::new(&config.pattern).size_limit(PATTERN_BYTES_MAX).nest_limit(50).build();
+    let pattern = built.map_err(|error| ("pattern", error.to_string().replace('\n', " ")))?;
+    if pattern.is_match("") {
+        return Err(("pattern", "it matches a text of no length, so it would match everywhere".to_owned()));
+    }
+    Ok(Rule { pattern, word: format!("[{}]", config.name), holds: |_| true, alone: false })
+}
+
+/// Members whose texts belong to the protocol and not to a person.
+fn is_protocol(name: &str) -> bool {
+    matches!(
+        name,
+        "id" | "tool_call_id" | "object" | "model" | "role" | "type" | "finish_reason" | "system_fingerprint"
+    )
+}
+
+/// No letter or digit touches it: a longer number is another thing.
+fn stands_alone(whole: &str, part: std::ops::Range<usize>) -> bool {
+    let before = whole.get(..part.start).and_then(|text| text.chars().next_back());
+    let after = whole.get(part.end..).and_then(|text| text.chars().next());
+    [before, after].into_iter().flatten().all(|c| !c.is_ascii_alphanumeric() && c != '_')
+}
+
+/// Whether the check character of a resident identity number is right (GB 11643-1999, ISO 7064 MOD 11-2).
+fn is_resident(text: &str) -> bool {
+    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    const CHECKS: &[u8; 11] = b"10X98765432";
+    let digits = text.as_bytes();
+    let Some((last, first)) = digits.split_last() else { return false };
+    let sum: u32 = first.iter().zip(WEIGHTS).map(|(digit, weight)| u32::from(digit.wrapping_sub(b'0')) * weight).sum();
+    let month = text.get(10..12).and_then(|month| month.parse::<u32>().ok()).unwrap_or(0);
+    (1..=12).contains(&month) && last.to_ascii_uppercase() == CHECKS[(sum % 11) as usize]
+}
+
+/// Whether the check digit of a card number is right (ISO/IEC 7812, Luhn).
+fn is_card(text: &str) -> bool {
+    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
+    let luhn = digits.iter().rev().enumerate().map(|(place, &digit)| match place % 2 {
+        0 => digit,
+        _ if digit > 4 => digit * 2 - 9,
+        _ => digit * 2,
+    });
+    // One digit over and over passes the check and is nobody's card.
+    digits.len() >= 13 && digits.iter().any(|digit| *digit != digits[0]) && luhn.sum::<u32>().is_multiple_of(10)
+}
+
+/// What stands for an image, a sound or another file inside a text; none for a text.
+fn data_word(text: &str) -> Option<String> {
+    let kind = match text.strip_prefix("data:") {
+        Some(rest) => rest.split_once(',').map(|(head, _)| head.split(';').next().unwrap_or_default())?,
+        None if text.len() >= DATA_LEN_MIN && text.bytes().all(is_base64) => "base64",
+        None => return None,
+    };
+    let kind: String = kind.chars().filter(char::is_ascii_graphic).take(40).collect();
+    let mut word = format!("[data {kind} {} bytes sha256:", text.len());
+    for byte in Sha256::digest(text.as_bytes()).iter().take(8) {
+        write!(word, "{byte:02x}").expect("a text takes what is written into it");
+    }
+    word.push(']');
+    Some(word)
+}
+
+const fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\n' | b'\r')
+}
+
+#[cfg(test)]
+mod tests;

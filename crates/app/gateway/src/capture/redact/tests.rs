@@ -1,0 +1,110 @@
+use super::*;
+use serde_json::json;
+
+fn redactor() -> Redactor {
+    Redactor::compile(&RedactConfig::default()).unwrap()
+}
+
+/// The text as it is kept, and how many places were taken out.
+#[track_caller]
+fn check(text: &str, kept: &str, count: u32) {
+    let mut value = json!({ "messages": [{ "role": "user", "content": text }] });
+    assert_eq!(redactor().redact(&mut value), count, "{text}");
+    assert_eq!(value["messages"][0]["content"], kept);
+}
+
+#[test]
+fn keys_and_particulars_become_words() {
+    check("my key is sk-proj-abcdefghij0123456789 ok", "my key is [key] ok", 1);
+    check("bj-0123456789abcdef0123，AKIAIOSFODNN7EXAMPLE", "[key]，[key]", 2);
+    check("Authorization: Bearer abc.def-ghi_jkl", "Authorization: Bearer [key]", 1);
+    check("0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOp", "[key]", 1);
+    check("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN", "[key]", 1);
+    check("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- rest", "[key] rest", 1);
+    check("请联系 ada.l+x@mail.example.com，谢谢", "请联系 [email]，谢谢", 1);
+    check("电话13812345678或+86 138-1234-5678", "电话[phone]或[phone]", 2);
+    check("call +44 20 7946 0958 or +1 (415) 555-2671.", "call [phone] or [phone].", 2);
+    check("身份证11010519491231002X号", "身份证[id]号", 1);
+    check("card 4111 1111 1111 1111, 6222021234567890129", "card [card], 6222021234567890129", 1);
+}
+
+#[test]
+fn what_only_looks_like_it_is_left_alone() {
+    for text in [
+        "order 110105194912310021",   // wrong check character
+        "id 20240709123456789012345", // too long for anything
+        "4111 1111 1111 1112",        // wrong check digit
+        "0000000000000000",
+        "at 1719273600000 ms, seed 1719273600",
+        "version 1.2.3.4, 3.14159265358979",
+        "x138123456789",
+        "sk-short, Bearer of news",
+        "a@b, @name, user@localhost",
+    ] {
+        check(text, text, 0);
+    }
+}
+
+#[test]
+fn a_text_that_is_json_stays_json() {
+    let arguments = json!({ "to": "ada@example.com", "phone": 13_812_345_678_u64, "n": 3 }).to_string();
+    let call =
+        json!({ "id": "call_13812345678", "type": "function", "function": { "name": "mail", "arguments": arguments } });
+    let mut value = json!({ "messages": [{ "role": "assistant", "tool_calls": [call] }], "seed": 13_812_345_678_u64 });
+    assert_eq!(redactor().redact(&mut value), 2);
+    let call = &value["messages"][0]["tool_calls"][0];
+    let inner: Value = serde_json::from_str(call["function"]["arguments"].as_str().unwrap()).unwrap();
+    assert_eq!(inner, json!({ "to": "[email]", "phone": "[phone]", "n": 3 }));
+    assert_eq!((&call["id"], &value["seed"]), (&json!("call_13812345678"), &json!(13_812_345_678_u64)));
+    // Untouched JSON keeps its spelling.
+    check("{ \"a\" :  1 }", "{ \"a\" :  1 }", 0);
+    let deep = format!("{}13812345678{}", "[".repeat(100), "]".repeat(100));
+    assert_eq!(redactor().redact(&mut json!({ "content": deep })), 1);
+}
+
+#[test]
+fn images_are_known_by_their_digest_unless_they_are_kept() {
+    let url = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(500));
+    let part = json!([{ "type": "image_url", "image_url": { "url": url } }, { "type": "text", "text": "what is it?" }]);
+    let mut value = json!({ "content": part });
+    assert_eq!(redactor().redact(&mut value), 1);
+    let kept = value["content"][0]["image_url"]["url"].as_str().unwrap().to_owned();
+    assert!(kept.starts_with("[data image/png 5522 bytes sha256:") && kept.len() < 70, "{kept}");
+    let mut sound = json!({ "data": "QUJD".repeat(2_000) });
+    assert_eq!(redactor().redact(&mut sound), 1);
+    let all = Redactor::compile(&RedactConfig { keep_data: true, ..RedactConfig::default() }).unwrap();
+    let mut value = json!({ "content": part });
+    assert_eq!(all.redact(&mut value), 0);
+    assert_eq!(value["content"], part);
+}
+
+#[test]
+fn switches_turn_rules_off_and_own_patterns_are_checked() {
+    let own = |name: &str, pattern: &str| PatternConfig { name: name.to_owned(), pattern: pattern.to_owned() };
+    let config = RedactConfig { emails: false, patterns: vec![own("case", r"CASE-\d{6}")], ..RedactConfig::default() };
+    let mut value = json!("CASE-123456 of ada@example.com");
+    assert_eq!(Redactor::compile(&config).unwrap().redact(&mut value), 1);
+    assert_eq!(value, "[case] of ada@example.com");
+    let bad = [
+        own("a", "("),
+        own("b", "x*"),
+        own("bad name", "x"),
+        own("d", r"(?=x)y"),
+        own("e", "\\w{1000}{1000}"),
+        own("f", &"x".repeat(2_000)),
+    ];
+    let problems = Redactor::compile(&RedactConfig { patterns: bad.to_vec(), ..RedactConfig::default() }).unwrap_err();
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    let place = |i: usize, key: &str| format!("capture.redact.patterns[{i}].{key}");
+    assert_eq!(
+        paths,
+        [
+            place(0, "pattern"),
+            place(1, "pattern"),
+            place(2, "name"),
+            place(3, "pattern"),
+            place(4, "pattern"),
+            place(5, "pattern")
+        ]
+    );
+}

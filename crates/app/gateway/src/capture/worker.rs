@@ -1,0 +1,129 @@
+//! The one task that writes captures.
+//!
+//! Rules: it takes what waits, makes captures of it away from the threads that serve, and writes them in one transaction; a
+//! database that is busy is tried again a few times and then the batch is given up and counted, because recording must never
+//! hold memory without a bound. What is older than is to be kept is forgotten here too.
+
+use super::{CaptureRules, Counters, Job, Recorded, add, seal_key};
+use crate::border::Clock;
+use banjia_store::{Capture, SealKey, Store, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+
+/// Captures of one transaction.
+const BATCH_LEN_MAX: usize = 64;
+/// Tries to write one batch.
+const TRIES_MAX: u32 = 4;
+/// The pause after the first failed try; it doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often old captures are looked for.
+const FORGET_EVERY: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+pub(super) struct Worker {
+    store: Store,
+    rules: Arc<CaptureRules>,
+    counters: Arc<Counters>,
+    clock: Clock,
+    /// Known from the first batch on.
+    key: Option<SealKey>,
+    /// How many dropped captures were told of.
+    told: u64,
+    forget_at: Instant,
+}
+
+impl Worker {
+    pub(super) fn new(store: Store, rules: Arc<CaptureRules>, counters: Arc<Counters>, clock: Clock) -> Self {
+        Self { store, rules, counters, clock, key: None, told: 0, forget_at: Instant::now() }
+    }
+
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut waiting = Vec::with_capacity(BATCH_LEN_MAX);
+        loop {
+            if timeout(FORGET_EVERY, jobs.recv_many(&mut waiting, BATCH_LEN_MAX)).await == Ok(0) {
+                return;
+            }
+            let (mut batch, mut flushes) = (Vec::new(), Vec::<oneshot::Sender<()>>::new());
+            for job in waiting.drain(..) {
+                match job {
+                    Job::Record(recorded) => batch.push(*recorded),
+                    Job::Flush(done) => flushes.push(done),
+                }
+            }
+            if !batch.is_empty() {
+                self.take(batch).await;
+            }
+            for done in flushes {
+                // Whoever waited may have gone.
+                done.send(()).unwrap_or_default();
+            }
+            self.forget().await;
+        }
+    }
+
+    async fn take(&mut self, batch: Vec<Recorded>) {
+        let bytes: usize = batch.iter().map(Recorded::bytes).sum();
+        let count = batch.len() as u64;
+        let rules = self.rules.clone();
+        let making = tokio::task::spawn_blocking(move || -> Vec<Capture> {
+            batch.into_iter().filter_map(|recorded| recorded.capture(&rules.redactor)).collect()
+        });
+        let written = match making.await {
+            Ok(captures) => self.write(&captures).await,
+            Err(error) => Err(error.to_string()),
+        };
+        self.counters.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        match written {
+            Ok(()) => add(&self.counters.written, count),
+            Err(error) => {
+                add(&self.counters.lost, count);
+                tracing::error!(error, captures = count, "captures were not written");
+            }
+        }
+        let dropped = self.counters.dropped.load(Ordering::Relaxed);
+        if dropped > self.told {
+            tracing::warn!(dropped = dropped - self.told, "captures were dropped: their queue was full");
+            self.told = dropped;
+        }
+    }
+
+    async fn write(&mut self, captures: &[Capture]) -> Result<(), String> {
+        let mut pause = PAUSE;
+        for left in (0..TRIES_MAX).rev() {
+            let error = match self.try_write(captures).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if left == 0 || matches!(error, StoreError::WrongKey { .. } | StoreError::BadKey { .. }) {
+                return Err(error.to_string());
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+        Ok(())
+    }
+
+    async fn try_write(&mut self, captures: &[Capture]) -> Result<(), StoreError> {
+        let key = match &self.key {
+            Some(key) => key.clone(),
+            None => self.key.insert(seal_key(&self.rules.config, self.store.path())?).clone(),
+        };
+        self.store.write_captures(captures, &key).await.map(drop)
+    }
+
+    async fn forget(&mut self) {
+        let keep_days = self.rules.config.keep_days;
+        if keep_days == 0 || Instant::now() < self.forget_at {
+            return;
+        }
+        self.forget_at = Instant::now() + FORGET_EVERY;
+        match self.store.delete_captures_before(self.clock.now() - DAY * keep_days).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, keep_days, "old captures were forgotten"),
+            Err(error) => tracing::error!(%error, "old captures were not forgotten"),
+        }
+    }
+}

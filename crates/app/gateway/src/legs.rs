@@ -1,0 +1,289 @@
+//! Asking a target outside of a caller's request: repeats, shadows and replays, all through one door.
+//!
+//! Rules: the same encoding, emulation and decoding as for callers, so that what is measured is what they would get; nothing
+//! is retried and no tool is run; tools that a vendor would run itself are taken out; a caller's limits are not touched and no
+//! breaker is told. A target is asked only where its list serves the caller, where its residency is allowed, while it is not
+//! cut, and, for a source, while its date has not come. Bounds of its own: legs at once, legs a minute, and the money that the
+//! move still has. What is not asked is said with its reason and counted. A region block is final here too: the vendor is cut.
+
+mod quota;
+mod strip;
+
+pub(crate) use quota::{Purse, Quota};
+
+use crate::attempt::{Caller, Trouble, Whole};
+use crate::border::serves;
+use crate::capture::endpoint_name;
+use crate::embeddings;
+use crate::emulate::{self, checked::BadSchema, checked::Checks};
+use crate::error::Failure;
+use crate::handle::{Ask, Door};
+use crate::live::LiveRoute;
+use crate::shared::{Shared, now};
+use banjia_border::facts::Facts;
+use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, RouteName, Target, Usage};
+use banjia_wire::{BodyLimits, Endpoint, Head};
+use bytes::Bytes;
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use tokio::time::timeout;
+
+/// What is to be asked.
+#[derive(Clone, Debug)]
+pub struct LegRequest {
+    /// The route whose target it is.
+    pub route: RouteName,
+    /// One of the route's targets.
+    pub target: Target,
+    /// `chat` or `embeddings`.
+    pub endpoint: String,
+    /// The request in OpenAI's words. Whether it asks for a stream does not matter: the answer is whole.
+    pub body: Value,
+    /// Whose request it was: its record decides whether the target's vendor serves it.
+    pub account: Option<AccountId>,
+}
+
+/// How it went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LegAnswer {
+    /// The answer in OpenAI's form; none when there was none.
+    pub answer: Option<Value>,
+    /// `answered`, or `refused` with a class.
+    pub outcome: Outcome,
+    /// The class of the error.
+    pub class: Option<ErrorClass>,
+    /// What was wrong, for a person.
+    pub said: Option<String>,
+    /// Tokens, as the vendor counted.
+    pub usage: Option<Usage>,
+    /// What it cost, where the price is known.
+    pub cost: Option<Money>,
+    /// What the target could not honour.
+    pub losses: Vec<Loss>,
+    /// From sending to the end, in milliseconds.
+    pub total_ms: u32,
+}
+
+/// Why a target was not asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAsked {
+    /// There is no such route.
+    #[error("there is no route {0:?}")]
+    NoRoute(RouteName),
+    /// The target is not the route's.
+    #[error("{0} is not among the route's targets")]
+    NoTarget(Target),
+    /// The request cannot be used.
+    #[error("the request cannot be asked: {0}")]
+    BadRequest(String),
+    /// The move has left this source.
+    #[error("{0} has been left: nothing is sent there any more")]
+    Left(Target),
+    /// Its vendor refused our region.
+    #[error("{0} is cut: its vendor does not serve this region")]
+    Cut(Target),
+    /// The vendor's list does not serve the caller.
+    #[error("the vendor of {0} does not serve this caller")]
+    NotServed(Target),
+    /// Copies may not go to where this target is.
+    #[error("copies may not go to {target}: its host stands in {residency}, and capture.residency does not allow that")]
+    Residency {
+        /// The target.
+        target: Target,
+        /// Where its host stands; `an unknown place` when no profile says.
+        residency: String,
+    },
+    /// The move's money for copies is used up.
+    #[error("the money for copies is used up")]
+    Spent,
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+/// A door to targets. Cheap to clone. See the module's text.
+#[derive(Clone)]
+pub struct Legs {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Legs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Legs").finish_non_exhaustive()
+    }
+}
+
+/// A leg whose route and target are found.
+pub(crate) struct Found {
+    pub(crate) live: Arc<LiveRoute>,
+    pub(crate) goal: usize,
+    pub(crate) ask: Arc<Ask>,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) facts: Facts,
+}
+
+impl Legs {
+    /// Asks a target. Waits for a place among the legs under way, and for its turn in the minute.
+    ///
+    /// # Errors
+    /// [`NotAsked`]: nothing was sent.
+    pub async fn ask(&self, request: LegRequest) -> Result<LegAnswer, NotAsked> {
+        let world = self.shared.world();
+        let live = world.routes.get(request.route.as_str()).ok_or(NotAsked::NoRoute(request.route))?.clone();
+        let goal = live.route.targets.iter().position(|it| it.target == request.target);
+        let goal = goal.ok_or(NotAsked::NoTarget(request.target))?;
+        let endpoint =
+            [Endpoint::Chat, Endpoint::Embeddings].into_iter().find(|it| endpoint_name(*it) == request.endpoint);
+        let endpoint = endpoint.ok_or_else(|| NotAsked::BadRequest(format!("no endpoint {:?}", request.endpoint)))?;
+        let ask = Arc::new(ask_of(request.body, &live.route.name, endpoint).map_err(NotAsked::BadRequest)?);
+        let account = request.account.as_ref().and_then(|account| world.snapshot.accounts.get(account).cloned());
+        let facts = Facts { network: None, account };
+        drop(world);
+        ask_found(&self.shared, Found { live, goal, ask, account: request.account, facts }).await
+    }
+
+    /// How legs went, since the start.
+    pub fn stats(&self) -> LegStats {
+        self.shared.quota.stats()
+    }
+
+    /// Waits until what legs left to be written (a cut, when a vendor refused our region) is written. Only for legs without a
+    /// gateway: a gateway's drain does it.
+    pub async fn finish(&self) {
+        self.shared.after.close();
+        self.shared.after.wait().await;
+    }
+}
+
+/// How legs went, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LegStats {
+    /// Requests sent.
+    pub asked: u64,
+    /// Not sent because the money was used up.
+    pub spent: u64,
+    /// Not sent for another reason of the border, of dates, or of the request.
+    pub refused: u64,
+}
+
+/// Asks, within every bound. The bounds are looked at when its turn has come, not when it was wished.
+pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegAnswer, NotAsked> {
+    let _place = shared.quota.place().await.ok_or(NotAsked::Stopping)?;
+    if let Err(not_asked) = may_ask(shared, &found) {
+        shared.quota.count_refused(&not_asked);
+        return Err(not_asked);
+    }
+    shared.quota.count_asked();
+    let Found { live, goal, ask, account, .. } = found;
+    let target = &live.route.targets[goal];
+    let caller = Caller {
+        shared: shared.clone(),
+        ask: ask.clone(),
+        account: account.unwrap_or_else(|| "".into()),
+        route: live.route.clone(),
+        vendor: live.goals[goal].vendor.clone(),
+        model: target.target.model.clone(),
+    };
+    let begun = now();
+    let mut losses = Vec::new();
+    let asked = match timeout(live.route.answer, once(caller, &mut losses)).await {
+        Ok(asked) => asked,
+        Err(_) => Err(Failure::too_late()),
+    };
+    let total_ms = u32::try_from(now().since(begun).as_millis()).unwrap_or(u32::MAX);
+    let none = LegAnswer {
+        answer: None,
+        outcome: Outcome::Refused,
+        class: None,
+        said: None,
+        usage: None,
+        cost: None,
+        losses,
+        total_ms,
+    };
+    match asked {
+        Ok(Whole { body, usage }) => {
+            let cost = usage.and_then(|usage| Some(target.price.as_ref()?.cost(&usage)));
+            if let (Some(course), Some(cost)) = (live.course.as_deref(), cost) {
+                course.purse.spend(cost);
+            }
+            let answer = serde_json::from_slice(&body).ok();
+            Ok(LegAnswer { answer, outcome: Outcome::Answered, usage, cost, ..none })
+        }
+        Err(failure) => {
+            if failure.class == Some(ErrorClass::Region) {
+                shared.reflex(&live.goals[goal].vendor, &target.target, ask.id, failure.vendor_said());
+            }
+            let said = Some(failure.vendor_said()).filter(|said| !said.is_empty()).unwrap_or(failure.message());
+            Ok(LegAnswer { class: failure.class, said: Some(said.to_owned()), ..none })
+        }
+    }
+}
+
+fn may_ask(shared: &Shared, found: &Found) -> Result<(), NotAsked> {
+    let now = shared.clock.now();
+    let goal = &found.live.goals[found.goal];
+    let target = || found.live.route.targets[found.goal].target.clone();
+    // The newest course decides, not the one that stood when the leg was wished.
+    let world = shared.world();
+    let live = world.routes.get(found.live.route.name.as_str()).unwrap_or(&found.live);
+    let place = live.route.targets.iter().position(|it| it.target == found.live.route.targets[found.goal].target);
+    let courses = [(&found.live, Some(found.goal)), (live, place)];
+    let has_left = |(live, goal): &(&Arc<LiveRoute>, Option<usize>)| {
+        live.course.as_deref().is_some_and(|course| goal.is_some_and(|goal| !course.may_ask(goal, now)))
+    };
+    if goal.border.is_cut() {
+        return Err(NotAsked::Cut(target()));
+    }
+    if courses.iter().any(has_left) {
+        return Err(NotAsked::Left(target()));
+    }
+    if goal.vendor.serves.as_ref().is_some_and(|list| !serves(list, &found.facts, now)) {
+        return Err(NotAsked::NotServed(target()));
+    }
+    let allowed = &world.snapshot.capture.config.residency;
+    let residency = goal.vendor.residency.as_deref();
+    if !allowed.is_empty() && !residency.is_some_and(|place| allowed.iter().any(|it| it == place)) {
+        let residency = residency.unwrap_or("an unknown place").to_owned();
+        return Err(NotAsked::Residency { target: target(), residency });
+    }
+    let price = found.live.route.targets[found.goal].price.as_ref();
+    let is_spent =
+        |price: &banjia_types::Price| live.course.as_deref().is_some_and(|it| it.purse.is_empty(price.currency));
+    if price.is_some_and(is_spent) {
+        return Err(NotAsked::Spent);
+    }
+    Ok(())
+}
+
+/// One request, as a caller's whole answer is made.
+async fn once(caller: Caller, losses: &mut Vec<Loss>) -> Result<Whole, Failure> {
+    let mut encoded = caller.encode().map_err(Failure::refusal)?;
+    *losses = std::mem::take(&mut encoded.losses);
+    let vendor = caller.vendor.clone();
+    let made = if caller.ask.endpoint == Endpoint::Embeddings {
+        embeddings::answer(caller, encoded).await
+    } else {
+        let checks = Checks::of(&encoded.notes, || caller.client_tools())
+            .map_err(|BadSchema(message)| Failure::bad_request("response_format", message))?;
+        emulate::whole(caller, encoded, checks).await
+    };
+    made.map_err(|trouble| match trouble {
+        Trouble::Vendor(error) => Failure::vendor(&error, vendor.secret.as_ref()),
+        Trouble::Unfit(failure) => *failure,
+    })
+}
+
+/// A caller's request as a leg asks it: whole, and without tools that a vendor would run.
+pub(crate) fn ask_of(mut body: Value, route: &RouteName, endpoint: Endpoint) -> Result<Ask, String> {
+    strip::strip(&mut body);
+    let members = body.as_object_mut().ok_or("it is no JSON object")?;
+    members.insert("model".to_owned(), route.as_str().into());
+    let body = Bytes::from(body.to_string());
+    let head = Head::peek(&body, endpoint, &BodyLimits::default()).map_err(|bad| bad.message)?;
+    let Door { id, header, .. } = Door::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    Ok(Ask { id, header, endpoint, head, body, tell_cost: false, client: None })
+}
