@@ -231,7 +231,11 @@ impl Recorder {
             || self.queue.try_send(Job::Record(Box::new(recorded))).is_err()
         {
             waiting.fetch_sub(bytes, Ordering::Relaxed);
-            add(&self.counters.dropped, 1);
+            let dropped = self.counters.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            // Told less and less often: under load a line for each would be a flood of its own.
+            if dropped.is_power_of_two() {
+                tracing::warn!(dropped, "captures are dropped: their queue is full");
+            }
         }
     }
 

@@ -117,7 +117,10 @@ impl Copies {
             };
             count(&self.wished);
             if self.stop.is_cancelled() || self.queue.try_send(wish).is_err() {
-                count(&self.dropped);
+                let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+                if dropped.is_power_of_two() {
+                    tracing::warn!(dropped, "copies of requests are dropped: their queue is full");
+                }
             }
         }
     }

@@ -30,14 +30,12 @@ pub(super) struct Worker {
     clock: Clock,
     /// Known from the first batch on.
     key: Option<SealKey>,
-    /// How many dropped captures were told of.
-    told: u64,
     forget_at: Instant,
 }
 
 impl Worker {
     pub(super) fn new(store: Store, rules: Arc<CaptureRules>, counters: Arc<Counters>, clock: Clock) -> Self {
-        Self { store, rules, counters, clock, key: None, told: 0, forget_at: Instant::now() }
+        Self { store, rules, counters, clock, key: None, forget_at: Instant::now() }
     }
 
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
@@ -82,11 +80,6 @@ impl Worker {
                 add(&self.counters.lost, count);
                 tracing::error!(error, captures = count, "captures were not written");
             }
-        }
-        let dropped = self.counters.dropped.load(Ordering::Relaxed);
-        if dropped > self.told {
-            tracing::warn!(dropped = dropped - self.told, "captures were dropped: their queue was full");
-            self.told = dropped;
         }
     }
 
