@@ -157,6 +157,13 @@ impl Crossing {
         serves(vendor, &self.facts, self.at)
     }
 
+    /// What a vendor's list says of a caller that it does not serve, for our own header; none for one that it serves.
+    pub(crate) fn refusal_by(&self, vendor: &Policy) -> Option<String> {
+        let verdict = decide(vendor, &Question::of(&self.facts, self.at));
+        let rule = verdict.rule.name(vendor, &[]);
+        verdict.kind.refuses().then(|| format!("{}; list={}; rule={rule}", verdict.kind, vendor.label()))
+    }
+
     /// How long a stream that begins now may go on; none where no policy ends it.
     pub(crate) fn stream_ends_in(&self) -> Option<Duration> {
         let ends = self.rules.policies.iter().filter_map(|rule| {

@@ -3,8 +3,9 @@
 //! Rules: off unless the configuration says so, and then only for the operator's own proxies, since whoever may ask could
 //! ask for anybody. No body is read. `/border/check` answers nginx's `auth_request` (204 or 403; nginx passes no other
 //! refusal on); `/border/envoy/...` answers Envoy's `ext_authz` over HTTP (200, or the refusal for the client with its body).
-//! The caller's address comes from the trusted header; its account from its key, or from `x-banjia-account`, which is
-//! believed as the proxy's own word: a proxy must set or clear it, never pass a caller's on (see `examples/border`).
+//! The caller's address comes from the trusted header; its account from its key or, where `check_account` says so, from
+//! `x-banjia-account`, which is then believed as the proxy's own word: a proxy must set or clear it, never pass a caller's
+//! on (see `examples/border`).
 
 use crate::admit;
 use crate::body::Body;
@@ -59,14 +60,13 @@ pub(crate) fn check<B>(shared: &Arc<Shared>, asker: Asker, request: &Request<B>,
     entry.row.account = account.map(|account| account.id.clone());
     entry.row.endpoint = Cow::Borrowed("check");
     entry.row.border = crossing.note();
-    let mut response = if let Some(failure) = crossing.refusal() {
-        entry.refuse(&failure);
-        let mut response = failure.response();
+    let mut response = if let Some(mut failure) = crossing.refusal() {
         if asker == Asker::Nginx {
-            // nginx knows 401 and 403 only; anything else is an error of the check itself.
-            *response.status_mut() = StatusCode::FORBIDDEN;
+            // nginx knows 401 and 403 only; anything else is an error of the check itself. The ledger says what was answered.
+            failure.status = StatusCode::FORBIDDEN;
         }
-        response
+        entry.refuse(&failure);
+        failure.response()
     } else {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = if asker == Asker::Nginx { StatusCode::NO_CONTENT } else { StatusCode::OK };
@@ -82,7 +82,10 @@ pub(crate) fn check<B>(shared: &Arc<Shared>, asker: Asker, request: &Request<B>,
 }
 
 fn account(headers: &HeaderMap, world: &World) -> Option<Arc<AccountFacts>> {
-    let named = headers.get("x-banjia-account").and_then(|value| value.to_str().ok());
+    let named = headers
+        .get("x-banjia-account")
+        .filter(|_| world.snapshot.border.check_account)
+        .and_then(|value| value.to_str().ok());
     if let Some(name) = named {
         let known = world.snapshot.accounts.get(name).cloned();
         return Some(known.unwrap_or_else(|| Arc::new(AccountFacts::of(name.into()))));

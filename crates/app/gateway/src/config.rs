@@ -131,6 +131,9 @@ pub struct BorderConfig {
     pub home: Option<Place>,
     /// Whether trusted proxies may ask for a verdict at `/border/check` and `/border/envoy`. Default: no.
     pub check: bool,
+    /// Whether those proxies' word for the caller's account is believed (`x-banjia-account`). A proxy must then set or clear
+    /// it for every request. Default: no.
+    pub check_account: bool,
 }
 
 /// The listener and its bounds. Every number has a default that suits a small machine.

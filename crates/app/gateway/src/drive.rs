@@ -12,6 +12,7 @@ mod out;
 mod respond;
 
 use crate::attempt::{Attempt, Caller, Progress, Whole};
+use crate::border::Crossing;
 use crate::course::Part;
 use crate::error::Failure;
 use crate::handle::{Accepted, Ask};
@@ -48,6 +49,8 @@ pub(crate) struct Drive {
     is_barred: bool,
     /// What the route's move asks of this request; none where it does not move.
     way: Option<Way>,
+    /// What the first vendor's list says of a caller that no vendor serves.
+    unserved: Option<String>,
     /// When the border ends the stream, by a policy that says so.
     curfew: Curfew,
     /// Frames between an attempt and the exchange; kept for its capacity.
@@ -130,6 +133,8 @@ impl Drive {
             .collect();
         let choice = choose(&ChooseInput { candidates: &candidates, sticky: sticky.filter(may_stay) });
         let is_barred = candidates.iter().any(|candidate| candidate.cut);
+        let is_unserved = candidates.iter().all(|candidate| candidate.cut);
+        let unserved = if is_unserved { first_refusal(&live, &crossing) } else { None };
         let may_ask = |place: &usize| !candidates[*place].cut && !candidates[*place].left;
         let home = (0..candidates.len()).filter(may_ask).min_by_key(|&place| candidates[place].turn);
         let plan = plan(&live, &ask, &choice.order);
@@ -147,6 +152,7 @@ impl Drive {
             alarm: Alarm::default(),
             is_barred,
             way,
+            unserved,
             curfew,
             frames: Vec::new(),
             out: Out::default(),
@@ -413,6 +419,7 @@ impl Drive {
             Cause::Vendor | Cause::Unfit => told.unwrap_or_else(|| Failure::broken(refusal.class)),
             Cause::TimedOut => Failure::too_late(),
             Cause::HeldTooMuch => Failure::broken(ErrorClass::Server),
+            Cause::NoTarget if self.unserved.is_some() => Failure::not_served_here(),
             Cause::NoTarget if self.is_barred => Failure::broken(ErrorClass::Region),
             Cause::NoTarget if self.way.is_some_and(|way| way.is_source_left) => Failure::source_left(),
             Cause::NoTarget => Failure::broken(ErrorClass::Overload),
@@ -466,6 +473,11 @@ impl Drop for Drive {
         let actions = self.exchange.on(Event::ClientGone, now());
         self.perform(actions);
     }
+}
+
+/// What the first vendor's list says that does not serve this caller.
+fn first_refusal(live: &LiveRoute, crossing: &Crossing) -> Option<String> {
+    live.goals.iter().filter_map(|goal| goal.vendor.serves.as_ref()).find_map(|list| crossing.refusal_by(list))
 }
 
 /// What the source will answer on its last day. Nothing leaves the gateway for it.

@@ -19,6 +19,8 @@ const CONCURRENCY_RETRY_AFTER: Duration = Duration::from_secs(1);
 const INVALID: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Names the verdict, and the rule that it follows from.
+pub(crate) const BORDER: HeaderName = HeaderName::from_static("x-banjia-border");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// Who is at fault, for logs and the ledger.

@@ -8,6 +8,7 @@ use crate::body::Body;
 use crate::border;
 use crate::error::Failure;
 use crate::handle::Door;
+use crate::ledger::Entry;
 use crate::live::World;
 use crate::shared::Shared;
 use crate::snapshot::{Route, Snapshot, nearest};
@@ -15,6 +16,7 @@ use banjia_types::RouteName;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// How many near names an error shows.
 const NEAR_NAMES_MAX: usize = 3;
@@ -54,9 +56,24 @@ fn enter(
         Err(failure) => return failure.response(),
     };
     let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
-    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.now());
+    let at = shared.clock.now();
+    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, at);
     shared.evidence.keep(&crossing);
-    let mut response = crossing.refusal().map_or_else(answer, |failure| failure.response());
+    let mut response = match crossing.refusal() {
+        None => answer(),
+        // A look at the list is no request; one that the border refused is traffic that it refused.
+        Some(failure) => match Entry::open(shared, door.id, at) {
+            Err(full) => full.response(),
+            Ok(mut entry) => {
+                entry.row.account = Some(key.key.account.clone());
+                entry.row.key = Some(key.key.id.clone());
+                entry.row.endpoint = Cow::Borrowed("models");
+                entry.row.border = crossing.note();
+                entry.refuse(&failure);
+                failure.response()
+            }
+        },
+    };
     crossing.tell(response.headers_mut());
     response
 }

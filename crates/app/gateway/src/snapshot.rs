@@ -11,9 +11,10 @@ use crate::config::{
     BorderConfig, CaptureConfig, Config, LimitConfig, RouteConfig, ServeConfig, TimeoutConfig, VendorConfig,
 };
 use crate::keys::KeyHash;
-use banjia_border::facts::AccountFacts;
+use banjia_border::decide::{Question, decide};
+use banjia_border::facts::{AccountFacts, Facts};
 use banjia_border::policy::Policy;
-use banjia_types::{AccountId, KeyId, LossPolicy, Price, RouteName, Secret, Target, VendorName};
+use banjia_types::{AccountId, KeyId, LossPolicy, Price, RouteName, Secret, Target, Timestamp, VendorName};
 use banjia_upstream::{AuthForm, Credential, Origin, UpstreamError};
 use banjia_wire::{Auth, Endpoint, Profile};
 use http::{HeaderName, HeaderValue};
@@ -166,6 +167,16 @@ impl Snapshot {
     /// What the record says of an account; none when there is no such account.
     pub fn account(&self, id: &AccountId) -> Option<Arc<AccountFacts>> {
         self.accounts.get(id).cloned()
+    }
+
+    /// Vendors whose list is known and that are sent callers of whom nothing is known all the same.
+    pub fn vendors_for_unknown(&self) -> impl Iterator<Item = &VendorName> {
+        let unknown = Facts::default();
+        let is_for = move |list: &Policy| !decide(list, &Question::of(&unknown, Timestamp::default())).kind.refuses();
+        self.vendors
+            .iter()
+            .filter(move |vendor| vendor.serves.as_ref().is_some_and(&is_for))
+            .map(|vendor| &vendor.border)
     }
 
     /// The names of the routes, sorted.

@@ -6,7 +6,7 @@
 //! 409, 429 and 5xx; 451 (RFC 7725) only where the deciding rule records a legal demand.
 
 use super::{Crossing, InForce, Rules};
-use crate::error::Failure;
+use crate::error::{BORDER, Failure};
 use banjia_border::decide::{RuleRef, Verdict, draw};
 use banjia_border::facts::FactKind;
 use banjia_types::{Timestamp, VerdictKind};
@@ -16,7 +16,6 @@ use std::borrow::Cow;
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
-pub(super) const BORDER: HeaderName = HeaderName::from_static("x-banjia-border");
 
 /// The name of the rule that decided. Names that are built in cost nothing.
 pub(super) fn rule_name(rules: &Rules, rule: &InForce, verdict: &Verdict) -> Cow<'static, str> {

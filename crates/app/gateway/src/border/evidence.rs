@@ -7,8 +7,9 @@
 use super::{Crossing, answer};
 use crate::live::lock;
 use banjia_border::decide::draw;
+use banjia_border::facts::{Fact, Facts};
 use banjia_store::{AuditWriter, NewAudit};
-use banjia_types::VerdictKind;
+use banjia_types::{Place, VerdictKind};
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -46,7 +47,7 @@ impl Evidence {
         let account = facts.account.as_ref().map_or("", |account| account.id.as_str());
         let name = answer::rule_name(&crossing.rules, rule, verdict);
         let parts = [account, &place, rule.policy.label(), verdict.kind.as_str(), &name].map(str::as_bytes);
-        let case = draw(&parts) ^ u64::from(asn).rotate_left(17);
+        let case = draw(&parts) ^ u64::from(asn).rotate_left(17) ^ record(facts).rotate_left(31);
         if !lock(&self.seen).insert(case) {
             return;
         }
@@ -84,4 +85,18 @@ impl Evidence {
             tracing::debug!(account, rule = %name, "a caller is blocked by the border");
         }
     }
+}
+
+/// A digest of what an account's record says: another record is another case, also where the same rule decides.
+fn record(facts: &Facts) -> u64 {
+    let Some(account) = &facts.account else { return 0 };
+    let place = |fact: &Option<Fact<Place>>| {
+        fact.as_ref().map_or(0, |fact| {
+            let at = fact.as_of.0.to_be_bytes();
+            draw(&[fact.value.to_string().as_bytes(), fact.source.as_bytes(), &at])
+        })
+    };
+    let owners = account.owners.as_ref().map_or_else(String::new, |owners| json!(owners).to_string());
+    let (residence, billing) = (place(&account.residence).to_be_bytes(), place(&account.billing).to_be_bytes());
+    draw(&[&residence, &billing, owners.as_bytes()])
 }

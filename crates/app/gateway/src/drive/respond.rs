@@ -2,6 +2,7 @@
 
 use super::Drive;
 use crate::body::Body;
+use crate::error::BORDER;
 use banjia_types::Loss;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use std::future::poll_fn;
@@ -54,6 +55,9 @@ impl Drive {
         headers.insert(ATTEMPTS, HeaderValue::from(self.exchange.sends()));
         if let Some(losses) = loss_header(&self.told.losses) {
             headers.insert(LOSS, losses);
+        }
+        if let Some(said) = self.unserved.as_deref().and_then(|said| HeaderValue::try_from(said).ok()) {
+            headers.insert(BORDER, said);
         }
         if let Some(cost) = self.told.cost.and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(COST, cost);

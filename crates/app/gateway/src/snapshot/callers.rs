@@ -38,11 +38,16 @@ impl Check {
         let needs = [
             (border.proxy_protocol, "proxy_protocol"),
             (border.check, "check"),
+            (border.check_account, "check_account"),
             (border.peer.header.name().is_some(), "peer.header"),
         ];
         for (_, key) in needs.iter().filter(|(is_on, _)| *is_on && border.peer.trusted.is_empty()) {
             let hint = "say border.peer.trusted = [\"10.0.0.0/8\"] with the networks of your own proxies";
             self.problem(format!("border.{key}"), "no proxy is trusted, so this would never be used", hint);
+        }
+        if border.check_account && !border.check {
+            let hint = "say border.check = true as well, or take it out";
+            self.problem("border.check_account", "nobody may ask, so no account is ever named", hint);
         }
         self.place("border.home", border.home);
     }

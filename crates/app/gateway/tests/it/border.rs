@@ -33,6 +33,7 @@ fn behind_a_proxy(config: &mut Config) {
     config.border.peer.trusted = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
     config.border.peer.header = "x-forwarded-for".to_owned().try_into().unwrap();
     config.border.check = true;
+    config.border.check_account = true;
 }
 
 /// A gateway behind a proxy, with the example in force, on a day of 2024.
@@ -83,7 +84,11 @@ async fn on_the_day_every_endpoint_answers_the_block_that_sdks_know() {
     }
     let rows = rig.rows().await;
     let blocked: Vec<_> = rows.iter().filter(|row| row.status == 403).collect();
-    assert_eq!(blocked.len(), 6, "two endpoints, three addresses");
+    assert_eq!(
+        blocked.len(),
+        12,
+        "four endpoints, three addresses: a refused look at the models is refused traffic as well"
+    );
     for row in blocked {
         let note = row.border.as_deref().unwrap();
         assert_eq!(
@@ -202,7 +207,11 @@ async fn no_leg_leads_to_a_vendor_that_does_not_serve_the_caller() {
     assert_eq!(chat(&rig, UNITED_STATES).await.is(200).header("x-banjia-target"), "openai/gpt-4o");
     let mut alone = rig.request("/v1/chat/completions", hello("one-openai", false).to_string());
     alone.headers_mut().insert("x-forwarded-for", HONG_KONG.parse().unwrap());
-    assert_eq!(rig.send(alone).await.is(403).body, BODY);
+    let answer = rig.send(alone).await;
+    assert_eq!(answer.is(403).body, BODY);
+    assert_eq!(answer.header("x-should-retry"), "false");
+    let said = answer.header("x-banjia-border");
+    assert!(said.starts_with("block; list=openai-") && said.ends_with("rule=list.network"), "{said}");
     assert_eq!(
         rig.sandbox.counts()["openai"].requests,
         1,
@@ -221,6 +230,27 @@ async fn a_demand_of_the_law_is_answered_451() {
     assert!(said.contains("a court"));
     assert_eq!(answer.header("link"), "<https://example.com/who-blocks>; rel=\"blocked-by\"");
     assert_eq!(chat(&rig, HONG_KONG).await.is(403).body, BODY);
+    // nginx passes on 403 only, and the ledger says what was answered.
+    check(&rig, "/border/check", TAIWAN, None).await.is(403);
+    check(&rig, "/border/envoy", TAIWAN, None).await.is(451);
+    let rows = rig.rows().await;
+    let mut checks: Vec<_> = rows.iter().filter(|row| row.endpoint == "check").map(|row| row.status).collect();
+    checks.sort_unstable();
+    assert_eq!(checks, [403, 451]);
+}
+
+#[tokio::test]
+async fn a_refused_look_at_the_models_is_in_the_ledger() {
+    let rig = rig("2024-07-10", |_| {}).await;
+    from(&rig, "/v1/models", UNITED_STATES).await.is(200);
+    for hops in [HONG_KONG, HONG_KONG_V6] {
+        assert_eq!(from(&rig, "/v1/models", hops).await.is(403).body, BODY);
+    }
+    let rows = rig.rows().await;
+    let seen: Vec<_> = rows.iter().map(|row| (&*row.endpoint, row.outcome, row.status)).collect();
+    assert_eq!(seen, [("models", Outcome::Refused, 403); 2], "an allowed look is no request");
+    let note = rows[0].border.as_ref().unwrap();
+    assert_eq!((note.network, &*note.rule), (Some("HK".parse().unwrap()), "list.network"));
 }
 
 #[tokio::test]
@@ -282,6 +312,25 @@ async fn each_kind_of_case_is_written_to_the_audit_once() {
     }
 }
 
+#[tokio::test]
+async fn another_record_under_the_same_rule_is_another_case() {
+    let living_in = |place: &'static str| {
+        move |config: &mut Config| {
+            behind_a_proxy(config);
+            config.accounts.iter_mut().for_each(|account| account.residence = Some(place.parse().unwrap()));
+        }
+    };
+    let rig = rig("2024-07-10", living_in("CN")).await;
+    for place in ["CN", "HK"] {
+        rig.reload(living_in(place));
+        for _ in 0..3 {
+            chat(&rig, UNITED_STATES).await.is(403);
+        }
+    }
+    rig.gateway.flush_audit().await;
+    assert_eq!(rig.store.audit_page(0, 99).await.unwrap().len(), 2, "once for each record");
+}
+
 async fn check(rig: &Rig, path: &str, hops: &str, account: Option<&str>) -> Answer {
     let mut request =
         Request::get(rig.url(path)).header("x-forwarded-for", hops).body(Full::<Bytes>::default()).unwrap();
@@ -312,8 +361,22 @@ async fn other_apis_ask_the_same_border() {
 async fn who_is_no_trusted_proxy_may_not_ask_and_off_is_off() {
     let stranger = rig("2024-07-10", |config| config.border.peer.trusted = vec!["10.0.0.0/8".parse().unwrap()]).await;
     check(&stranger, "/border/check", TAIWAN, None).await.is_error(403, Some("not_a_trusted_proxy"));
-    let off = rig("2024-07-10", |config| config.border.check = false).await;
+    let off = rig("2024-07-10", |config| (config.border.check, config.border.check_account) = (false, false)).await;
     check(&off, "/border/check", TAIWAN, None).await.is_error(404, Some("unknown_url"));
+}
+
+#[tokio::test]
+async fn a_proxys_word_for_an_account_is_believed_only_where_that_is_said() {
+    for (is_believed, status) in [(true, 403), (false, 204)] {
+        let rig = rig("2024-07-10", |config| {
+            config
+                .accounts
+                .push(AccountConfig { residence: Some("CN".parse().unwrap()), ..AccountConfig::new("beijing") });
+            config.border.check_account = is_believed;
+        })
+        .await;
+        check(&rig, "/border/check", UNITED_STATES, Some("beijing")).await.is(status);
+    }
 }
 
 /// What the gateway says to bytes on a connection of their own.
