@@ -6,6 +6,9 @@ Starts a sandbox vendor and the real binary behind a "proxy" (this program), put
 looks at what clients see.
 """
 
+import base64
+import hashlib
+import hmac
 import http.client
 import http.server
 import json
@@ -36,6 +39,7 @@ BODY = {
 EXTRA = """
 [border]
 check = true
+check_account = true
 [border.peer]
 trusted = ["127.0.0.0/8", "::1/128"]
 header = "x-forwarded-for"
@@ -49,19 +53,61 @@ def policy(version, notice, block, brownouts="[]"):
     return text.replace("version = 1", f"version = {version}")
 
 
+class Listener:
+    """Hears of events; checks each signature with Python's own library. While it is silent it takes an event and says nothing."""
+
+    def __init__(self):
+        listener = self
+        self.key, self.seen, self.is_silent = os.urandom(32), [], False
+
+        class Receiver(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                name, at = self.headers["webhook-id"], self.headers["webhook-timestamp"]
+                signature = hmac.new(listener.key, b".".join([name.encode(), at.encode(), body]), hashlib.sha256).digest()
+                is_ours = hmac.compare_digest(self.headers["webhook-signature"], "v1," + base64.b64encode(signature).decode())
+                is_now = abs(time.time() - int(at)) < 300
+                event = json.loads(body)
+                listener.seen.append((name, event["type"], event["data"], is_ours and is_now))
+                if listener.is_silent:
+                    time.sleep(5)
+                    return
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def config(self):
+        secret = "whsec_" + base64.b64encode(self.key).decode()
+        return f'[[webhooks]]\nname = "ops"\nurl = "http://127.0.0.1:{self.server.server_address[1]}/"\nsecret = "{secret}"\n'
+
+    def wait_for(self, kind):
+        end = time.monotonic() + 30
+        while not (found := [event for event in self.seen if event[1] == kind]):
+            assert time.monotonic() < end, (kind, self.seen)
+            time.sleep(0.1)
+        assert all(event[3] for event in self.seen), "a signature is wrong"
+        return found
+
+
 class Border:
     """A sandbox and a gateway with its own database."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, listener):
         self.folder, self.version = folder, 0
+        self.start = lambda *arguments: subprocess.Popen([rig.BANJIA, *arguments], cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         vendor, self.port = rig.free_port(), rig.free_port()
-        start = lambda *arguments: subprocess.Popen([rig.BANJIA, *arguments], cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        self.programs = [start("sandbox", "--listen", f"127.0.0.1:{vendor}")]
-        text = rig.config(f"http://127.0.0.1:{vendor}", self.port, []) + EXTRA
+        self.programs = [self.start("sandbox", "--listen", f"127.0.0.1:{vendor}")]
+        text = rig.config(f"http://127.0.0.1:{vendor}", self.port, []) + EXTRA + listener.config()
         # The operator is the provider here; no vendor's own list stands behind its policy.
         text = text.replace('name = "openai"\n', 'name = "openai"\nserves = "none"\n', 1)
         (folder / "banjia.toml").write_text(text)
-        self.programs.append(start("serve"))
+        self.programs.append(self.start("serve"))
         rig.wait_for(f"http://127.0.0.1:{vendor}/_counts", self.programs[0])
         rig.wait_for(f"http://127.0.0.1:{self.port}/readyz", self.programs[1])
 
@@ -193,6 +239,30 @@ def with_nginx(border, nginx, folder):
     print("nginx auth_request: allowed and refused as the policy says, forged hops do not count")
 
 
+def with_webhooks(border, listener):
+    """Events arrive, signed; one whose delivery a killed process did not write down arrives again under its own id."""
+    policy = listener.wait_for("policy.activated")[0]
+    assert policy[2]["policy"] == "openai-2024" and policy[2]["version"] == 1, policy
+    listener.wait_for("exemption.granted")
+    listener.is_silent = True
+    command = ["border", "appeal", "open", "acme", "we left in May"]
+    subprocess.run([rig.BANJIA, *command], cwd=border.folder, check=True, capture_output=True)
+    first = listener.wait_for("appeal.opened")[0]
+    assert first[2] == {"account": "acme", "appeal": 1}, first
+    border.programs[1].kill()
+    border.programs[1].wait(timeout=20)
+    listener.is_silent = False
+    listener.seen.clear()
+    border.programs[1] = border.start("serve")
+    rig.wait_for(f"http://127.0.0.1:{border.port}/readyz", border.programs[1])
+    again = listener.wait_for("appeal.opened")
+    assert again == [first], (first, again)
+    for arguments in (["list"], ["list", "ops"], ["send-test", "ops"]):
+        subprocess.run([rig.BANJIA, "webhook", *arguments], cwd=border.folder, check=True)
+    listener.wait_for("webhook.test")
+    print("webhooks: signed, with names only, and again under the same id after kill -9")
+
+
 def like_envoy(border):
     """ext_authz over HTTP: the original path behind a prefix, 200 or the refusal for the client."""
     for address, wanted in [(TAIWAN, 200), (HONG_KONG, 403), (HONG_KONG_V6, 403), (f"{TAIWAN}, {HONG_KONG}", 403), (None, 403)]:
@@ -207,7 +277,8 @@ def main():
     node_folder, nginx = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        border = Border(folder)
+        listener = Listener()
+        border = Border(folder, listener)
         try:
             border.activate("2020-01-01", "2020-02-01")
             border.wait_until(HONG_KONG, 403)
@@ -215,6 +286,7 @@ def main():
             node_sdk(border, node_folder, "unsupported_country_region_territory")
             with_nginx(border, nginx, folder)
             like_envoy(border)
+            with_webhooks(border, listener)
             # A brownout that refuses everything, until a block far away.
             border.activate("2020-01-01", "2199-01-01", '[{ from = "2020-02-01", until = "2198-01-01", share_of_requests = 1.0 }]')
             end = time.monotonic() + 20

@@ -24,6 +24,7 @@ mod serve;
 mod survey;
 mod table;
 mod vendor;
+mod webhook;
 
 use crate::config::LogFormat;
 use anyhow::Context as _;
@@ -86,6 +87,8 @@ enum Command {
     Survey(survey::Args),
     /// The vendors that are known.
     Vendor(vendor::Args),
+    /// Who hears of what happens at the border, and whether it was taken.
+    Webhook(webhook::Args),
 }
 
 /// How the process was asked to log, over what a configuration file says.
@@ -118,6 +121,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, &log, &mut printer),
         Command::Survey(args) => survey::run(&args, &mut printer),
         Command::Vendor(args) => vendor::run(args, &mut printer),
+        Command::Webhook(args) => webhook::run(&args, &mut printer),
     };
     match done {
         Ok(code) => code,

@@ -43,6 +43,10 @@ pub(crate) struct Config {
     pub(crate) mail: Option<banjia_control::SmtpConfig>,
     /// How campaigns speak.
     pub(crate) campaigns: CampaignsConfig,
+    /// How long verdicts can be read.
+    pub(crate) audit: AuditConfig,
+    /// Who hears of what happens.
+    pub(crate) webhooks: Vec<banjia_control::WebhookConfig>,
 }
 
 /// `[store]`: where the ledger and the cuts are kept.
@@ -121,6 +125,16 @@ impl Default for CampaignsConfig {
     }
 }
 
+/// `[audit]`: for how many days the facts behind a verdict are kept, for each set of rules apart. Their hashes stay for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AuditConfig {
+    /// Verdicts of what a provider decides for itself. Default: for ever.
+    pub(crate) policy_days: Option<std::num::NonZeroU32>,
+    /// Verdicts of sanctions law. Default: for ever.
+    pub(crate) sanctions_days: Option<std::num::NonZeroU32>,
+}
+
 /// What a good file gives.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -187,6 +201,7 @@ pub(crate) fn read(shown: &str, text: &str, folder: &Path, options: Options) -> 
                 .unwrap_or_else(|| raw.finding(warning, report::Severity::Warning)),
         );
     }
+    raw.check_webhooks(&mut findings);
     raw.look_for_oddities(&mut findings);
     findings.sort();
     match snapshot {

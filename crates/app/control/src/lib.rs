@@ -1,4 +1,4 @@
-//! The control plane: campaigns and their mails, parity and reports. It meets the gateway only in the store.
+//! The control plane: campaigns and their mails, webhooks, parity and reports. It meets the gateway only in the store.
 //!
 //! - [`runner`]: sends what is due, each notice at most once whatever crashes
 //! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
@@ -8,6 +8,7 @@
 //! - [`report`]: pages for people
 //! - [`parity`]: from captures to the pairs that are compared
 //! - [`sink`]: a mail server for rehearsals
+//! - [`webhooks`]: events to those who listen, signed, each until it is taken
 
 #![warn(missing_docs)]
 
@@ -19,7 +20,9 @@ pub mod runner;
 pub mod sink;
 pub mod survey;
 pub mod templates;
+pub mod webhooks;
 
 pub use mail::{Mailer, SmtpConfig};
 pub use runner::{Done, Runner};
 pub use templates::Templates;
+pub use webhooks::{Courier, WebhookConfig};

@@ -209,7 +209,11 @@ async fn doubts(store: &Store, policy: &Policy, at: Timestamp) -> anyhow::Result
 
 /// Writes a version and puts it in force.
 pub(crate) async fn put(store: &Store, policy: &Policy, by: By<'_>) -> anyhow::Result<Changed> {
-    let row = PolicyRow {
+    told(policy, store.activate_policy(&row(policy, by), by).await?)
+}
+
+fn row(policy: &Policy, by: By<'_>) -> PolicyRow {
+    PolicyRow {
         id: policy.id().to_owned(),
         version: policy.version(),
         hash: Hash(policy.hash()).to_string(),
@@ -217,8 +221,10 @@ pub(crate) async fn put(store: &Store, policy: &Policy, by: By<'_>) -> anyhow::R
         text: policy.text().to_string(),
         state: PolicyState::Active,
         changed_at: by.at,
-    };
-    let done = store.activate_policy(&row, by).await?;
+    }
+}
+
+fn told(policy: &Policy, done: Changed) -> anyhow::Result<Changed> {
     if done == Changed::OtherText {
         bail!("{} is there with another text; a changed policy needs another version", policy.label());
     }
@@ -283,7 +289,7 @@ async fn redate(
         anyhow::anyhow!("these dates do not fit the policy: {}", said.join("; "))
     })?;
     let policy = border::policy(&PolicyRow { text, ..row.clone() })?;
-    put(store, &policy, by).await?;
+    told(&policy, store.redate_policy(&self::row(&policy, by), by).await?)?;
     printer.line(&format!("In force. {}", in_short(&policy)));
     Ok(ExitCode::SUCCESS)
 }

@@ -9,15 +9,18 @@ use anyhow::{Context as _, bail};
 use banjia_border::affected::{Inquiry, Thresholds, affected};
 use banjia_border::campaign::{NoticeState, Step, due};
 use banjia_border::policy::Policy;
-use banjia_control::{Mailer, Runner, Templates, bounces};
+use banjia_control::{Courier, Mailer, Runner, Templates, bounces};
 use banjia_store::{By, Campaign, Period, Store};
 use banjia_types::Timestamp;
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
+/// A report is read up to here: what it says of the mail stands before the mail itself.
+const REPORT_BYTES_MAX: u64 = 1024 * 1024;
 /// How often `run --watch` looks.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
@@ -102,8 +105,12 @@ enum Command {
         /// Its name.
         id: String,
     },
-    /// Record a mail that came back, from standard input.
-    Bounce,
+    /// Record a mail that came back, from standard input, or all that are in a folder.
+    Bounce {
+        /// A Maildir, or a folder of mails as files. Nothing in it is changed; what was recorded once stays as it is.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
     /// Who of those that were told still calls.
     Callers {
         /// Its name.
@@ -148,7 +155,8 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
                 let count = store.resend_unknown(id, by).await?;
                 printer.line(&format!("{count} notices of unknown result will be sent again at the next run."));
             }
-            Command::Bounce => bounce(&store, now, printer).await?,
+            Command::Bounce { folder: None } => bounce(&store, now, printer).await?,
+            Command::Bounce { folder: Some(folder) } => bounces_in(&store, folder, now, printer).await?,
             Command::Callers { id, days } => {
                 callers(&store, id, Period { from: now - DAY * *days, to: now }, printer).await?;
             }
@@ -231,6 +239,7 @@ async fn send(
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
     let templates = templates(&config)?;
+    let mut courier = Courier::new(store.clone(), &config.webhooks)?;
     let mail = config.mail.context("mails need [mail] with host and from in the configuration")?;
     if let Some(id) = id {
         named(store, id).await?;
@@ -249,6 +258,7 @@ async fn send(
                 campaign.id, done.sent, done.later, done.refused, done.unknown
             ));
         }
+        courier.tick(Timestamp::from(chrono::Utc::now())).await?;
         if !watch {
             return Ok(());
         }
@@ -332,6 +342,36 @@ async fn bounce(store: &Store, now: Timestamp, printer: &mut Printer) -> anyhow:
         bail!("no sent notice has the id {}", bounce.message_id);
     }
     printer.line(&format!("Recorded: {} came back ({}).", bounce.message_id, bounce.said));
+    Ok(())
+}
+
+/// Records every report in a folder, or in the `new` and `cur` of a Maildir.
+async fn bounces_in(store: &Store, folder: &Path, now: Timestamp, printer: &mut Printer) -> anyhow::Result<()> {
+    let (mut recorded, mut known, mut delays, mut others) = (0_u32, 0_u32, 0_u32, 0_u32);
+    let inside = ["new", "cur"].map(|name| folder.join(name));
+    let folders: Vec<_> =
+        if inside.iter().all(|inner| inner.is_dir()) { inside.into() } else { vec![folder.to_owned()] };
+    for folder in folders {
+        let files = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        for file in files {
+            let path = file.with_context(|| format!("cannot read {}", folder.display()))?.path();
+            if !path.is_file() {
+                continue;
+            }
+            let mut mail = Vec::new();
+            let read = std::fs::File::open(&path).and_then(|file| file.take(REPORT_BYTES_MAX).read_to_end(&mut mail));
+            read.with_context(|| format!("cannot read {}", path.display()))?;
+            match bounces::read(&mail) {
+                None => others += 1,
+                Some(bounce) if !bounce.is_permanent => delays += 1,
+                Some(bounce) if store.bounce(&bounce.message_id, &bounce.said, now).await? => recorded += 1,
+                Some(_) => known += 1,
+            }
+        }
+    }
+    printer.line(&format!(
+        "{recorded} mails came back and were recorded; {known} were known or are not ours, {delays} are delays only, {others} are no reports."
+    ));
     Ok(())
 }
 

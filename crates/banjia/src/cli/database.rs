@@ -4,6 +4,7 @@ use super::runtime;
 use crate::config::{self, Loaded, StoreConfig};
 use anyhow::bail;
 use banjia_store::{Location, Store};
+use banjia_types::Timestamp;
 use std::path::PathBuf;
 
 /// Arguments of every command that looks into a database.
@@ -58,7 +59,9 @@ impl Database {
         }
     }
 
-    /// Opens the database, which must be there, does `work` with it and closes it.
+    /// Opens the database, does `work` with it and closes it. One that the configuration names is made when it is not there;
+    /// another is not, since a misspelt name would look like a database in which nothing ever happened. Who is to hear of
+    /// what happens listens from the first command on.
     ///
     /// # Errors
     /// No such database, one that cannot be opened, or what `work` met.
@@ -66,15 +69,23 @@ impl Database {
     where
         W: AsyncFnOnce(Store) -> anyhow::Result<T>,
     {
-        let path = self.path()?;
-        if !path.exists() {
+        let loaded = self.loaded()?;
+        let may_be_made = self.store.is_none() && loaded.is_some();
+        let (named, webhooks) = loaded.map_or_else(
+            || (StoreConfig::default().path, Vec::new()),
+            |loaded| (loaded.config.store.path, loaded.config.webhooks),
+        );
+        let path = self.store.clone().unwrap_or(named);
+        if !path.exists() && !may_be_made {
             bail!(
-                "there is no database {}; name it with --store or --config, or start `banjia serve` once",
+                "there is no database {}; name it with --store, or name a configuration with --config and it is made",
                 path.display()
             );
         }
         runtime()?.block_on(async {
             let store = Store::open(&Location::File(path)).await?;
+            let names: Vec<_> = webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
+            store.know_webhooks(&names, Timestamp::from(chrono::Utc::now())).await?;
             let done = work(store.clone()).await;
             store.close().await;
             done

@@ -3,7 +3,9 @@
 //! Rules: without a file everything comes from the environment, and what that means is said at the start; SIGTERM and
 //! SIGINT drain; SIGHUP or a changed file reloads, and a bad new file changes nothing but the log.
 
+mod courier;
 mod refresh;
+mod retention;
 mod watch;
 
 use super::{LogChoice, Printer, key, runtime};
@@ -13,6 +15,7 @@ use crate::telemetry;
 use anyhow::{Context, bail};
 use banjia_gateway::{Clock, Snapshot};
 use banjia_store::Location;
+use banjia_types::Timestamp;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -112,10 +115,21 @@ fn from_environment(
 async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let routes = snapshot.route_names().count();
+    let unknown: Vec<_> = snapshot.vendors_for_unknown().map(ToString::to_string).collect();
     let running = compose::start(snapshot, &Location::File(config.store.path.clone()), None, Clock::default()).await?;
     let mut border = refresh::Border::open(&running, &config.geo).await?;
+    let mut courier = courier::Task::start(&running.store, &config.webhooks)?;
+    let mut retention = retention::Retention::new(config.audit);
     let addr = running.handle.addr;
     tracing::info!(routes, keys = config.gateway.keys.len(), store = %config.store.path.display(), "listening on http://{addr}");
+    if !unknown.is_empty() {
+        let vendors = unknown.join(", ");
+        tracing::warn!(
+            vendors,
+            "callers of whom nothing is known are sent to these vendors, although not every place is on their lists; \
+             serves_unknown = false in [[vendors]] refuses them"
+        );
+    }
     if routes == 0 {
         tracing::warn!("there are no routes yet: every model is unknown until the configuration names some");
     }
@@ -127,11 +141,13 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
                 tracing::info!("{name}: no new requests; those under way may end");
                 break;
             }
-            _ = hangup.recv() => reload(&running, &origin, &config, "SIGHUP").await,
-            () = watch::next(&mut changes) => reload(&running, &origin, &config, "the file changed").await,
+            _ = hangup.recv() => reload(&running, &origin, &config, &mut courier, "SIGHUP").await,
+            () = watch::next(&mut changes) => reload(&running, &origin, &config, &mut courier, "the file changed").await,
             () = border.due() => border.refresh(&running).await,
+            () = retention.due() => retention.forget(&running.store, Timestamp::from(chrono::Utc::now())).await,
         }
     }
+    courier.stop().await;
     let ended = tokio::select! {
         ended = running.stop() => ended?,
         name = stop.wait() => bail!("{name} again: stopped at once; the ledger notes a gap at the next start"),
@@ -145,7 +161,7 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
 }
 
 /// Takes up a new file, or says loudly why not. What was cut stays cut unless a person lifted it.
-async fn reload(running: &Running, origin: &Origin, began: &Config, why: &str) {
+async fn reload(running: &Running, origin: &Origin, began: &Config, courier: &mut courier::Task, why: &str) {
     let Some(file) = &origin.file else {
         tracing::info!("{why}: there is no file to reload");
         return;
@@ -165,6 +181,7 @@ async fn reload(running: &Running, origin: &Origin, began: &Config, why: &str) {
                 ("serve.bind", loaded.config.gateway.serve.bind != began.gateway.serve.bind),
                 ("store.path", loaded.config.store.path != began.store.path),
                 ("[log]", loaded.config.log != began.log),
+                ("[audit]", loaded.config.audit != began.audit),
                 ("geo.mmdb", loaded.config.geo != began.geo),
             ];
             for (name, _) in changed.iter().filter(|(_, is_changed)| *is_changed) {
@@ -173,6 +190,9 @@ async fn reload(running: &Running, origin: &Origin, began: &Config, why: &str) {
             let routes = loaded.snapshot.route_names().count();
             running.handle.reload(loaded.snapshot);
             lift(running).await;
+            if let Err(error) = courier.restart(&running.store, &loaded.config.webhooks).await {
+                tracing::error!("{error:#}");
+            }
             tracing::info!(routes, file = %file.display(), "{why}: the new settings are in force");
         }
     }

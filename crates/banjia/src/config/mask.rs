@@ -5,7 +5,7 @@
 //! is needed most when the text does not parse.
 
 /// Keys whose values are secrets.
-pub(super) const SECRET_KEYS: [&str; 5] = ["credential", "key", "pepper", "password", "private_key"];
+pub(super) const SECRET_KEYS: [&str; 6] = ["credential", "key", "pepper", "password", "private_key", "secret"];
 
 /// `text` with the values of secret keys starred out.
 pub(super) fn secrets(text: &str) -> String {

@@ -15,7 +15,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The tables of the file, in the order in which the guide shows them.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 15] = [
     "serve",
     "store",
     "log",
@@ -25,6 +25,8 @@ const SECTIONS: [&str; 13] = [
     "geo",
     "mail",
     "campaigns",
+    "audit",
+    "webhooks",
     "vendors",
     "routes",
     "accounts",
@@ -39,7 +41,7 @@ pub(super) struct Raw<'t> {
     pub(super) config: Config,
     tree: DeTable<'t>,
     /// For each list, the index in the file of each element that could be read.
-    kept: [(&'static str, Vec<usize>); 4],
+    kept: [(&'static str, Vec<usize>); 5],
     /// Lists that lost an element: what refers to them is not judged.
     lost: Vec<&'static str>,
 }
@@ -66,6 +68,7 @@ pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings
         geo: reader.table(&tree, "geo"),
         mail: reader.optional(&tree, "mail"),
         campaigns: reader.table(&tree, "campaigns"),
+        audit: reader.table(&tree, "audit"),
         ..Config::default()
     };
     config.gateway.serve = reader.table(&tree, "serve");
@@ -75,6 +78,8 @@ pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings
     let (routes, kept_routes) = reader.list(&tree, "routes");
     let (accounts, kept_accounts) = reader.list(&tree, "accounts");
     let (keys, kept_keys) = reader.list(&tree, "keys");
+    let (webhooks, kept_webhooks) = reader.list(&tree, "webhooks");
+    config.webhooks = webhooks;
     config.gateway.vendors = vendors;
     config.gateway.routes = routes;
     config.gateway.accounts = accounts;
@@ -83,7 +88,13 @@ pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings
     if !errors.is_empty() {
         lost.extend(SECTIONS);
     }
-    let kept = [("vendors", kept_vendors), ("routes", kept_routes), ("accounts", kept_accounts), ("keys", kept_keys)];
+    let kept = [
+        ("vendors", kept_vendors),
+        ("routes", kept_routes),
+        ("accounts", kept_accounts),
+        ("keys", kept_keys),
+        ("webhooks", kept_webhooks),
+    ];
     Raw { config, tree, kept, lost }
 }
 
@@ -125,6 +136,22 @@ impl Raw<'_> {
             return index.map_or_else(|| path.to_owned(), |index| format!("{section}[{index}]{rest}"));
         }
         path.to_owned()
+    }
+
+    /// What is wrong with webhooks, but for their secrets: those are looked at where they are used.
+    pub(super) fn check_webhooks(&self, findings: &mut Findings) {
+        let webhooks = &self.config.webhooks;
+        for (i, webhook) in webhooks.iter().enumerate() {
+            let place = |key: &str| self.span(&self.path_in_file(&format!("webhooks[{i}].{key}")));
+            for problem in webhook.problems() {
+                findings.add(Finding::problem(place(problem.key), problem.message).hint(problem.hint));
+            }
+            if webhooks[..i].iter().any(|other| other.name == webhook.name) {
+                let message = format!("the webhook {:?} is there twice", webhook.name);
+                let hint = "what was delivered is remembered by name: give each its own";
+                findings.add(Finding::problem(place("name"), message).hint(hint));
+            }
+        }
     }
 
     /// What can be used but is hardly meant.

@@ -137,7 +137,8 @@ impl Store {
         Ok((found.0.cast_unsigned(), read_hash(&found.1)?))
     }
 
-    /// Erases the bodies of a rule set's verdicts from before a moment, and writes down that it did. Returns how many.
+    /// Erases the bodies of a rule set's verdicts from before a moment, and writes down that it did; nothing is written where
+    /// there was nothing to erase. Returns how many.
     pub async fn forget_verdicts(
         &self,
         rule_set: &str,
@@ -150,6 +151,9 @@ impl Store {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(SQL).bind(rule_set).bind(before.0).execute(&mut *transaction).await;
         let erased = done.map_err(StoreError::sql("erase old verdicts"))?.rows_affected();
+        if erased == 0 {
+            return Ok(0);
+        }
         let body = serde_json::json!({ "before": before.to_string(), "erased": erased });
         let (actor, rule_set) = (actor.to_owned(), rule_set.to_owned());
         let new = NewAudit { at, actor, kind: "audit.forget", subject: rule_set.clone(), rule_set, body };

@@ -6,10 +6,12 @@
 //! ended left intended becomes `unknown`, and only a person sends it again.
 
 use crate::policies::By;
+use crate::webhooks::event;
 use crate::{Store, StoreError};
 use banjia_border::campaign::{NoticeState, Step};
 use banjia_types::{AccountId, Timestamp};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnection;
 
 const RULE_SET: &str = "policy";
 
@@ -83,9 +85,9 @@ fn notice(
     })
 }
 
-/// Held by the one process that sends a database's notices. Dropping it lets another begin.
+/// Held by the one process that sends a database's notices, or delivers its events. Dropping it lets another begin.
 #[derive(Debug)]
-pub struct RunnerLock(#[expect(dead_code, reason = "held for its end")] Option<std::fs::File>);
+pub struct RunnerLock(#[expect(dead_code, reason = "held for its end")] pub(crate) Option<std::fs::File>);
 
 /// Which notice.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +100,20 @@ pub struct Which<'a> {
     pub round: u32,
     /// The step.
     pub step: Step,
+}
+
+/// Campaign, account, round and step.
+type NoticeKey = (String, String, i64, String);
+
+/// Writes down the event that a notice has come to a state.
+async fn tell(
+    into: &mut SqliteConnection,
+    state: NoticeState,
+    (campaign, account, round, step): (&str, &str, i64, &str),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let data = json!({ "campaign": campaign, "account": account, "round": round, "step": step });
+    event::tell(into, now, &format!("notice.{}", state.as_str()), &data).await
 }
 
 impl Store {
@@ -257,6 +273,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE notice SET state = $6, said = $7, retry_at = $8, changed_at = $9 \
              WHERE campaign = $1 AND account = $2 AND round = $3 AND step = $4 AND runner = $5 AND state = 'intended'";
+        let failed = || StoreError::sql("write down what became of a notice");
+        let mut transaction = self.begin().await?;
         let done = sqlx::query(SQL)
             .bind(which.campaign)
             .bind(which.account.as_str())
@@ -267,10 +285,16 @@ impl Store {
             .bind(said)
             .bind(retry_at.map(|at| at.0))
             .bind(now.0)
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await
-            .map_err(StoreError::sql("write down what became of a notice"))?;
-        Ok(done.rows_affected() == 1)
+            .map_err(failed())?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        let (account, round, step) = (which.account.as_str(), i64::from(which.round), which.step.as_str());
+        tell(&mut transaction, state, (which.campaign, account, round, step), now).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
     }
 
     /// Makes this process the only one that sends notices from this database.
@@ -299,10 +323,22 @@ impl Store {
     /// What other runners left intended is unknown from now on. Only one runner may work on a database at a time.
     pub async fn orphan_intentions(&self, runner: &str, now: Timestamp) -> Result<u64, StoreError> {
         const SQL: &str = "UPDATE notice SET state = 'unknown', said = $3, changed_at = $2 \
-             WHERE state = 'intended' AND runner <> $1";
+             WHERE state = 'intended' AND runner <> $1 RETURNING campaign, account, round, step";
         let said = "the process that sent it ended before it knew; the mail may have arrived";
-        let done = sqlx::query(SQL).bind(runner).bind(now.0).bind(said).execute(&self.write).await;
-        Ok(done.map_err(StoreError::sql("look for notices without an end"))?.rows_affected())
+        let failed = || StoreError::sql("look for notices without an end");
+        let mut transaction = self.begin().await?;
+        let found: Vec<NoticeKey> = sqlx::query_as(SQL)
+            .bind(runner)
+            .bind(now.0)
+            .bind(said)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        for (campaign, account, round, step) in &found {
+            tell(&mut transaction, NoticeState::Unknown, (campaign, account, *round, step), now).await?;
+        }
+        transaction.commit().await.map_err(failed())?;
+        Ok(found.len() as u64)
     }
 
     /// A person decides that notices whose result nobody knows are sent again. Returns how many.
@@ -321,8 +357,19 @@ impl Store {
     /// A mail came back. False when no sent mail has this `Message-ID`.
     pub async fn bounce(&self, message_id: &str, said: &str, now: Timestamp) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE notice SET state = 'bounced', said = $2, changed_at = $3 \
-             WHERE message_id = $1 AND state IN ('sent', 'unknown')";
-        let done = sqlx::query(SQL).bind(message_id).bind(said).bind(now.0).execute(&self.write).await;
-        Ok(done.map_err(StoreError::sql("record a bounce"))?.rows_affected() == 1)
+             WHERE message_id = $1 AND state IN ('sent', 'unknown') RETURNING campaign, account, round, step";
+        let failed = || StoreError::sql("record a bounce");
+        let mut transaction = self.begin().await?;
+        let found: Option<NoticeKey> = sqlx::query_as(SQL)
+            .bind(message_id)
+            .bind(said)
+            .bind(now.0)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        let Some((campaign, account, round, step)) = found else { return Ok(false) };
+        tell(&mut transaction, NoticeState::Bounced, (&campaign, &account, round, &step), now).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Rules: one standing cut per vendor; the first evidence stays. A cut is never deleted, only lifted.
 
+use crate::webhooks::event;
 use crate::{Store, StoreError};
 use banjia_types::{Timestamp, VendorName};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A vendor that is not asked any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,25 +47,35 @@ impl Store {
     /// Records that `vendor` is cut. True when it was not cut before; else the earlier cut and its evidence stay.
     pub async fn record_cut(&self, vendor: &VendorName, at: Timestamp, evidence: &Value) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO cut (vendor, cut_at, evidence) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let failed = || StoreError::sql("record a cut");
+        let mut transaction = self.begin().await?;
         let done = sqlx::query(SQL)
             .bind(vendor.as_str())
             .bind(at.0)
             .bind(evidence.to_string())
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await
-            .map_err(StoreError::sql("record a cut"))?;
-        Ok(done.rows_affected() == 1)
+            .map_err(failed())?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        event::tell(&mut transaction, at, "vendor.cut", &json!({ "vendor": vendor })).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
     }
 
     /// Lifts the standing cut of `vendor`. False when there is none.
     pub async fn lift_cut(&self, vendor: &VendorName, at: Timestamp) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE cut SET lifted_at = $1 WHERE vendor = $2 AND lifted_at IS NULL";
-        let done = sqlx::query(SQL)
-            .bind(at.0)
-            .bind(vendor.as_str())
-            .execute(&self.write)
-            .await
-            .map_err(StoreError::sql("lift a cut"))?;
-        Ok(done.rows_affected() > 0)
+        let failed = || StoreError::sql("lift a cut");
+        let mut transaction = self.begin().await?;
+        let done =
+            sqlx::query(SQL).bind(at.0).bind(vendor.as_str()).execute(&mut *transaction).await.map_err(failed())?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        event::tell(&mut transaction, at, "vendor.cut_lifted", &json!({ "vendor": vendor })).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
     }
 }

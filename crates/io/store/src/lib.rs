@@ -21,6 +21,7 @@ mod rows;
 mod seal;
 mod traffic;
 mod watch;
+mod webhooks;
 
 pub use accounts::Appeal;
 pub use audit::{AuditRow, AuditWriter, NewAudit};
@@ -37,3 +38,5 @@ pub use query::{Gap, Latency, LossCount, Period, Spread, TargetSum};
 pub use seal::SealKey;
 pub use traffic::TrafficRow;
 pub use watch::Watched;
+pub use webhooks::event::EVENTS;
+pub use webhooks::{Delivery, DeliveryState, Listener};

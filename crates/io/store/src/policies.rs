@@ -4,6 +4,7 @@
 //! audit entry in the same transaction and moves the number by which gateways learn of it.
 
 use crate::audit::{NewAudit, append};
+use crate::webhooks::event;
 use crate::{Store, StoreError};
 use banjia_types::Timestamp;
 use serde_json::json;
@@ -116,6 +117,15 @@ impl Store {
 
     /// Puts a version in force; the one before it is retired. `row.state` and `row.changed_at` are not looked at.
     pub async fn activate_policy(&self, row: &PolicyRow, by: By<'_>) -> Result<Changed, StoreError> {
+        self.put_policy(row, "policy.activate", by).await
+    }
+
+    /// The same for a version that differs from the one before in its dates only.
+    pub async fn redate_policy(&self, row: &PolicyRow, by: By<'_>) -> Result<Changed, StoreError> {
+        self.put_policy(row, "policy.redate", by).await
+    }
+
+    async fn put_policy(&self, row: &PolicyRow, kind: &'static str, by: By<'_>) -> Result<Changed, StoreError> {
         const FIND: &str = "SELECT hash, state FROM policy WHERE id = $1 AND version = $2";
         const RETIRE: &str =
             "UPDATE policy SET state = 'retired', changed_at = $2 WHERE id = $1 AND state <> 'retired'";
@@ -147,7 +157,7 @@ impl Store {
             .await
             .map_err(failed())?;
         let body = json!({ "version": row.version, "hash": row.hash, "text": row.text });
-        self.note(&mut transaction, by, "policy.activate", &row.id, &row.rule_set, body).await?;
+        self.note(&mut transaction, by, kind, &row.id, &row.rule_set, body).await?;
         transaction.commit().await.map_err(failed())?;
         Ok(Changed::Done)
     }
@@ -177,7 +187,7 @@ impl Store {
         Ok(Changed::Done)
     }
 
-    /// Writes a change's audit entry and moves the number that gateways look at.
+    /// Writes a change's audit entry and its event, and moves the number that gateways look at.
     pub(crate) async fn note(
         &self,
         into: &mut SqliteConnection,
@@ -187,6 +197,7 @@ impl Store {
         rule_set: &str,
         body: serde_json::Value,
     ) -> Result<(), StoreError> {
+        event::tell_of(into, by.at, kind, subject, &body).await?;
         let (actor, subject, rule_set) = (by.actor.to_owned(), subject.to_owned(), rule_set.to_owned());
         append(into, &NewAudit { at: by.at, actor, kind, subject, rule_set, body }).await?;
         changed(into).await

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod webhooks;
+
 use banjia_border::calendar;
 use banjia_border::campaign::{NoticeState, Step};
 use banjia_border::policy::Policy;

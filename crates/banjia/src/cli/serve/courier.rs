@@ -1,0 +1,70 @@
+//! Delivers events to webhooks while the gateway runs.
+//!
+//! Rules: it works beside everything else and nothing waits for it; it may be ended at any point, since an event whose
+//! delivery was not written down is sent again with the same id; another process that delivers already goes on, and this one
+//! takes over when that one ends.
+
+use anyhow::Context as _;
+use banjia_control::{Courier, WebhookConfig};
+use banjia_store::Store;
+use banjia_types::Timestamp;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+const EVERY: Duration = Duration::from_secs(2);
+
+/// The courier at work; none when nobody listens.
+#[derive(Debug)]
+pub(super) struct Task {
+    configs: Vec<WebhookConfig>,
+    work: Option<JoinHandle<()>>,
+}
+
+impl Task {
+    /// Checks the settings and begins.
+    pub(super) fn start(store: &Store, configs: &[WebhookConfig]) -> anyhow::Result<Self> {
+        let mut work = None;
+        if !configs.is_empty() {
+            let courier = Courier::new(store.clone(), configs)?;
+            for (name, origin) in courier.listeners() {
+                tracing::info!(webhook = name, origin, "hears of what happens");
+            }
+            work = Some(tokio::spawn(run(courier)));
+        }
+        Ok(Self { configs: configs.to_vec(), work })
+    }
+
+    /// Takes up other settings. Bad ones leave the old ones at work.
+    pub(super) async fn restart(&mut self, store: &Store, configs: &[WebhookConfig]) -> anyhow::Result<()> {
+        if self.configs == configs {
+            return Ok(());
+        }
+        Courier::new(store.clone(), configs).context("the webhooks stay as they were")?;
+        self.stop().await;
+        *self = Self::start(store, configs)?;
+        Ok(())
+    }
+
+    /// Ends it and waits until it let go of the database.
+    pub(super) async fn stop(&mut self) {
+        let Some(work) = self.work.take() else { return };
+        work.abort();
+        if let Err(error) = work.await
+            && !error.is_cancelled()
+        {
+            tracing::error!(%error, "the webhooks' courier ended badly");
+        }
+    }
+}
+
+async fn run(mut courier: Courier) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = courier.tick(Timestamp::from(chrono::Utc::now())).await {
+            tracing::error!(%error, "events were not delivered; they wait");
+        }
+    }
+}

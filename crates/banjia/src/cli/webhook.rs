@@ -1,0 +1,145 @@
+//! `banjia webhook`: who hears of what happens at the border, and whether it was taken.
+
+use super::database::Database;
+use super::{Printer, table};
+use anyhow::{Context as _, bail};
+use banjia_control::Courier;
+use banjia_control::webhooks::secret;
+use banjia_store::{DeliveryState, Store};
+use banjia_types::Timestamp;
+use std::process::ExitCode;
+
+/// Arguments of `banjia webhook`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    database: Database,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Who listens and how much was taken, or the last events of one.
+    List {
+        /// Its name in the configuration.
+        name: Option<String>,
+        /// How many events.
+        #[arg(long, default_value_t = 20)]
+        last: u32,
+    },
+    /// Make a secret for a webhook.
+    Secret,
+    /// Send a `webhook.test` event now and say what was answered. It is not kept.
+    SendTest {
+        /// Its name in the configuration.
+        name: String,
+    },
+    /// Try what waits or was given up again, also where the receiver said that it is gone.
+    Retry {
+        /// Its name in the configuration.
+        name: String,
+    },
+}
+
+pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    if matches!(args.command, Command::Secret) {
+        printer.note("A secret for [[webhooks]]; its receiver needs the same:");
+        printer.line(secret(&rand::random()).expose());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = Timestamp::from(chrono::Utc::now());
+    args.database.with(async |store| match &args.command {
+        Command::List { name: None, .. } => list(&store, printer).await,
+        Command::List { name: Some(name), last } => events(&store, name, *last, printer).await,
+        Command::SendTest { name } => send_test(&args.database, &store, name, now, printer).await,
+        Command::Retry { name } => match store.retry_webhook(name, now).await? {
+            None => Err(unknown(&store, name).await),
+            Some(count) => {
+                printer.line(&format!("{name}: {count} events will be tried again while `banjia serve` runs."));
+                Ok(ExitCode::SUCCESS)
+            }
+        },
+        Command::Secret => Ok(ExitCode::SUCCESS),
+    })
+}
+
+async fn unknown(store: &Store, name: &str) -> anyhow::Error {
+    let known = store.webhooks().await.unwrap_or_default();
+    let names: Vec<_> = known.iter().map(|listener| listener.name.as_str()).collect();
+    let known = if names.is_empty() { "nobody listens".to_owned() } else { format!("there are: {}", names.join(", ")) };
+    anyhow::anyhow!("there is no webhook {name:?} ({known})")
+}
+
+async fn list(store: &Store, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let mut rows = Vec::new();
+    for listener in store.webhooks().await? {
+        let count = async |state| anyhow::Ok(store.count_deliveries(&listener.name, state).await?.to_string());
+        let last = store.deliveries(&listener.name, 1).await?;
+        rows.push(vec![
+            listener.name.clone(),
+            listener.since.to_string(),
+            listener.gone_at.map_or_else(|| "listens".to_owned(), |at| format!("gone since {at}")),
+            count(DeliveryState::Delivered).await?,
+            count(DeliveryState::Waiting).await?,
+            count(DeliveryState::GivenUp).await?,
+            last.first().map_or_else(String::new, |last| last.said.clone()),
+        ]);
+    }
+    if rows.is_empty() {
+        printer.line(
+            "Nobody listens. Add [[webhooks]] with name, url and secret; `banjia webhook secret` makes a secret.",
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let header = ["webhook", "since", "state", "taken>", "waiting>", "given up>", "last answer"];
+    printer.line(&table(&header, &rows, printer.width()));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn events(store: &Store, name: &str, last: u32, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    if !store.webhooks().await?.iter().any(|listener| listener.name == name) {
+        return Err(unknown(store, name).await);
+    }
+    let rows: Vec<_> = store
+        .deliveries(name, last)
+        .await?
+        .into_iter()
+        .map(|delivery| {
+            let next = (delivery.state == DeliveryState::Waiting).then(|| delivery.next_at.to_string());
+            vec![
+                delivery.id,
+                delivery.kind,
+                delivery.at.to_string(),
+                delivery.state.as_str().to_owned(),
+                delivery.attempts.to_string(),
+                next.unwrap_or_default(),
+                delivery.said,
+            ]
+        })
+        .collect();
+    let header = ["id", "event", "at", "state", "attempts>", "next", "last answer"];
+    printer.line(&table(&header, &rows, printer.width()));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn send_test(
+    database: &Database,
+    store: &Store,
+    name: &str,
+    now: Timestamp,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitCode> {
+    let loaded = database.loaded_with_secrets()?.context("there is no configuration file, so there are no webhooks")?;
+    let courier = Courier::new(store.clone(), &loaded.config.webhooks)?;
+    let id = format!("msg_test{:032x}", rand::random::<u128>());
+    let Some(answer) = courier.test(name, id, now).await else {
+        bail!("the configuration has no webhook {name:?}");
+    };
+    if answer.is_taken() {
+        printer.line(&format!("{name} took it ({}).", answer.said));
+        return Ok(ExitCode::SUCCESS);
+    }
+    printer.error(&format!("{name} did not take it: {}", answer.said));
+    Ok(ExitCode::FAILURE)
+}
