@@ -33,6 +33,7 @@ fn shadow(n: i64, class: Option<ErrorClass>) -> Capture {
 
 #[tokio::test]
 async fn a_target_that_failed_counts_even_when_another_one_answered() {
+    use ErrorClass::{BadRequest, Overload, Server};
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("watch.db")).await;
     let writer = store.ledger_writer(&WriterConfig::default()).await.unwrap();
@@ -50,7 +51,6 @@ async fn a_target_that_failed_counts_even_when_another_one_answered() {
         slot.accept(at);
         slot.fill(row);
     };
-    use ErrorClass::{BadRequest, Overload, Server};
     put(1, Outcome::Answered, None, &destination, vec![]);
     put(2, Outcome::Answered, None, &source, vec![(destination.clone(), Overload), (destination.clone(), Overload)]);
     put(3, Outcome::Answered, None, &destination, vec![(destination.clone(), Overload)]);
