@@ -84,3 +84,55 @@ fn read(path: &Path) -> anyhow::Result<Arc<Mmdb>> {
     let mmdb = Mmdb::from_bytes(&name, bytes).with_context(|| format!("{} cannot be used", path.display()))?;
     Ok(Arc::new(mmdb))
 }
+
+#[cfg(test)]
+#[path = "../../core/border/src/mmdb/written.rs"]
+#[expect(dead_code, reason = "the core's tests use the rest")]
+mod written;
+
+#[cfg(test)]
+mod tests {
+    use super::written::{Value, table};
+    use super::*;
+
+    fn file(built: u64, code: &str) -> Vec<u8> {
+        table(built, &[("47.75.0.0/16", Value::Map(vec![("country_code", Value::Text(code))]))])
+    }
+
+    fn place(table: &Table) -> String {
+        let known = table.mmdb.as_ref().unwrap().look_up("47.75.0.1".parse().unwrap());
+        known.unwrap().place.unwrap().to_string()
+    }
+
+    /// As an operator does it: a new file moved over the old one. Its time is set, since two writes may fall together.
+    fn replace(path: &Path, bytes: &[u8], second: u64) {
+        let new = path.with_extension("new");
+        std::fs::write(&new, bytes).unwrap();
+        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_720_483_200 + second);
+        std::fs::File::options().write(true).open(&new).unwrap().set_modified(at).unwrap();
+        std::fs::rename(&new, path).unwrap();
+    }
+
+    #[test]
+    fn a_table_is_swapped_while_it_is_used_and_a_bad_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.mmdb");
+        replace(&path, &file(1, "HK"), 1);
+        let mut table = Table::open(Some(&path)).unwrap();
+        let in_use = table.mmdb.clone().unwrap();
+        assert_eq!(place(&table), "HK");
+        assert!(!table.refresh(), "nothing changed");
+        replace(&path, &file(2, "SG"), 2);
+        assert!(table.refresh());
+        assert_eq!(place(&table), "SG");
+        assert_eq!(in_use.built().0, 1000, "a request that began before keeps what it began with");
+        replace(&path, b"no table", 3);
+        assert!(!table.refresh());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!table.refresh());
+        assert_eq!(place(&table), "SG", "the last good one stays");
+        replace(&path, &file(3, "JP"), 4);
+        assert!(table.refresh());
+        assert_eq!(place(&table), "JP");
+    }
+}

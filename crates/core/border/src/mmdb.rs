@@ -86,8 +86,61 @@ impl Mmdb {
 }
 
 #[cfg(test)]
+mod written;
+
+#[cfg(test)]
 mod tests {
+    use super::written::{Value, table};
     use super::*;
+
+    fn coded(code: &str) -> Value<'_> {
+        Value::Map(vec![("iso_code", Value::Text(code))])
+    }
+
+    #[test]
+    fn a_good_file_is_read_in_both_forms_for_both_families() {
+        let bytes = table(
+            1_720_483_200,
+            &[
+                ("47.75.0.0/16", Value::Map(vec![("country", coded("HK"))])),
+                ("2406:da1e::/32", Value::Map(vec![("country_code", Value::Text("HK")), ("asn", Value::U32(16_509))])),
+                (
+                    "91.198.0.0/16",
+                    Value::Map(vec![
+                        ("country", coded("UA")),
+                        ("subdivisions", Value::List(vec![coded("43")])),
+                        ("autonomous_system_number", Value::U32(64_500)),
+                    ]),
+                ),
+                ("198.51.0.0/16", Value::Map(vec![("country", coded("Neverland"))])),
+                ("203.0.0.0/16", Value::Map(vec![("asn", Value::U32(64_501))])),
+            ],
+        );
+        let mmdb = Mmdb::from_bytes("own.mmdb", bytes).unwrap();
+        assert_eq!((mmdb.name(), mmdb.built()), ("own.mmdb", Timestamp(1_720_483_200_000)));
+        let known = |address: &str| mmdb.look_up(address.parse().unwrap());
+        let place = |place: &str, asn| Some(Known { place: Some(place.parse().unwrap()), asn });
+        assert_eq!(known("47.75.0.1"), place("HK", None));
+        assert_eq!(known("::ffff:47.75.0.1"), place("HK", None), "the same address in another dress");
+        assert_eq!(known("2406:da1e::1"), place("HK", Some(16_509)));
+        assert_eq!(known("91.198.0.1"), place("UA-43", Some(64_500)));
+        assert_eq!(known("198.51.0.1"), Some(Known { place: None, asn: None }), "no country of ours, and no guess");
+        for unknown in ["203.0.0.1", "8.8.8.8", "2606:4700::1"] {
+            assert_eq!(known(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_is_refused() {
+        let whole = table(1, &[("47.75.0.0/16", Value::Map(vec![("country", coded("HK"))]))]);
+        assert!(Mmdb::from_bytes("own.mmdb", whole.clone()).is_ok());
+        for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+            assert!(Mmdb::from_bytes("own.mmdb", whole[..length].to_vec()).is_err(), "{length} bytes");
+        }
+        let mut bent = whole;
+        bent[3..6].copy_from_slice(&[0xff; 3]);
+        assert!(Mmdb::from_bytes("own.mmdb", bent).is_err(), "a record that points nowhere");
+    }
 
     #[test]
     fn what_is_no_database_is_refused() {

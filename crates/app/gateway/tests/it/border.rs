@@ -402,9 +402,46 @@ async fn a_balancers_first_line_tells_the_address() {
     assert!(told("PROXY TCP4 47.75.0.1 10.0.0.1 51000 443\r\n").await.starts_with("HTTP/1.1 403"));
     assert!(told("PROXY TCP4 18.204.0.1 10.0.0.1 51000 443\r\n").await.starts_with("HTTP/1.1 200"));
     assert!(told("PROXY TCP6 2406:da1e::1 fd00::1 51000 443\r\n").await.starts_with("HTTP/1.1 403"));
+    // Version 2: a signature, PROXY over TCP and IPv6, and 36 bytes of addresses and ports.
+    for (source, status) in [("2406:da1e::1", "HTTP/1.1 403"), ("2600:1f18::1", "HTTP/1.1 200")] {
+        let mut line = b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24".to_vec();
+        for address in [source, "fd00::1"] {
+            line.extend_from_slice(&address.parse::<std::net::Ipv6Addr>().unwrap().octets());
+        }
+        line.extend_from_slice(&[0xc7, 0x38, 0x01, 0xbb]);
+        line.extend_from_slice(get.as_bytes());
+        assert!(bytes(&rig, &line).await.starts_with(status), "{source}");
+    }
     assert_eq!(told("").await, "", "a balancer that says nothing is not served");
     assert_eq!(told("PROXY TCP4 18.204.0.1 10.0.0.1 51000\r\n").await, "");
     assert_eq!(told("PROXY TCP4 18.204.0.1, 10.0.0.1 51000 443\r\n").await, "");
+}
+
+#[tokio::test]
+async fn a_connection_over_ipv6_is_judged_as_one_over_ipv4() {
+    for bind in ["127.0.0.1:0", "[::1]:0"] {
+        // A proxy that is trusted: its word for the caller counts, in either family.
+        let proxy = rig("2024-07-10", |config| config.serve.bind = bind.parse().unwrap()).await;
+        assert_eq!(proxy.gateway.addr.is_ipv6(), bind.starts_with('['));
+        for (hops, status) in [(HONG_KONG, 403), (HONG_KONG_V6, 403), (UNITED_STATES, 200), ("::ffff:18.204.0.1", 200)]
+        {
+            chat(&proxy, hops).await.is(status);
+        }
+        check(&proxy, "/border/check", HONG_KONG_V6, None).await.is(403);
+        // A stranger, whose address is the connection's own: it sits in our network, and its word counts for nothing.
+        for (home, status) in [("CN", 403), ("SG", 200)] {
+            let stranger = rig("2024-07-10", |config| {
+                config.serve.bind = bind.parse().unwrap();
+                config.border.peer.trusted = vec!["10.0.0.0/8".parse().unwrap()];
+                config.border.home = Some(home.parse().unwrap());
+            })
+            .await;
+            for hops in [HONG_KONG, UNITED_STATES] {
+                chat(&stranger, hops).await.is(status);
+            }
+            check(&stranger, "/border/check", UNITED_STATES, None).await.is_error(403, Some("not_a_trusted_proxy"));
+        }
+    }
 }
 
 #[tokio::test]
