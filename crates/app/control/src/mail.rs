@@ -75,6 +75,10 @@ pub enum MailTls {
     None,
 }
 
+/// Headers that every mail has and that are signed (RFC 6376, 5.4.1). `Content-Type` cannot be among them: of a mail in
+/// parts the library knows it only after signing, and a receiver would find the signature broken.
+const SIGNED: [&str; 6] = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version"];
+
 /// The key that signs mails.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,7 +173,7 @@ impl Mailer {
         if unsubscribe.bytes().any(|byte| !(0x21..0x7f).contains(&byte) || byte == b'>') {
             return Err(MailError::Config("unsubscribe must be an address without spaces".to_owned()));
         }
-        let dkim = config.dkim.as_ref().map(dkim_config).transpose()?;
+        let dkim = config.dkim.as_ref().map(|dkim| dkim_config(dkim, &config)).transpose()?;
         Ok(Self { config, from, reply_to, dkim })
     }
 
@@ -245,10 +249,17 @@ impl Mailer {
     }
 }
 
-fn dkim_config(config: &DkimConfig) -> Result<dkim::DkimConfig, MailError> {
+/// Headers and body are signed in the relaxed form, since servers on the way fold lines; where answers go is signed as well,
+/// so that nobody can turn appeals elsewhere.
+fn dkim_config(config: &DkimConfig, mail: &SmtpConfig) -> Result<dkim::DkimConfig, MailError> {
     let key = dkim::DkimSigningKey::new(config.private_key.expose(), dkim::DkimSigningAlgorithm::Rsa)
         .map_err(|error| MailError::Config(format!("dkim.private_key is no RSA key in PKCS#1 PEM: {error}")))?;
-    Ok(dkim::DkimConfig::default_config(config.selector.clone(), config.domain.clone(), key))
+    let further = [("Reply-To", mail.reply_to.is_some()), ("List-Unsubscribe", mail.unsubscribe.is_some())];
+    let further = further.into_iter().filter_map(|(name, is_there)| is_there.then_some(name));
+    let headers = SIGNED.into_iter().chain(further).map(HeaderName::new_from_ascii_str).collect();
+    let relaxed = dkim::DkimCanonicalizationType::Relaxed;
+    let form = dkim::DkimCanonicalization { header: relaxed, body: relaxed };
+    Ok(dkim::DkimConfig::new(config.selector.clone(), config.domain.clone(), key, headers, form))
 }
 
 /// A conversation with a mail server, ready for mails.

@@ -40,7 +40,9 @@ impl Value<'_> {
             }
             Self::List(values) => {
                 into.extend_from_slice(&[size(values.len()), 11 - 7]);
-                values.iter().for_each(|value| value.write(into));
+                for value in values {
+                    value.write(into);
+                }
             }
             Self::Map(pairs) => {
                 into.push(7 << 5 | size(pairs.len()));
