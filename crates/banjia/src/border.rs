@@ -87,7 +87,6 @@ fn read(path: &Path) -> anyhow::Result<Arc<Mmdb>> {
 
 #[cfg(test)]
 #[path = "../../core/border/src/mmdb/written.rs"]
-#[expect(dead_code, reason = "the core's tests use the rest")]
 mod written;
 
 #[cfg(test)]
