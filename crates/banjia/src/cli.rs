@@ -13,6 +13,7 @@ mod cuts;
 mod database;
 mod demo;
 pub(crate) mod key;
+mod moves;
 mod parity;
 mod plan;
 mod printer;
@@ -73,6 +74,8 @@ enum Command {
     Parity(parity::Args),
     /// Where each route goes, what it loses and costs there, whether it fits, and by when each stage must begin.
     Plan(plan::Args),
+    /// Carry routes from a vendor that leaves to one that stays, stage by stage, by a date.
+    Move(moves::Args),
     /// Compare a vendor's profile with the live vendor, fact by fact.
     Probe(probe::Args),
     /// Which countries and territories a provider supports, by date.
@@ -114,6 +117,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Key(args) => key::run(&args, &mut printer),
         Command::Parity(args) => Ok(parity::run(&args, &mut printer)),
         Command::Plan(args) => plan::run(&args, &mut printer),
+        Command::Move(args) => moves::run(&args, &mut printer),
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
         Command::Region(args) => region::run(args, &mut printer),
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),

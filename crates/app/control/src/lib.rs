@@ -1,9 +1,10 @@
-//! The control plane: campaigns and their mails, webhooks, parity and reports. It meets the gateway only in the store.
+//! The control plane: campaigns and their mails, webhooks, moves, parity and reports. It meets the gateway only in the store.
 //!
 //! - [`runner`]: sends what is due, each notice at most once whatever crashes
 //! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
 //! - [`templates`]: the words of a notice, in English and Chinese, replaceable
 //! - [`bounces`]: mails that came back
+//! - [`moves`]: what is due of each move, done once whoever looks
 //! - [`survey`]: traffic into a survey, and what it would lose elsewhere
 //! - [`report`]: pages for people
 //! - [`parity`]: from captures to the pairs that are compared
@@ -14,6 +15,7 @@
 
 pub mod bounces;
 pub mod mail;
+pub mod moves;
 pub mod parity;
 pub mod report;
 pub mod runner;

@@ -7,7 +7,7 @@ use banjia_types::{Target, Timestamp};
 use std::time::Duration;
 
 /// The example's text, which the repository shows to people.
-pub(crate) const EXAMPLE: &str = include_str!("../../../../../examples/move.toml");
+pub(crate) const EXAMPLE: &str = include_str!("../../../../../examples/moves/leave-by-spring.toml");
 
 /// A short move of two routes: one with a second destination, one without.
 pub(crate) const SHORT: &str = r#"

@@ -1,0 +1,142 @@
+//! Verdicts of parity, for the gates of a move.
+//!
+//! Rules: a verdict is made anew when there are more captures than before, and not more often than once a minute, since reading
+//! and comparing thousands of answers is work; the newest captures count; the comparison runs beside the runtime's own
+//! threads. The seed is fixed: the same captures give the same verdict to whoever asks.
+
+use super::evidence::{Seen, destinations};
+use super::{Loaded, MoveError};
+use crate::parity::{Expectations, Sides, pairs_of};
+use banjia_movement::gate::{Evidence, Parity, ParityVerdict};
+use banjia_movement::spec::MovedRoute;
+use banjia_parity::compare::Absent;
+use banjia_parity::{Axis, Report, Rules, Verdict, compare};
+use banjia_store::{Capture, CaptureCursor, CaptureFilter, SealKey, Store};
+use banjia_types::{RouteName, Target, Timestamp};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+/// The most captures of a route that are compared: the newest.
+const CAPTURES_MAX: usize = 20_000;
+const PAGE: u32 = 1_000;
+const AGAIN_AFTER: Duration = Duration::from_mins(1);
+const SEED: u64 = 0;
+
+/// The newest verdicts of each route and target.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    kept: HashMap<(String, RouteName, Target), Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    captures: u64,
+    at: Timestamp,
+    axes: BTreeMap<String, Parity>,
+}
+
+impl Verdicts {
+    /// Adds what parity says to the evidence.
+    pub(super) async fn add(
+        &mut self,
+        store: &Store,
+        key: &SealKey,
+        seen: &Seen<'_>,
+        evidence: &mut Evidence,
+    ) -> Result<(), MoveError> {
+        for moved in &seen.loaded.of.spec().routes {
+            let filter = filter(seen.loaded, moved);
+            let count = store.count_captures(&filter).await?;
+            let mut captures = None;
+            for target in destinations(moved) {
+                let place = (seen.loaded.of.spec().id.clone(), moved.route.clone(), target.clone());
+                let is_due = self
+                    .kept
+                    .get(&place)
+                    .is_none_or(|kept| kept.captures != count && seen.now.since(kept.at) >= AGAIN_AFTER);
+                if is_due {
+                    if captures.is_none() {
+                        captures = Some(read(store, key, &filter).await?);
+                    }
+                    let here = captures.clone().unwrap_or_default();
+                    let axes = judge(seen, moved, target, here).await;
+                    self.kept.insert(place.clone(), Kept { captures: count, at: seen.now, axes });
+                }
+                if let (Some(kept), Some(route)) = (self.kept.get(&place), evidence.routes.get_mut(&moved.route)) {
+                    route.targets.entry(target.clone()).or_default().parity = kept.axes.clone();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn filter(loaded: &Loaded, moved: &MovedRoute) -> CaptureFilter {
+    let period = banjia_store::Period { from: loaded.created_at, ..banjia_store::Period::ALWAYS };
+    CaptureFilter { routes: vec![moved.route.clone()], period, ..CaptureFilter::default() }
+}
+
+/// The newest captures, in the order in which they were written.
+async fn read(store: &Store, key: &SealKey, filter: &CaptureFilter) -> Result<Vec<Capture>, MoveError> {
+    let mut newest = VecDeque::new();
+    let mut after = CaptureCursor::default();
+    loop {
+        let page = store.captures(filter, after, PAGE, key).await?;
+        newest.extend(page.captures);
+        let surplus = newest.len().saturating_sub(CAPTURES_MAX);
+        newest.drain(..surplus);
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(newest.into()),
+        }
+    }
+}
+
+async fn judge(
+    seen: &Seen<'_>,
+    moved: &MovedRoute,
+    target: &Target,
+    captures: Vec<Capture>,
+) -> BTreeMap<String, Parity> {
+    let margins: BTreeMap<Axis, f64> = seen
+        .loaded
+        .of
+        .spec()
+        .gates
+        .parity
+        .iter()
+        .filter_map(|(axis, margin)| Some((Axis::of(axis)?, f64::from(*margin) / 1_000_000.0)))
+        .collect();
+    let sides = Sides { source: moved.source.clone(), destination: target.clone() };
+    let (route, now) = (moved.route.clone(), seen.now);
+    let work = move || {
+        let pairs = pairs_of(&captures, &sides, Some(&route), &Expectations::default()).pairs;
+        told(&compare(&pairs, &Rules { margins, ..Rules::default() }, SEED), now)
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(axes) => axes,
+        Err(error) => {
+            tracing::error!(%error, "captures were not compared; the gates that need it stay shut");
+            BTreeMap::new()
+        }
+    }
+}
+
+/// The report as gates read it: differences in millionths, more is worse.
+fn told(report: &Report, at: Timestamp) -> BTreeMap<String, Parity> {
+    let judged = report.axes.iter().map(|axis| {
+        let verdict = match axis.verdict {
+            Verdict::Better | Verdict::Equal => ParityVerdict::NotWorse,
+            Verdict::Worse => ParityVerdict::Worse,
+            Verdict::NotEnoughData | Verdict::NotJudged => ParityVerdict::Unclear,
+        };
+        let difference = (-axis.difference * 1_000_000.0).round() as i64;
+        (axis.axis.as_str().to_owned(), Parity { verdict, pairs: axis.pairs, difference, at })
+    });
+    // An axis that no request has to do with needs at least one request to say so.
+    let unused = report.left_out.iter().filter(|left| left.why == Absent::NotAsked && report.pairs > 0).map(|left| {
+        let parity = Parity { verdict: ParityVerdict::Unused, pairs: report.pairs, difference: 0, at };
+        (left.axis.as_str().to_owned(), parity)
+    });
+    judged.chain(unused).collect()
+}

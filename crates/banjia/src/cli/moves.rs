@@ -1,0 +1,215 @@
+//! `banjia move`: make a move, see where it stands and why, and order something of it.
+//!
+//! Rules: what changes where callers go needs a reason, which stays in the move's log; an order that cannot be done says why; a
+//! running gateway takes up a change within seconds.
+
+mod show;
+
+use super::Printer;
+use super::database::Database;
+use anyhow::{Context as _, anyhow, bail};
+use banjia_control::moves;
+use banjia_movement::calendar;
+use banjia_movement::spec::MoveSpec;
+use banjia_movement::stage::{self, Event, Impossible, Move, Order, Used};
+use banjia_store::{By, Store};
+use banjia_types::{RouteName, Share, Stage, Timestamp};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The largest text of a move that is read.
+const TEXT_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Arguments of `banjia move`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    database: Database,
+    /// Who does it, for the move's log and the audit.
+    #[arg(long, global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
+    by: String,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Say what is wrong with a move's text, all at once.
+    Check {
+        /// The text.
+        file: PathBuf,
+    },
+    /// Make a move. From now on it is looked at while a gateway runs.
+    New {
+        /// The text.
+        file: PathBuf,
+    },
+    /// Every move, and where it stands.
+    List,
+    /// Where a move stands, what keeps it from going on, and what happened.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// No step forward until it is resumed. Dates, a refusing source and broken gates act all the same.
+    Pause(Why),
+    /// Steps forward may be made again.
+    Resume(Why),
+    /// Name the stage, in place of gates.
+    Override {
+        #[command(flatten)]
+        why: Why,
+        /// record, shadow, canary or live.
+        #[arg(long, value_parser = stage)]
+        to: Stage,
+        /// In canary: the part of the conversations, as 5% or 0.05. Default: the first step of the text.
+        #[arg(long, value_parser = share)]
+        share: Option<Share>,
+    },
+    /// Give it other dates, in its own zone.
+    Redate {
+        #[command(flatten)]
+        why: Why,
+        /// By when it must be live: 2027-01-15T00:00.
+        #[arg(long)]
+        deadline: String,
+        /// From when on the source is not asked. Default: the deadline.
+        #[arg(long)]
+        source_until: Option<String>,
+    },
+    /// Roll a route to its other destination.
+    Switch {
+        #[command(flatten)]
+        why: Why,
+        /// Which route.
+        #[arg(long)]
+        route: String,
+        /// Back to the first destination instead of on to the second.
+        #[arg(long)]
+        back: bool,
+    },
+}
+
+/// Of which move, and why.
+#[derive(Debug, clap::Args)]
+struct Why {
+    /// Its id.
+    id: String,
+    /// Why; it stays in the log.
+    #[arg(long)]
+    reason: String,
+}
+
+pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let now = Timestamp::from(chrono::Utc::now());
+    let by = By { actor: &args.by, at: now };
+    if let Command::Check { file } = &args.command {
+        return check(file, printer);
+    }
+    args.database.with(async |store| match &args.command {
+        Command::Check { .. } => Ok(()),
+        Command::New { file } => new(&store, &read(file)?, by, printer).await,
+        Command::List => show::list(&store, now, printer).await,
+        Command::Show { id } => show::show(&store, id, now, printer).await,
+        Command::Pause(why) => order(&store, why, by, printer, stage::pause).await,
+        Command::Resume(why) => order(&store, why, by, printer, stage::resume).await,
+        Command::Override { why, to, share } => {
+            order(&store, why, by, printer, |of, order| stage::override_to(of, *to, *share, order)).await
+        }
+        Command::Redate { why, deadline, source_until } => {
+            redate(&store, why, by, printer, (deadline, source_until.as_deref())).await
+        }
+        Command::Switch { why, route, back } => {
+            let to = if *back { Used::First } else { Used::Second };
+            let route = RouteName::from(route);
+            order(&store, why, by, printer, |of, order| stage::switch(of, &route, to, order)).await
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let said = || format!("cannot read the move {}", file.display());
+    let size = std::fs::metadata(file).with_context(said)?.len();
+    if size > TEXT_BYTES_MAX {
+        bail!("{} has {size} bytes; a move's text has at most {TEXT_BYTES_MAX}", file.display());
+    }
+    std::fs::read_to_string(file).with_context(said)
+}
+
+fn check(file: &Path, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    match MoveSpec::parse(&read(file)?) {
+        Ok(spec) => {
+            for note in &spec.notes {
+                printer.line(&format!("note: {note}"));
+            }
+            let (deadline, until) = (spec.show(spec.deadline), spec.show(spec.source_until));
+            let (routes, id) = (spec.routes.len(), &spec.id);
+            printer.line(&format!(
+                "{}: good. {id} moves {routes} routes by {deadline}; the source is asked until {until}.",
+                file.display()
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            for problem in &problems {
+                printer.line(&problem.to_string());
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn new(store: &Store, text: &str, by: By<'_>, printer: &mut Printer) -> anyhow::Result<()> {
+    let made = moves::make(store, text, by).await?;
+    let spec = made.of.spec();
+    printer.line(&format!(
+        "The move {} begins in {}. It must be live by {}.",
+        spec.id,
+        made.of.stage(),
+        spec.show(spec.deadline)
+    ));
+    Ok(())
+}
+
+async fn order(
+    store: &Store,
+    why: &Why,
+    by: By<'_>,
+    printer: &mut Printer,
+    make: impl FnOnce(&Move, Order<'_>) -> Result<Event, Impossible>,
+) -> anyhow::Result<()> {
+    let order = Order { by: by.actor, reason: &why.reason, at: by.at };
+    moves::order(store, &why.id, |of| make(of, order)).await?;
+    let after = moves::load(store, &why.id).await?;
+    printer.line(&show::sentence(&after.of, by.at));
+    Ok(())
+}
+
+async fn redate(
+    store: &Store,
+    why: &Why,
+    by: By<'_>,
+    printer: &mut Printer,
+    (deadline, source_until): (&str, Option<&str>),
+) -> anyhow::Result<()> {
+    let zone = moves::load(store, &why.id).await?.of.spec().zone;
+    let moment =
+        |text: &str| calendar::read(text).map(|local| calendar::moment(local, zone)).map_err(|said| anyhow!(said));
+    let deadline = moment(deadline)?;
+    let until = source_until.map(moment).transpose()?.unwrap_or(deadline);
+    order(store, why, by, printer, |of, order| stage::redate(of, deadline, until, order)).await
+}
+
+fn stage(text: &str) -> Result<Stage, String> {
+    [Stage::Record, Stage::Shadow, Stage::Canary, Stage::Live]
+        .into_iter()
+        .find(|stage| stage.as_str() == text)
+        .ok_or_else(|| "say record, shadow, canary or live".to_owned())
+}
+
+fn share(text: &str) -> Result<Share, String> {
+    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    let fraction = number.trim().parse::<f64>().ok().and_then(|number| Share::of_fraction(number / whole));
+    fraction.ok_or_else(|| "say a part of the conversations as 5% or 0.05".to_owned())
+}
