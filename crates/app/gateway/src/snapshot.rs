@@ -159,6 +159,12 @@ impl Snapshot {
         Ok(Self { serve, vendors, routes, keys, accounts, border, capture, warnings: check.warnings })
     }
 
+    /// Under which name each vendor of the routes is cut when it refuses our region: several may stand behind one border.
+    pub fn borders(&self) -> BTreeMap<VendorName, VendorName> {
+        let targets = self.routes.values().flat_map(|route| &route.targets);
+        targets.map(|it| (it.target.vendor.clone(), self.vendors[it.vendor].border.clone())).collect()
+    }
+
     /// What is allowed but worth saying: models that are switched off soon, models that no profile knows.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings

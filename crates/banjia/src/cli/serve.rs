@@ -4,6 +4,7 @@
 //! SIGINT drain; SIGHUP or a changed file reloads, and a bad new file changes nothing but the log.
 
 mod courier;
+mod moves;
 mod refresh;
 mod retention;
 mod watch;
@@ -115,9 +116,11 @@ fn from_environment(
 async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let routes = snapshot.route_names().count();
+    let borders = snapshot.borders();
     let unknown: Vec<_> = snapshot.vendors_for_unknown().map(ToString::to_string).collect();
     let running = compose::start(snapshot, &Location::File(config.store.path.clone()), None, Clock::default()).await?;
     let mut border = refresh::Border::open(&running, &config.geo).await?;
+    let mut moves = moves::Moves::open(&running, &config, borders).await?;
     let mut courier = courier::Task::start(&running.store, &config.webhooks)?;
     let mut retention = retention::Retention::new(config.audit);
     let addr = running.handle.addr;
@@ -141,13 +144,17 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
                 tracing::info!("{name}: no new requests; those under way may end");
                 break;
             }
-            _ = hangup.recv() => reload(&running, &origin, &config, &mut courier, "SIGHUP").await,
-            () = watch::next(&mut changes) => reload(&running, &origin, &config, &mut courier, "the file changed").await,
+            _ = hangup.recv() => reload(&running, &origin, &config, (&mut courier, &mut moves), "SIGHUP").await,
+            () = watch::next(&mut changes) => {
+                reload(&running, &origin, &config, (&mut courier, &mut moves), "the file changed").await;
+            },
             () = border.due() => border.refresh(&running).await,
+            () = moves.due() => moves.look(&running).await,
             () = retention.due() => retention.forget(&running.store, Timestamp::from(chrono::Utc::now())).await,
         }
     }
     courier.stop().await;
+    moves.leave().await;
     let ended = tokio::select! {
         ended = running.stop() => ended?,
         name = stop.wait() => bail!("{name} again: stopped at once; the ledger notes a gap at the next start"),
@@ -161,7 +168,13 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
 }
 
 /// Takes up a new file, or says loudly why not. What was cut stays cut unless a person lifted it.
-async fn reload(running: &Running, origin: &Origin, began: &Config, courier: &mut courier::Task, why: &str) {
+async fn reload(
+    running: &Running,
+    origin: &Origin,
+    began: &Config,
+    (courier, moves): (&mut courier::Task, &mut moves::Moves),
+    why: &str,
+) {
     let Some(file) = &origin.file else {
         tracing::info!("{why}: there is no file to reload");
         return;
@@ -188,6 +201,7 @@ async fn reload(running: &Running, origin: &Origin, began: &Config, courier: &mu
                 tracing::warn!("{name} changed; it takes effect at the next start");
             }
             let routes = loaded.snapshot.route_names().count();
+            moves.set_borders(loaded.snapshot.borders());
             running.handle.reload(loaded.snapshot);
             lift(running).await;
             if let Err(error) = courier.restart(&running.store, &loaded.config.webhooks).await {

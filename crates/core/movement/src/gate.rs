@@ -43,7 +43,7 @@ pub struct TargetEvidence {
     pub requests: u64,
     /// Those that failed.
     pub errors: u64,
-    /// The 95th percentile of the time to the first content, in the window.
+    /// The 95th percentile of the time to the end of an answer, in the window.
     pub latency_p95_ms: Option<u64>,
     /// The newest verdict on each axis.
     pub parity: BTreeMap<String, Parity>,

@@ -2,7 +2,8 @@
 //!
 //! Rules: a target that failed a request counts as failing even when another one answered it afterwards; a target that
 //! answered after a retry does not; what the request itself was to blame for (a bad request, forbidden content) is no
-//! failure of the target. Times are those of answered requests only, by nearest rank.
+//! failure of the target. Times are those of whole answers only, by nearest
+//! rank: copies that nobody waits for are not streamed, so the time to the first content could not be compared.
 
 use crate::query::Period;
 use crate::{Row, Store, StoreError, rows};
@@ -18,8 +19,8 @@ pub struct Watched {
     pub requests: u64,
     /// Of these, those that it failed.
     pub errors: u64,
-    /// The 95th percentile of the time to the first content, in milliseconds; none without an answer that told one.
-    pub first_content_p95_ms: Option<u64>,
+    /// The 95th percentile of the time to the end of an answer, in milliseconds; none without an answer.
+    pub total_p95_ms: Option<u64>,
 }
 
 /// Writes which targets failed the requests of a batch.
@@ -48,7 +49,7 @@ impl Store {
     pub async fn watch(&self, route: &RouteName, period: Period) -> Result<Vec<Watched>, StoreError> {
         // One line for each target that a request was asked at: the one that ended it, and those that failed before.
         const SQL: &str = "WITH ended AS (SELECT accepted_at, request_id, vendor, model, outcome, \
-              class NOT IN ('bad_request', 'content') AS is_its_fault, first_content_ms AS ms FROM ledger \
+              class NOT IN ('bad_request', 'content') AS is_its_fault, ended_at - accepted_at AS ms FROM ledger \
               WHERE route = $1 AND accepted_at >= $2 AND accepted_at < $3 AND vendor IS NOT NULL), \
              asked AS ( \
               SELECT vendor, model, outcome IN ('refused', 'failed') AND COALESCE(is_its_fault, 0) AS is_error, \
@@ -58,7 +59,7 @@ impl Store {
                WHERE f.route = $1 AND f.accepted_at >= $2 AND f.accepted_at < $3 \
                AND f.class NOT IN ('bad_request', 'content') AND (f.vendor <> e.vendor OR f.model <> e.model) \
               UNION ALL SELECT vendor, model, outcome <> 'answered' AND COALESCE(class NOT IN ('bad_request', 'content'), 1), \
-               CASE outcome WHEN 'answered' THEN first_content_ms END FROM capture \
+               CASE outcome WHEN 'answered' THEN total_ms END FROM capture \
                WHERE route = $1 AND accepted_at >= $2 AND accepted_at < $3 AND leg <> 'live'), \
              ranked AS (SELECT vendor, model, is_error, ms, \
               ROW_NUMBER() OVER (PARTITION BY vendor, model ORDER BY ms NULLS LAST) AS place, \
@@ -76,7 +77,7 @@ impl Store {
             target: Target { vendor: vendor.into(), model: model.into() },
             requests: requests.cast_unsigned(),
             errors: errors.cast_unsigned(),
-            first_content_p95_ms: p95.map(i64::cast_unsigned),
+            total_p95_ms: p95.map(i64::cast_unsigned),
         };
         Ok(found.into_iter().map(watched).collect())
     }

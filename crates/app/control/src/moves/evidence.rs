@@ -78,7 +78,7 @@ async fn route(
         let target = TargetEvidence {
             requests: watched.requests,
             errors: watched.errors,
-            latency_p95_ms: watched.first_content_p95_ms,
+            latency_p95_ms: watched.total_p95_ms,
             is_down: watched.requests >= DOWN_REQUESTS_MIN && watched.errors == watched.requests,
             ..TargetEvidence::default()
         };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod dkim;
+mod moves;
 mod webhooks;
 
 use banjia_border::calendar;

@@ -45,7 +45,7 @@ async fn a_target_that_failed_counts_even_when_another_one_answered() {
         row.target = Some(last.clone());
         row.class = class;
         row.failures = failures;
-        row.first_content_ms = Some(u32::try_from(n).unwrap() * 10);
+        row.ended_at = at + std::time::Duration::from_millis(u64::try_from(n).unwrap() * 10);
         row.cost = Some(Money { micros: 1, currency: Currency::Cny });
         let mut slot = writer.try_reserve().unwrap();
         slot.accept(at);
@@ -66,9 +66,9 @@ async fn a_target_that_failed_counts_even_when_another_one_answered() {
     assert_eq!(
         found,
         [
-            Watched { target: source.clone(), requests: 2, errors: 0, first_content_p95_ms: Some(60) },
+            Watched { target: source.clone(), requests: 2, errors: 0, total_p95_ms: Some(60) },
             // Asked: requests 1 to 5 and two shadows. Failed: the second, the fourth, and one shadow.
-            Watched { target: destination.clone(), requests: 7, errors: 3, first_content_p95_ms: Some(900) },
+            Watched { target: destination.clone(), requests: 7, errors: 3, total_p95_ms: Some(1_000) },
         ]
     );
     let spent =

@@ -1,0 +1,174 @@
+//! Moves on a real database: what a look brings forward, and that two who look do it once.
+
+use banjia_control::moves::{self, MoveError, Mover};
+use banjia_movement::stage::{self, Order};
+use banjia_store::{By, Capture, Location, Row, SealKey, Store, WriterConfig};
+use banjia_types::{Leg, Outcome, RequestId, Stage, Target, Timestamp};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// 1 January 2027, noon in Shanghai.
+const START: Timestamp = Timestamp(1_798_776_000_000);
+
+const TEXT: &str = r#"
+id = "spring"
+zone = "Asia/Shanghai"
+deadline = "2027-01-15T00:00"
+
+[[routes]]
+route = "gpt-4o"
+source = "openai/gpt-4o"
+destination = "zhipu/glm-4.7"
+second = "alibaba/qwen3-max"
+
+[record]
+captures_min = 40
+
+[gates]
+requests_min = 10
+[gates.parity]
+answered = 0.2
+json = 0.2
+"#;
+
+fn after(minutes: u64) -> Timestamp {
+    START + Duration::from_mins(minutes)
+}
+
+fn target(text: &str) -> Target {
+    text.parse().unwrap()
+}
+
+fn capture(n: u128, leg: Leg, by: &str, text: &str) -> Capture {
+    let message = json!({ "role": "assistant", "content": text });
+    Capture {
+        id: RequestId(Uuid::from_u128(n)).to_string(),
+        leg,
+        number: 0,
+        at: START,
+        account: None,
+        route: "gpt-4o".into(),
+        target: target(by),
+        endpoint: "chat".to_owned(),
+        stream: false,
+        client: None,
+        request: json!({
+            "model": "gpt-4o",
+            "messages": [{ "role": "user", "content": "An order as JSON, please." }],
+            "response_format": { "type": "json_object" },
+        }),
+        answer: Some(json!({ "choices": [{ "index": 0, "finish_reason": "stop", "message": message }] })),
+        outcome: Outcome::Answered,
+        class: None,
+        usage: None,
+        cost: None,
+        first_content_ms: Some(100),
+        total_ms: 200,
+        redactions: 0,
+    }
+}
+
+/// A database in which the source answered forty requests, recorded, and the destination's copies say `copy`.
+async fn recorded(copy: Option<&str>) -> (Store, SealKey) {
+    let store = Store::open(&Location::Temporary).await.unwrap();
+    let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
+    let key = SealKey::random();
+    let mut captures = Vec::new();
+    for n in 0..40 {
+        let mut slot = ledger.try_reserve().unwrap();
+        slot.accept(START);
+        let mut row =
+            Row::new(RequestId(Uuid::from_u128(n)), START, START + Duration::from_millis(200), Outcome::Answered);
+        (row.route, row.target, row.first_content_ms) =
+            (Some("gpt-4o".into()), Some(target("openai/gpt-4o")), Some(100));
+        slot.fill(row);
+        captures.push(capture(n, Leg::Live, "openai/gpt-4o", r#"{"id": 7}"#));
+        captures.extend(copy.map(|text| capture(n, Leg::Shadow, "zhipu/glm-4.7", text)));
+    }
+    ledger.close().await.unwrap();
+    store.write_captures(&captures, &key).await.unwrap();
+    (store, key)
+}
+
+type Pages = Arc<Mutex<Vec<String>>>;
+
+fn mover(store: &Store, key: &SealKey, holder: &str) -> (Mover, Pages) {
+    let pages = Pages::default();
+    let told = pages.clone();
+    let on_page = Box::new(move |id: &str, page: &stage::Page| {
+        told.lock().unwrap().push(format!("{id}: {}", page.why));
+    });
+    (Mover::new(store.clone(), holder.to_owned(), Some(key.clone()), on_page), pages)
+}
+
+async fn stage_of(store: &Store) -> Stage {
+    moves::load(store, "spring").await.unwrap().of.stage()
+}
+
+#[tokio::test]
+async fn gates_bring_a_move_forward_one_stage_at_a_time_and_only_one_process_looks() {
+    let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
+    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    let again = moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap_err();
+    assert!(matches!(again, MoveError::Taken(_)), "{again}");
+    let ((mut one, _), (mut other, _)) = (mover(&store, &key, "one"), mover(&store, &key, "other"));
+    // The copies are there already, so both steps are due at once; each is an event of its own.
+    assert_eq!(one.tick(after(1)).await.unwrap().events, 2);
+    assert_eq!(stage_of(&store).await, Stage::Canary);
+    let log = moves::load(&store, "spring").await.unwrap().events;
+    let kinds: Vec<_> = log.iter().map(|event| serde_json::to_value(event).unwrap()["kind"].clone()).collect();
+    assert_eq!(kinds, ["created", "advanced", "advanced"]);
+    assert!(!other.tick(after(1)).await.unwrap().is_ours, "the lease is the first one's");
+    one.leave().await.unwrap();
+    assert!(other.tick(after(2)).await.unwrap().is_ours);
+    let course = &moves::courses(&store).await.unwrap()["gpt-4o"];
+    assert_eq!((course.stage, course.share.ten_thousandths()), (Stage::Canary, 100));
+    // With the same evidence there is nothing more to do before the share was watched for its time.
+    assert_eq!(other.tick(after(2)).await.unwrap().events, 0);
+}
+
+#[tokio::test]
+async fn a_destination_that_breaks_what_callers_need_stays_in_the_shadow() {
+    let (store, key) = recorded(Some("Of course! Here is your order.")).await;
+    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    let (mut mover, _) = mover(&store, &key, "one");
+    for minute in 1..6 {
+        mover.tick(after(minute)).await.unwrap();
+    }
+    assert_eq!(stage_of(&store).await, Stage::Shadow);
+}
+
+#[tokio::test]
+async fn a_source_that_refuses_is_left_at_once_and_people_are_called_once() {
+    let (store, key) = recorded(None).await;
+    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    store.record_cut(&"openai".into(), after(3), &json!({ "said": "not here" })).await.unwrap();
+    let (mut mover, pages) = mover(&store, &key, "one");
+    let ticked = mover.tick(after(4)).await.unwrap();
+    assert_eq!((stage_of(&store).await, ticked.pages), (Stage::Live, 1));
+    assert_eq!(mover.tick(after(5)).await.unwrap().pages, 0, "a page is handed on once");
+    assert!(pages.lock().unwrap()[0].starts_with("spring: "));
+    let course = &moves::courses(&store).await.unwrap()["gpt-4o"];
+    assert!(!course.may_ask_source(after(5)));
+}
+
+#[tokio::test]
+async fn an_order_is_in_the_log_with_its_reason_or_refused_with_ours() {
+    let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
+    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    let said = |reason| Order { by: "lee", reason, at: after(1) };
+    moves::order(&store, "spring", |of| stage::pause(of, said("a holiday"))).await.unwrap();
+    let (mut mover, _) = mover(&store, &key, "one");
+    mover.tick(after(2)).await.unwrap();
+    assert_eq!(stage_of(&store).await, Stage::Record, "a paused move does not go forward");
+    let refused = moves::order(&store, "spring", |of| stage::pause(of, said("again"))).await.unwrap_err();
+    assert!(matches!(refused, MoveError::Refused(_)), "{refused}");
+    let missing = moves::order(&store, "autumn", |of| stage::pause(of, said("why not"))).await.unwrap_err();
+    assert!(missing.to_string().contains("banjia move list"), "{missing}");
+    let loaded = moves::load(&store, "spring").await.unwrap();
+    let last = serde_json::to_value(loaded.events.last().unwrap()).unwrap();
+    assert_eq!((&last["kind"], &last["by"], &last["reason"]), (&json!("paused"), &json!("lee"), &json!("a holiday")));
+    assert_ne!(last["at"], Value::Null);
+}

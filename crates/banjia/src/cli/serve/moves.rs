@@ -1,0 +1,103 @@
+//! Moves, looked at while the gateway runs: what is due is done, and the gateway learns its courses.
+//!
+//! Rules: one process looks at a database's moves, by a lease; a course that does not fit the routes changes nothing but the
+//! log; a source's date stands in its course, so it holds even when nothing is looked at any more.
+
+use crate::compose::Running;
+use crate::config::Config;
+use banjia_control::moves::{self, Mover};
+use banjia_gateway::seal_key;
+use banjia_movement::stage::Urgency;
+use banjia_types::{Timestamp, VendorName};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use uuid::Uuid;
+
+const EVERY: Duration = Duration::from_secs(2);
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Moves {
+    mover: Mover,
+    ticks: Interval,
+    /// The number of the last change whose courses could not be taken, so that it is told once.
+    unfit: Option<i64>,
+}
+
+impl Moves {
+    /// Hands the courses of this moment to the gateway, before the first request can miss them.
+    pub(super) async fn open(
+        running: &Running,
+        config: &Config,
+        borders: BTreeMap<VendorName, VendorName>,
+    ) -> anyhow::Result<Self> {
+        let key = seal_key(&config.gateway.capture, running.store.path())?;
+        let on_page = Box::new(|id: &str, page: &banjia_movement::stage::Page| {
+            let number = page.number;
+            match page.urgency {
+                Urgency::Urgent => tracing::error!(id, page = number, "look now: {}", page.why),
+                Urgency::Notice => tracing::warn!(id, page = number, "{}", page.why),
+            }
+        });
+        let mut mover = Mover::new(running.store.clone(), Uuid::now_v7().simple().to_string(), Some(key), on_page);
+        mover.set_borders(borders);
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.reset();
+        let mut made = Self { mover, ticks, unfit: None };
+        made.hand_over(running).await?;
+        Ok(made)
+    }
+
+    /// Waits until it is time to look.
+    pub(super) async fn due(&mut self) {
+        self.ticks.tick().await;
+    }
+
+    /// Does what is due. What cannot be done changes nothing but the log.
+    pub(super) async fn look(&mut self, running: &Running) {
+        let done = match running.store.moves_version().await {
+            // Nobody ever made a move here.
+            Ok(0) => return,
+            Ok(_) => self.mover.tick(Timestamp::from(chrono::Utc::now())).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = done {
+            tracing::error!("the moves were not looked at: {error}");
+        }
+        if let Err(error) = self.hand_over(running).await {
+            tracing::error!("the gateway keeps the courses that it has: {error:#}");
+        }
+    }
+
+    async fn hand_over(&mut self, running: &Running) -> anyhow::Result<()> {
+        let version = running.store.moves_version().await?;
+        if version == 0 {
+            return Ok(());
+        }
+        match running.handle.set_courses(moves::courses(&running.store).await?) {
+            Ok(()) => self.unfit = None,
+            Err(_) if self.unfit == Some(version) => {}
+            Err(problems) => {
+                for problem in problems {
+                    tracing::error!("{problem}: no course of any move has changed");
+                }
+                self.unfit = Some(version);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up another configuration's vendors.
+    pub(super) fn set_borders(&mut self, borders: BTreeMap<VendorName, VendorName>) {
+        self.mover.set_borders(borders);
+    }
+
+    /// Lets another process look at once.
+    pub(super) async fn leave(&self) {
+        if let Err(error) = self.mover.leave().await {
+            tracing::debug!(%error, "the lease of the moves ends by itself");
+        }
+    }
+}
