@@ -161,7 +161,7 @@ impl Story {
         self.stage.running.handle.set_border(crate::border::rules(&store, None).await?);
         let found = self.affected().await?;
         let audience = crate::campaign::audience(&found, &Thresholds::default(), &self.stage.config);
-        store.create_campaign("july", self.policy.id(), &audience.recipients, by).await?;
+        store.create_campaign("july", self.policy.id(), None, &audience.recipients, by).await?;
         printer.line(&format!(
             "4. The policy {} is in force: notice, two brownouts, block on 9 July. {} accounts will be told, in their language.\n",
             self.policy.label(),

@@ -30,11 +30,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
             evidence: serde_json::Value::Null,
         })
         .collect();
-    store.create_campaign("july", "openai-2024", &recipients, by).await?;
+    store.create_campaign("july", "openai-2024", None, &recipients, by).await?;
     let config = SmtpConfig {
         host: "127.0.0.1".to_owned(),
         port: Some(port.parse()?),
         tls: MailTls::None,
+        roots: None,
         user: None,
         password: None,
         from: "notice@example.com".to_owned(),

@@ -3,7 +3,14 @@
 //! Rule: a report is matched by the `Message-ID` of the mail that it encloses, never by an address alone: one address may
 //! have got several notices.
 
+use banjia_store::{Store, StoreError};
+use banjia_types::Timestamp;
 use mail_parser::{MessageParser, MimeHeaders as _, PartType};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// A report is read up to here: what it says of the mail stands before the mail itself.
+const REPORT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A report on a mail that did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +21,75 @@ pub struct Bounce {
     pub is_permanent: bool,
     /// What the report says: the status, and the diagnosis where there is one.
     pub said: String,
+}
+
+/// What a folder of mails held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Reports that were recorded.
+    pub recorded: u32,
+    /// Reports that were recorded before, or that are about no notice of ours.
+    pub known: u32,
+    /// Reports of a delay only.
+    pub delays: u32,
+    /// Mails that are no reports.
+    pub others: u32,
+}
+
+/// Why a folder was not read to its end. What was recorded until then stays.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The folder, or a mail in it.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Which.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Records every report in a folder, or in the `new` and `cur` of a Maildir. Nothing in it is changed, so it may be read
+/// again and again.
+///
+/// # Errors
+/// A folder or a mail that cannot be read, or the database.
+pub async fn record_folder(store: &Store, folder: &Path, now: Timestamp) -> Result<Found, FolderError> {
+    let mut found = Found::default();
+    let inside = ["new", "cur"].map(|name| folder.join(name));
+    let folders: Vec<_> =
+        if inside.iter().all(|inner| inner.is_dir()) { inside.into() } else { vec![folder.to_owned()] };
+    for folder in folders {
+        for path in files(&folder)? {
+            let mut mail = Vec::new();
+            let read = std::fs::File::open(&path).and_then(|file| file.take(REPORT_BYTES_MAX).read_to_end(&mut mail));
+            read.map_err(failed(&path))?;
+            match self::read(&mail) {
+                None => found.others += 1,
+                Some(bounce) if !bounce.is_permanent => found.delays += 1,
+                Some(bounce) if store.bounce(&bounce.message_id, &bounce.said, now).await? => found.recorded += 1,
+                Some(_) => found.known += 1,
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The mails of a folder, by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let entries = std::fs::read_dir(folder).map_err(failed(folder))?;
+    let paths: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut paths = paths.map_err(failed(folder))?;
+    paths.retain(|path| path.is_file());
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<'_> {
+    |source| FolderError::Read { path: path.display().to_string(), source }
 }
 
 /// Reads a report. None for a mail that is no delivery report, that reports a success, or that does not say which mail it

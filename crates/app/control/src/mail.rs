@@ -3,19 +3,23 @@
 //! Rules: the answer says whether the mail can have been taken. Before its last line was sent it cannot; after that it was
 //! taken, refused, or nobody knows. So the conversation is held step by step here and not left to a transport that would
 //! fold all of that into one error. What goes into headers comes through typed builders, so no account can add a header.
+//! A mail that an account need not get says how to get no more of them, in a header (RFC 2369) and in its text. No
+//! `List-Unsubscribe-Post` (RFC 8058) stands beside it: that promises an address which takes a POST, and none is served here.
+
+mod conversation;
+
+pub use conversation::Conversation;
 
 use crate::templates::Written;
-use banjia_border::campaign::Delivery;
-use banjia_types::Secret;
+use banjia_types::{AccountId, Secret};
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, dkim};
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::client::Certificate;
 use lettre::{Address, Message};
 use serde::Deserialize;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 /// The mail server, and who writes. Part of the configuration file as `[mail]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +33,9 @@ pub struct SmtpConfig {
     /// How the connection is secured. Default: `starttls`.
     #[serde(default)]
     pub tls: MailTls,
+    /// A PEM file with authorities that may vouch for the mail server, besides those that are built in.
+    #[serde(default)]
+    pub roots: Option<PathBuf>,
     /// Who logs in, where the server wants it.
     #[serde(default)]
     pub user: Option<String>,
@@ -40,7 +47,7 @@ pub struct SmtpConfig {
     /// Where answers and appeals go. Default: to who writes.
     #[serde(default)]
     pub reply_to: Option<String>,
-    /// A page or an address for those who want no more mail, where that is lawful for such notices.
+    /// Where those go who want no more mail: a page (`https://...`) or an address. Default: an address, that of answers.
     #[serde(default)]
     pub unsubscribe: Option<String>,
     /// Signs mails (RFC 6376).
@@ -49,7 +56,7 @@ pub struct SmtpConfig {
     /// Mails a minute at most.
     #[serde(default = "sixty")]
     pub per_minute_max: u32,
-    /// How long a step of the conversation may take.
+    /// How long a step of the conversation may take; connecting, securing and logging in are one.
     #[serde(default = "thirty_seconds")]
     pub timeout_ms: u64,
 }
@@ -76,8 +83,10 @@ pub enum MailTls {
 }
 
 /// Headers that every mail has and that are signed (RFC 6376, 5.4.1). `Content-Type` cannot be among them: of a mail in
-/// parts the library knows it only after signing, and a receiver would find the signature broken.
-const SIGNED: [&str; 6] = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version"];
+/// parts the library knows it only after signing, and a receiver would find the signature broken. One that a mail does not have
+/// counts as empty (5.4), so nobody can add it on the way either.
+const SIGNED: [&str; 8] =
+    ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Reply-To", "List-Unsubscribe"];
 
 /// The key that signs mails.
 #[derive(Clone, Debug, Deserialize)]
@@ -115,11 +124,19 @@ pub enum MailError {
     },
 }
 
+/// Where those go who want no more mail.
+enum WayOut {
+    Page(String),
+    Address(Address),
+}
+
 /// Sends mails as the configuration says.
 pub struct Mailer {
     config: SmtpConfig,
+    roots: Option<Certificate>,
     from: Mailbox,
     reply_to: Option<Mailbox>,
+    way_out: WayOut,
     dkim: Option<dkim::DkimConfig>,
 }
 
@@ -169,12 +186,14 @@ impl Mailer {
         };
         let from = mailbox("from", &config.from)?;
         let reply_to = config.reply_to.as_deref().map(|text| mailbox("reply_to", text)).transpose()?;
-        let unsubscribe = config.unsubscribe.as_deref().unwrap_or_default();
-        if unsubscribe.bytes().any(|byte| !(0x21..0x7f).contains(&byte) || byte == b'>') {
-            return Err(MailError::Config("unsubscribe must be an address without spaces".to_owned()));
-        }
-        let dkim = config.dkim.as_ref().map(|dkim| dkim_config(dkim, &config)).transpose()?;
-        Ok(Self { config, from, reply_to, dkim })
+        let way_out = match &config.unsubscribe {
+            Some(page) if is_page(page) => WayOut::Page(page.clone()),
+            Some(address) => WayOut::Address(mailbox("unsubscribe", address)?.email),
+            None => WayOut::Address(reply_to.as_ref().unwrap_or(&from).email.clone()),
+        };
+        let roots = config.roots.as_deref().map(certificates).transpose()?;
+        let dkim = config.dkim.as_ref().map(dkim_config).transpose()?;
+        Ok(Self { config, roots, from, reply_to, way_out, dkim })
     }
 
     /// Mails a minute at most.
@@ -185,6 +204,16 @@ impl Mailer {
     /// The domain that mails come from, for their ids.
     pub fn domain(&self) -> &str {
         self.from.email.domain()
+    }
+
+    /// Where an account says that it wants no more mail: a page, or an address with a subject that names it.
+    pub fn unsubscribe(&self, account: &AccountId) -> String {
+        let address = match &self.way_out {
+            WayOut::Page(page) => return page.clone(),
+            WayOut::Address(address) => address.to_string(),
+        };
+        let escaped = |text: &str| byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+        format!("mailto:{}?subject=unsubscribe%20{}", escaped(&address).replace("%40", "@"), escaped(account.as_str()))
     }
 
     /// Makes a mail: the bytes as they go over the wire.
@@ -205,7 +234,7 @@ impl Mailer {
         if let Some(reply_to) = &self.reply_to {
             builder = builder.reply_to(reply_to.clone());
         }
-        if let Some(unsubscribe) = &self.config.unsubscribe {
+        if let Some(unsubscribe) = &written.unsubscribe {
             builder = builder.header(ListUnsubscribe(format!("<{unsubscribe}>")));
         }
         let parts = MultiPart::alternative_plain_html(written.text.clone(), written.html.clone());
@@ -215,115 +244,31 @@ impl Mailer {
         }
         Ok((address, message.formatted()))
     }
-
-    /// Opens a conversation: connected, secured, logged in. Nothing was sent when this fails.
-    ///
-    /// # Errors
-    /// A server that does not talk to us.
-    pub async fn connect(&self) -> Result<Conversation, MailError> {
-        let config = &self.config;
-        let wrong = |error: lettre::transport::smtp::Error| MailError::Server {
-            host: config.host.clone(),
-            said: chain(&error),
-        };
-        let tls = || TlsParameters::new(config.host.clone()).map_err(wrong);
-        let port = config.port.unwrap_or(match config.tls {
-            MailTls::Starttls => 587,
-            MailTls::Tls => 465,
-            MailTls::None => 25,
-        });
-        let at_once = if config.tls == MailTls::Tls { Some(tls()?) } else { None };
-        let hello = ClientId::Domain(self.domain().to_owned());
-        let timeout = Some(Duration::from_millis(config.timeout_ms.max(1)));
-        let server = (config.host.as_str(), port);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, timeout, &hello, at_once, None).await.map_err(wrong)?;
-        if config.tls == MailTls::Starttls {
-            connection.starttls(tls()?, &hello).await.map_err(wrong)?;
-        }
-        if let (Some(user), Some(password)) = (&config.user, &config.password) {
-            let credentials = Credentials::new(user.clone(), password.expose().to_owned());
-            connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(wrong)?;
-        }
-        Ok(Conversation { connection, from: self.from.email.clone() })
-    }
 }
 
 /// Headers and body are signed in the relaxed form, since servers on the way fold lines; where answers go is signed as well,
 /// so that nobody can turn appeals elsewhere.
-fn dkim_config(config: &DkimConfig, mail: &SmtpConfig) -> Result<dkim::DkimConfig, MailError> {
+fn dkim_config(config: &DkimConfig) -> Result<dkim::DkimConfig, MailError> {
     let key = dkim::DkimSigningKey::new(config.private_key.expose(), dkim::DkimSigningAlgorithm::Rsa)
         .map_err(|error| MailError::Config(format!("dkim.private_key is no RSA key in PKCS#1 PEM: {error}")))?;
-    let further = [("Reply-To", mail.reply_to.is_some()), ("List-Unsubscribe", mail.unsubscribe.is_some())];
-    let further = further.into_iter().filter_map(|(name, is_there)| is_there.then_some(name));
-    let headers = SIGNED.into_iter().chain(further).map(HeaderName::new_from_ascii_str).collect();
+    let headers = SIGNED.into_iter().map(HeaderName::new_from_ascii_str).collect();
     let relaxed = dkim::DkimCanonicalizationType::Relaxed;
     let form = dkim::DkimCanonicalization { header: relaxed, body: relaxed };
     Ok(dkim::DkimConfig::new(config.selector.clone(), config.domain.clone(), key, headers, form))
 }
 
-/// A conversation with a mail server, ready for mails.
-pub struct Conversation {
-    connection: AsyncSmtpConnection,
-    from: Address,
+/// Whether a way to unsubscribe is a page; else it is an address.
+fn is_page(text: &str) -> bool {
+    let is_uri = text.bytes().all(|byte| (0x21..0x7f).contains(&byte) && !b"<>\"".contains(&byte));
+    is_uri && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
 }
 
-impl std::fmt::Debug for Conversation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Conversation").field("from", &self.from).finish_non_exhaustive()
+/// Reads authorities.
+fn certificates(path: &Path) -> Result<Certificate, MailError> {
+    let wrong = |said: &dyn std::fmt::Display| MailError::Config(format!("roots {}: {said}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(wrong(&"there is no certificate in it; a PEM file is needed"));
     }
-}
-
-impl Conversation {
-    /// Hands over one mail. After anything but [`Delivery::Taken`] the conversation is over.
-    pub async fn send(&mut self, to: &Address, bytes: &[u8]) -> Delivery {
-        for command in [
-            Mail::new(Some(self.from.clone()), vec![]).to_string(),
-            Rcpt::new(to.clone(), vec![]).to_string(),
-            Data.to_string(),
-        ] {
-            if let Err(error) = self.connection.command(command).await {
-                self.connection.abort().await;
-                // The mail's text was not sent, so whatever happened, it was not taken.
-                let said = chain(&error);
-                return if error.is_permanent() { Delivery::Never(said) } else { Delivery::Later(said) };
-            }
-        }
-        match self.connection.message(bytes).await {
-            Ok(_) => Delivery::Taken,
-            Err(error) => {
-                self.connection.abort().await;
-                let said = chain(&error);
-                if error.is_permanent() {
-                    Delivery::Never(said)
-                } else if error.is_transient() {
-                    Delivery::Later(said)
-                } else {
-                    Delivery::Lost(said)
-                }
-            }
-        }
-    }
-
-    /// Says goodbye. What the server answers to that changes nothing.
-    pub async fn close(mut self) {
-        if let Err(error) = self.connection.quit().await {
-            tracing::debug!(%error, "the mail server did not say goodbye");
-        }
-    }
-}
-
-/// An error with everything below it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(error) = below {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        below = error.source();
-    }
-    text
+    Certificate::from_pem(text.as_bytes()).map_err(|error| wrong(&conversation::chain(&error)))
 }

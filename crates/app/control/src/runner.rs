@@ -2,10 +2,11 @@
 //!
 //! Rules: one runner works on a database (it holds the file's runner lock); what an earlier one left intended becomes unknown
 //! before anything is sent; each notice is intended on the disk, then sent, then settled; a server that does not talk to us
-//! ends the round with nothing intended; a rate is kept. So whatever is killed wherever, no notice is sent twice.
+//! ends the round with nothing intended; a rate is kept. So whatever is killed wherever, no notice is sent twice. Who has
+//! unsubscribed is looked up just before a mail is intended, and is listed where no mail goes.
 
 use crate::mail::{Conversation, MailError, Mailer};
-use crate::templates::{TemplateError, Templates};
+use crate::templates::{TemplateError, Templates, Wish, Written};
 use banjia_border::campaign::{Delivery, NoticeState, Step, due, settle};
 use banjia_border::decide::draw;
 use banjia_border::policy::Policy;
@@ -26,6 +27,8 @@ pub struct Done {
     pub refused: u64,
     /// Mails whose result nobody knows.
     pub unknown: u64,
+    /// Mails that were not sent, because their accounts have unsubscribed.
+    pub unsubscribed: u64,
 }
 
 /// Why a look ended early.
@@ -104,6 +107,7 @@ impl Runner {
                 Some(NoticeState::Retrying) => done.later += 1,
                 Some(NoticeState::Unknown) => done.unknown += 1,
                 Some(NoticeState::Refused) => done.refused += 1,
+                Some(NoticeState::Unsubscribed) => done.unsubscribed += 1,
             }
         }
         if let Some(conversation) = conversation {
@@ -119,10 +123,17 @@ impl Runner {
         to: &Recipient,
         conversation: &mut Option<Conversation>,
     ) -> Result<Option<NoticeState>, RunError> {
-        let Round { campaign, policy, step, now } = round;
+        let Round { campaign, step, now, .. } = round;
         let id = message_id(campaign, step, to, self.mailer.domain());
-        let written = self.templates.write(policy, step, to)?;
         let which = Which { campaign: &campaign.id, account: &to.account, round: campaign.round, step };
+        if campaign.mandatory.is_none()
+            && let Some(wish) = self.store.unsubscribed_of(&to.account).await?
+        {
+            let said = format!("unsubscribed {}: {}", wish.at, wish.said);
+            let is_ours = self.store.withhold(which, &id, &self.name, &said, now).await?;
+            return Ok(is_ours.then_some(NoticeState::Unsubscribed));
+        }
+        let written = self.written(round, to)?;
         let (address, bytes) = match self.mailer.compose(&to.email, &id, &written) {
             Ok(made) => made,
             // An address that no mail can go to is an answer and not an end of the campaign.
@@ -149,6 +160,12 @@ impl Runner {
             tracing::error!(campaign = campaign.id, account = %to.account, "a notice was taken over while it was sent");
         }
         Ok(Some(state))
+    }
+
+    fn written(&self, round: Round<'_>, to: &Recipient) -> Result<Written, TemplateError> {
+        let place = self.mailer.unsubscribe(&to.account);
+        let wish = round.campaign.mandatory.as_deref().map_or(Wish::Heard(&place), Wish::Overruled);
+        self.templates.write(round.policy, round.step, to, wish)
     }
 
     async fn refuse(

@@ -1,7 +1,8 @@
 //! The words of a notice.
 //!
 //! Rules: text and HTML in English and Chinese, built in and replaceable one by one from a folder; a name that a template
-//! misspells is an error and not an empty place; what comes from outside is escaped in HTML.
+//! misspells is an error and not an empty place; what comes from outside is escaped in HTML; a template that does not say how
+//! to unsubscribe cannot be used for notices of which an account may want no more.
 
 use banjia_border::calendar;
 use banjia_border::campaign::Step;
@@ -33,6 +34,12 @@ pub enum TemplateError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A template leaves out what must be said.
+    #[error(
+        "the template {0} does not say how to get no more of these mails: write {{{{ unsubscribe }}}} where it is defined, or make \
+         the campaign with --mandatory"
+    )]
+    NoWayOut(String),
     /// A template is wrong.
     #[error("the template is wrong: {0:#}")]
     Template(#[from] minijinja::Error),
@@ -45,6 +52,15 @@ pub struct Templates {
     operator: String,
 }
 
+/// Why an account is told although it may not want to be, or how it can say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish<'a> {
+    /// The law or the contract demands the notice, as this says; a wish changes nothing.
+    Overruled(&'a str),
+    /// Who wants no more says so here: a page or a `mailto:`.
+    Heard(&'a str),
+}
+
 /// A notice, written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -54,6 +70,8 @@ pub struct Written {
     pub text: String,
     /// The same in HTML.
     pub html: String,
+    /// Where to say that no more is wanted, as the text says it; none when that would change nothing.
+    pub unsubscribe: Option<String>,
 }
 
 impl Templates {
@@ -79,13 +97,19 @@ impl Templates {
     /// Writes the notice of a step to somebody.
     ///
     /// # Errors
-    /// A template that uses a name which is not there.
-    pub fn write(&self, policy: &Policy, step: Step, to: &Recipient) -> Result<Written, TemplateError> {
+    /// A template that uses a name which is not there, or leaves out what must be said.
+    pub fn write(&self, policy: &Policy, step: Step, to: &Recipient, wish: Wish<'_>) -> Result<Written, TemplateError> {
         let lang = if to.language == "zh" { Lang::Zh } else { Lang::En };
         let code = if lang == Lang::Zh { "zh" } else { "en" };
         let block = policy.phases().block.map(|at| calendar::show(at, policy.zone())).unwrap_or_default();
         let case = format!("{:08x}", draw(&[policy.id().as_bytes(), to.account.as_str().as_bytes()]) >> 32);
+        let (mandatory, unsubscribe) = match wish {
+            Wish::Overruled(why) => (Some(why), None),
+            Wish::Heard(place) => (None, Some(place)),
+        };
         let filled = context! {
+            mandatory,
+            unsubscribe,
             step => step.as_str(),
             operator => &self.operator,
             account => to.account.as_str(),
@@ -96,14 +120,22 @@ impl Templates {
             link => policy.link(),
             case => case,
         };
-        let make = |kind: &str| self.environment.get_template(&format!("notice.{code}.{kind}"))?.render(&filled);
+        let make = |kind: &str| {
+            let name = format!("notice.{code}.{kind}");
+            let template = self.environment.get_template(&name)?;
+            if unsubscribe.is_some() && !template.undeclared_variables(false).contains("unsubscribe") {
+                return Err(TemplateError::NoWayOut(name));
+            }
+            Ok(template.render(&filled)?)
+        };
         let subject = match (lang, step) {
             (Lang::En, Step::Now) => format!("{}: API service has ended for some places", self.operator),
             (Lang::En, _) => format!("{}: API service ends for some places on {block}", self.operator),
             (Lang::Zh, Step::Now) => format!("{}：部分地区的 API 服务已终止", self.operator),
             (Lang::Zh, _) => format!("{}：部分地区的 API 服务将于 {block} 终止", self.operator),
         };
-        Ok(Written { subject, text: make("txt")?, html: make("html")? })
+        let (text, html) = (make("txt")?, make("html")?);
+        Ok(Written { subject, text, html, unsubscribe: unsubscribe.map(str::to_owned) })
     }
 }
 
@@ -168,9 +200,15 @@ mod tests {
         Recipient { account: account.into(), email: "ops@acme.example".into(), language: language.into(), evidence }
     }
 
-    fn written(account: &str, language: &str) -> Written {
+    const HEARD: Wish<'static> = Wish::Heard("https://example.com/no-more?a=1&b=2");
+
+    fn wished(account: &str, language: &str, wish: Wish<'_>) -> Written {
         let templates = Templates::new("Example AI", None).unwrap_or_else(|e| panic!("{e}"));
-        templates.write(&policy(), Step::TwoWeeks, &to(account, language)).unwrap_or_else(|e| panic!("{e}"))
+        templates.write(&policy(), Step::TwoWeeks, &to(account, language), wish).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn written(account: &str, language: &str) -> Written {
+        wished(account, language, HEARD)
     }
 
     #[test]
@@ -194,6 +232,34 @@ mod tests {
     }
 
     #[test]
+    fn a_notice_says_how_to_get_no_more_of_them_or_why_that_changes_nothing() {
+        for (language, sentence) in [("en", "If you want no more of these mails"), ("zh", "如不希望再收到此类邮件")]
+        {
+            let heard = written("acme", language);
+            assert_eq!(heard.unsubscribe.as_deref(), Some("https://example.com/no-more?a=1&b=2"));
+            assert!(heard.text.contains(sentence) && heard.html.contains(sentence), "{}", heard.text);
+            assert!(heard.text.contains("https://example.com/no-more?a=1&b=2"), "{}", heard.text);
+            assert!(heard.html.contains("no-more?a=1&amp;b=2"), "{}", heard.html);
+            let overruled = wished("acme", language, Wish::Overruled("section 9 of our terms"));
+            assert_eq!(overruled.unsubscribe, None);
+            for said in [&overruled.text, &overruled.html] {
+                assert!(said.contains("section 9 of our terms") && !said.contains(sentence), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_that_does_not_say_how_to_get_no_more_is_used_only_where_that_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+        std::fs::write(folder.path().join("notice.en.txt"), "Hello {{ account }}").unwrap_or_else(|e| panic!("{e}"));
+        let templates = Templates::new("x", Some(folder.path())).unwrap_or_else(|e| panic!("{e}"));
+        let write = |wish| templates.write(&policy(), Step::Day, &to("a", "en"), wish);
+        let said = write(HEARD).unwrap_err().to_string();
+        assert!(said.contains("notice.en.txt") && said.contains("{{ unsubscribe }}"), "{said}");
+        assert_eq!(write(Wish::Overruled("the law")).map(|written| written.text).unwrap_or_default(), "Hello a");
+    }
+
+    #[test]
     fn what_comes_from_outside_is_no_markup() {
         let html = written("<script>alert(1)</script>", "en").html;
         assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"), "{html}");
@@ -205,7 +271,7 @@ mod tests {
         std::fs::write(folder.path().join("notice.en.txt"), "{{ account }} {{ acount }}")
             .unwrap_or_else(|e| panic!("{e}"));
         let templates = Templates::new("x", Some(folder.path())).unwrap_or_else(|e| panic!("{e}"));
-        assert!(templates.write(&policy(), Step::Day, &to("a", "en")).is_err());
-        assert!(templates.write(&policy(), Step::Day, &to("a", "zh")).is_ok());
+        assert!(templates.write(&policy(), Step::Day, &to("a", "en"), Wish::Overruled("x")).is_err());
+        assert!(templates.write(&policy(), Step::Day, &to("a", "zh"), HEARD).is_ok());
     }
 }

@@ -61,6 +61,7 @@ pub(super) fn mail(port: u16) -> SmtpConfig {
         host: "127.0.0.1".to_owned(),
         port: Some(port),
         tls: MailTls::None,
+        roots: None,
         user: None,
         password: None,
         from: "Example AI <notice@example.com>".to_owned(),

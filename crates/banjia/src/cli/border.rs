@@ -93,6 +93,9 @@ enum Command {
     /// Accounts that are served although a rule says otherwise, for a time.
     #[command(subcommand)]
     Exempt(accounts::Exempt),
+    /// Accounts that want no more notices.
+    #[command(subcommand)]
+    Unsubscribe(accounts::Unsubscribe),
     /// What accounts have objected.
     #[command(subcommand)]
     Appeal(accounts::AppealCommand),
@@ -121,6 +124,9 @@ pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode>
         Command::Affected(what) => affected(&database, &what, printer),
         Command::Explain(what) => inquire::explain(&database, &what, printer),
         Command::Exempt(what) => database.with(async |store| accounts::exempt(&store, &what, by, printer).await),
+        Command::Unsubscribe(what) => {
+            database.with(async |store| accounts::unsubscribe(&store, &what, by, printer).await)
+        }
         Command::Appeal(what) => database.with(async |store| accounts::appeal(&store, &what, by, printer).await),
     }
 }

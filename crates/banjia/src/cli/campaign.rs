@@ -9,7 +9,11 @@ use anyhow::{Context as _, bail};
 use banjia_border::affected::{Inquiry, Thresholds, affected};
 use banjia_border::campaign::{NoticeState, Step, due};
 use banjia_border::policy::Policy;
-use banjia_control::{Courier, Mailer, Runner, Templates, bounces};
+use banjia_control::bounces::{self, Found};
+use banjia_control::mail::MailError;
+use banjia_control::runner::RunError;
+use banjia_control::templates::Wish;
+use banjia_control::{Courier, Mailer, Runner, SmtpConfig, Templates};
 use banjia_store::{By, Campaign, Period, Store};
 use banjia_types::Timestamp;
 use std::collections::BTreeMap;
@@ -19,8 +23,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
-/// A report is read up to here: what it says of the mail stands before the mail itself.
-const REPORT_BYTES_MAX: u64 = 1024 * 1024;
 /// How often `run --watch` looks.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
@@ -57,6 +59,10 @@ enum Command {
         /// On at least so many days.
         #[arg(long, default_value_t = Thresholds::default().days_min)]
         on_days: usize,
+        /// Tell those as well who have unsubscribed, because this demands it: a law, or a section of the contract. Every mail
+        /// names it.
+        #[arg(long, value_name = "WHY")]
+        mandatory: Option<String>,
     },
     /// Send what is due now.
     Run {
@@ -132,10 +138,11 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     let loaded = args.database.loaded()?;
     args.database.with(async |store| {
         match &args.command {
-            Command::New { id, policy, days, share, requests, on_days } => {
+            Command::New { id, policy, days, share, requests, on_days, mandatory } => {
                 let thresholds = Thresholds { share_min: *share, requests_min: *requests, days_min: *on_days };
                 let since = Period { from: now - DAY * *days, to: now };
-                new(&store, loaded.as_ref(), id, policy, since, &thresholds, by, printer).await?;
+                let made = New { id, policy, mandatory: mandatory.as_deref(), since, thresholds };
+                new(&store, loaded.as_ref(), made, by, printer).await?;
             }
             Command::Run { id, watch } => {
                 send(&store, with_secrets(&args.database)?, id.as_deref(), *watch, printer).await?;
@@ -194,34 +201,50 @@ fn changed(id: &str, is_done: bool, what: &str, printer: &mut Printer) -> anyhow
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "a command's options")]
+/// The campaign that is wanted.
+struct New<'a> {
+    id: &'a str,
+    policy: &'a str,
+    mandatory: Option<&'a str>,
+    since: Period,
+    thresholds: Thresholds,
+}
+
 async fn new(
     store: &Store,
     loaded: Option<&Loaded>,
-    id: &str,
-    policy: &str,
-    since: Period,
-    thresholds: &Thresholds,
+    New { id, policy, mandatory, since, thresholds }: New<'_>,
     by: By<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
+    if mandatory.is_some_and(|why| why.trim().is_empty()) {
+        bail!("say with --mandatory what demands these notices: they go to accounts that want none");
+    }
     let Some(loaded) = loaded else { bail!("there is no configuration file, so no account has an address") };
     let policy = policy_of(store, policy).await?;
     let Some(at) = policy.phases().block else { bail!("the policy never blocks: there is nothing to tell") };
     let granted = store.exemptions().await?;
     let seen = super::border::seen(store.traffic(since).await?);
     let found = affected(Inquiry { policy: &policy, granted: &granted, at }, &seen, &|id| loaded.snapshot.account(id));
-    let audience = audience(&found, thresholds, &loaded.config.gateway.accounts);
+    let audience = audience(&found, &thresholds, &loaded.config.gateway.accounts);
     if !audience.without_address.is_empty() {
         printer.note(&format!("affected and without an address: {}", audience.without_address.join(", ")));
     }
-    if !store.create_campaign(id, policy.id(), &audience.recipients, by).await? {
+    if !store.create_campaign(id, policy.id(), mandatory, &audience.recipients, by).await? {
         bail!("there is a campaign {id:?} already");
     }
     printer.line(&format!("{id}: {} accounts will be told of {}.", audience.recipients.len(), policy.label()));
     for step in Step::ALL {
         let at = step.at(&policy).map_or_else(String::new, |at| banjia_border::calendar::show(at, policy.zone()));
         printer.line(&format!("  {step:<5} {at}"));
+    }
+    let wishes = store.unsubscribed().await?;
+    let mut silent =
+        wishes.iter().filter(|wish| audience.recipients.iter().any(|to| to.account == wish.account)).peekable();
+    if silent.peek().is_some() {
+        let names: Vec<_> = silent.map(|wish| wish.account.as_str()).collect();
+        let what = if mandatory.is_some() { "are told all the same" } else { "get no mail, and are listed as such" };
+        printer.note(&format!("have unsubscribed, and {what}: {}", names.join(", ")));
     }
     printer.line("`banjia campaign preview` shows a mail; `banjia campaign run` sends what is due.");
     Ok(())
@@ -251,11 +274,19 @@ async fn send(
         for campaign in store.campaigns().await?.iter().filter(|campaign| id.is_none_or(|id| campaign.id == id)) {
             let policy = policy_of(store, &campaign.policy).await?;
             let now = Timestamp::from(chrono::Utc::now());
-            let done = runner.tick(campaign, &policy, now).await?;
+            let done = match runner.tick(campaign, &policy, now).await {
+                Ok(done) => done,
+                // Nothing is lost by a server that is away for a while: what was not intended is still due.
+                Err(error @ RunError::Mail(MailError::Server { .. })) if watch => {
+                    printer.note(&format!("{}: {error}; the next look is in a minute", campaign.id));
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             let step = due(&policy, now).map_or("nothing is due yet", Step::as_str);
             printer.line(&format!(
-                "{} {step}: {} sent, {} later, {} refused, {} unknown",
-                campaign.id, done.sent, done.later, done.refused, done.unknown
+                "{} {step}: {} sent, {} later, {} refused, {} unknown, {} unsubscribed",
+                campaign.id, done.sent, done.later, done.refused, done.unknown, done.unsubscribed
             ));
         }
         courier.tick(Timestamp::from(chrono::Utc::now())).await?;
@@ -279,11 +310,12 @@ async fn status(store: &Store, printer: &mut Printer) -> anyhow::Result<()> {
             campaign.policy.clone(),
             campaign.round.to_string(),
             if campaign.is_running { "runs" } else { "rests" }.to_owned(),
+            campaign.mandatory.unwrap_or_default(),
             store.recipients(&campaign.id).await?.len().to_string(),
             counts.join(", "),
         ]);
     }
-    let header = ["campaign", "policy", "round>", "is", "accounts>", "notices"];
+    let header = ["campaign", "policy", "round>", "is", "mandatory by", "accounts>", "notices"];
     printer.line(&table(&header, &rows, printer.width()));
     Ok(())
 }
@@ -324,8 +356,14 @@ async fn preview(
     let to = recipients.iter().find(|to| account.is_none_or(|account| to.account.as_str() == account));
     let to = to.with_context(|| format!("{id} tells no such account"))?;
     let defaults = Config::default();
-    let templates = templates(loaded.map_or(&defaults, |loaded| &loaded.config))?;
-    Ok(templates.write(&policy_of(store, &campaign.policy).await?, step, to)?)
+    let config = loaded.map_or(&defaults, |loaded| &loaded.config);
+    let place = match &config.mail {
+        // Nothing is signed or sent here, so neither keys nor authorities are needed.
+        Some(mail) => Mailer::new(SmtpConfig { dkim: None, roots: None, ..mail.clone() })?.unsubscribe(&to.account),
+        None => "(mail.unsubscribe, or the address of [mail])".to_owned(),
+    };
+    let wish = campaign.mandatory.as_deref().map_or(Wish::Heard(&place), Wish::Overruled);
+    Ok(templates(config)?.write(&policy_of(store, &campaign.policy).await?, step, to, wish)?)
 }
 
 async fn bounce(store: &Store, now: Timestamp, printer: &mut Printer) -> anyhow::Result<()> {
@@ -345,30 +383,8 @@ async fn bounce(store: &Store, now: Timestamp, printer: &mut Printer) -> anyhow:
     Ok(())
 }
 
-/// Records every report in a folder, or in the `new` and `cur` of a Maildir.
 async fn bounces_in(store: &Store, folder: &Path, now: Timestamp, printer: &mut Printer) -> anyhow::Result<()> {
-    let (mut recorded, mut known, mut delays, mut others) = (0_u32, 0_u32, 0_u32, 0_u32);
-    let inside = ["new", "cur"].map(|name| folder.join(name));
-    let folders: Vec<_> =
-        if inside.iter().all(|inner| inner.is_dir()) { inside.into() } else { vec![folder.to_owned()] };
-    for folder in folders {
-        let files = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        for file in files {
-            let path = file.with_context(|| format!("cannot read {}", folder.display()))?.path();
-            if !path.is_file() {
-                continue;
-            }
-            let mut mail = Vec::new();
-            let read = std::fs::File::open(&path).and_then(|file| file.take(REPORT_BYTES_MAX).read_to_end(&mut mail));
-            read.with_context(|| format!("cannot read {}", path.display()))?;
-            match bounces::read(&mail) {
-                None => others += 1,
-                Some(bounce) if !bounce.is_permanent => delays += 1,
-                Some(bounce) if store.bounce(&bounce.message_id, &bounce.said, now).await? => recorded += 1,
-                Some(_) => known += 1,
-            }
-        }
-    }
+    let Found { recorded, known, delays, others } = bounces::record_folder(store, folder, now).await?;
     printer.line(&format!(
         "{recorded} mails came back and were recorded; {known} were known or are not ours, {delays} are delays only, {others} are no reports."
     ));

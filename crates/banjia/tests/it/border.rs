@@ -7,7 +7,7 @@ use std::path::Path;
 const EXAMPLE: &str = include_str!("../../../core/border/policies/openai-2024.toml");
 
 /// The example with a block that is over, and no brownouts.
-fn policy(folder: &Path, version: u32) {
+pub(crate) fn policy(folder: &Path, version: u32) {
     let (head, rest) = EXAMPLE.split_once("brownouts = [").unwrap();
     let rest = rest.split_once("\n]\n").unwrap().1;
     let text = format!("{head}{rest}").replace("version = 1", &format!("version = {version}"));
@@ -15,26 +15,27 @@ fn policy(folder: &Path, version: u32) {
 }
 
 /// A folder with a configuration whose callers all stand in Hong Kong.
-fn settings(folder: &Path, vendors: &str) {
+pub(crate) fn settings(folder: &Path, vendors: &str, mail_port: u16) {
     let routes = [("one", &["zhipu/glm-4.7"] as &[&str])];
     let text = config(vendors, &routes).replacen(
         "[[accounts]]",
         "[border]\nhome = \"HK\"\n\n[[accounts]]\ncontact = { email = \"ops@x.example\", language = \"zh\" }",
         1,
     );
-    let mail = "\n[mail]\nhost = \"127.0.0.1\"\nport = 9\ntls = \"none\"\nfrom = \"notice@example.com\"\n";
+    let mail =
+        format!("\n[mail]\nhost = \"127.0.0.1\"\nport = {mail_port}\ntls = \"none\"\nfrom = \"notice@example.com\"\n");
     std::fs::write(folder.join("banjia.toml"), format!("{text}{mail}")).unwrap();
 }
 
 /// What a command says; it must succeed.
-fn says(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn says(folder: &Path, arguments: &[&str]) -> String {
     let (status, said, errors) = run(banjia(folder).args(arguments));
     assert!(status.success(), "{arguments:?}: {said}{errors}");
     said
 }
 
 /// What a command complains of; it must fail.
-fn complains(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn complains(folder: &Path, arguments: &[&str]) -> String {
     let (status, said, errors) = run(banjia(folder).args(arguments));
     assert!(!status.success(), "{arguments:?}: {said}");
     format!("{said}{errors}")
@@ -45,7 +46,7 @@ async fn a_policy_is_tried_put_in_force_paused_and_audited_while_the_gateway_run
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (_sandbox, vendors) = sandbox(folder, &[]);
-    settings(folder, &vendors);
+    settings(folder, &vendors, 9);
     policy(folder, 1);
     let (mut gateway, address) = serve(folder);
     assert_eq!(status_of(&address, "one").await.0, 200);
@@ -98,7 +99,7 @@ async fn a_campaign_tells_whom_the_evidence_names_and_begins_nothing_without_a_m
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (_sandbox, vendors) = sandbox(folder, &[]);
-    settings(folder, &vendors);
+    settings(folder, &vendors, 9);
     policy(folder, 1);
     let (mut gateway, address) = serve(folder);
     for _ in 0..3 {

@@ -69,6 +69,11 @@ impl Running {
         }
     }
 
+    /// Whether any line so far, up to the one that was last waited for, holds `part`.
+    pub(crate) fn has_said(&self, part: &str) -> bool {
+        self.said.iter().any(|line| line.contains(part))
+    }
+
     /// The address after `http://` in the next line that has one after `part`.
     pub(crate) fn wait_for_address(&mut self, part: &str) -> String {
         let line = self.wait_for(part);

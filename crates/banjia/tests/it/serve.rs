@@ -95,6 +95,23 @@ async fn without_a_file_everything_comes_from_the_environment() {
     assert!(gateway.end().success());
 }
 
+#[test]
+fn the_start_warns_where_callers_of_unknown_place_are_sent_on() {
+    for (more, is_warned) in [("", true), ("serves_unknown = false\n", false), ("serves = \"none\"\n", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = config("127.0.0.1:9", &[("one", &["openai/gpt-4o"]), ("two", &["zhipu/glm-4.7"])]);
+        let text = text.replacen("name = \"openai\"\n", &format!("name = \"openai\"\n{more}"), 1);
+        std::fs::write(folder.path().join("banjia.toml"), text).unwrap();
+        let (mut gateway, _) = serve(folder.path());
+        gateway.signal("TERM");
+        gateway.wait_for("drained");
+        assert!(gateway.end().success());
+        let warning = "callers of whom nothing is known are sent to these vendors";
+        assert_eq!(gateway.has_said(warning), is_warned, "{more}");
+        assert!(!is_warned || gateway.has_said("vendors=\"openai\""), "and to no other");
+    }
+}
+
 /// A stream that is read piece by piece.
 struct Stream(banjia_upstream::ReplyBody);
 

@@ -3,7 +3,8 @@
 //! Rules: the steps are days before the block, at one hour of the policy's zone; a campaign that begins late sends the
 //! nearest step that is due and not all that it missed; a step is one notice to one account in one round, and a new date
 //! begins a new round; a notice whose result nobody saw is `unknown` and is never sent again by itself, because a second
-//! mail is worse than a list for a person to look at.
+//! mail is worse than a list for a person to look at; who has unsubscribed is told only by a campaign whose notices the law or
+//! the contract demands, and what is therefore not sent is a notice in a state of its own.
 
 use crate::calendar;
 use crate::policy::Policy;
@@ -102,12 +103,14 @@ pub enum NoticeState {
     Unknown,
     /// It was taken and came back.
     Bounced,
+    /// It was not sent: the account has unsubscribed, and nothing demands that it is told.
+    Unsubscribed,
 }
 
 impl NoticeState {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Intended, Self::Sent, Self::Retrying, Self::Refused, Self::Unknown, Self::Bounced];
+    pub const ALL: [Self; 7] =
+        [Self::Intended, Self::Sent, Self::Retrying, Self::Refused, Self::Unknown, Self::Bounced, Self::Unsubscribed];
 
     /// The name used in the database and in lists.
     pub const fn as_str(self) -> &'static str {
@@ -118,6 +121,7 @@ impl NoticeState {
             Self::Refused => "refused",
             Self::Unknown => "unknown",
             Self::Bounced => "bounced",
+            Self::Unsubscribed => "unsubscribed",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What people granted to accounts: exemptions, and the appeals that may lead to them.
+//! What people granted to accounts: exemptions, the appeals that may lead to them, and to be left alone with notices.
 //!
 //! Rules: an exemption has an owner and an end, is never deleted, and ends early by a person's act; every change is audited.
 
@@ -24,6 +24,17 @@ pub struct Appeal {
     pub opened_at: Timestamp,
     /// Whether it was granted, what was answered and when; none while it is open.
     pub answer: Option<(bool, String, Timestamp)>,
+}
+
+/// An account that wants no more notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsubscribed {
+    /// Whose wish it is.
+    pub account: AccountId,
+    /// How and what it said.
+    pub said: String,
+    /// Since when.
+    pub at: Timestamp,
 }
 
 type ExemptionTuple = (String, String, String, String, i64, i64, Option<i64>);
@@ -141,4 +152,56 @@ impl Store {
         transaction.commit().await.map_err(failed())?;
         Ok(Changed::Done)
     }
+
+    /// Every account that wants no more notices, by name.
+    pub async fn unsubscribed(&self) -> Result<Vec<Unsubscribed>, StoreError> {
+        const SQL: &str = "SELECT account, said, at FROM unsubscribed ORDER BY account";
+        let rows: Vec<(String, String, i64)> =
+            sqlx::query_as(SQL).fetch_all(&self.read).await.map_err(StoreError::sql("read who has unsubscribed"))?;
+        Ok(rows.into_iter().map(unsubscribed).collect())
+    }
+
+    /// An account's wish for no more notices; none when it has not said so.
+    pub async fn unsubscribed_of(&self, account: &AccountId) -> Result<Option<Unsubscribed>, StoreError> {
+        const SQL: &str = "SELECT account, said, at FROM unsubscribed WHERE account = $1";
+        let row: Option<(String, String, i64)> = sqlx::query_as(SQL)
+            .bind(account.as_str())
+            .fetch_optional(&self.write)
+            .await
+            .map_err(StoreError::sql("look whether an account has unsubscribed"))?;
+        Ok(row.map(unsubscribed))
+    }
+
+    /// Records that an account wants no more notices. [`Changed::Already`] when it said so before.
+    pub async fn unsubscribe(&self, account: &AccountId, said: &str, by: By<'_>) -> Result<Changed, StoreError> {
+        const SQL: &str = "INSERT INTO unsubscribed (account, said, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let failed = || StoreError::sql("record that an account has unsubscribed");
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(SQL).bind(account.as_str()).bind(said).bind(by.at.0).execute(&mut *transaction).await;
+        if done.map_err(failed())?.rows_affected() == 0 {
+            return Ok(Changed::Already);
+        }
+        let body = json!({ "said": said });
+        self.note(&mut transaction, by, "account.unsubscribe", account.as_str(), RULE_SET, body).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(Changed::Done)
+    }
+
+    /// Records that an account wants notices again, from the next step on.
+    pub async fn subscribe(&self, account: &AccountId, by: By<'_>) -> Result<Changed, StoreError> {
+        const SQL: &str = "DELETE FROM unsubscribed WHERE account = $1";
+        let failed = || StoreError::sql("record that an account wants notices again");
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(SQL).bind(account.as_str()).execute(&mut *transaction).await;
+        if done.map_err(failed())?.rows_affected() == 0 {
+            return Ok(Changed::Missing);
+        }
+        self.note(&mut transaction, by, "account.subscribe", account.as_str(), RULE_SET, json!({})).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(Changed::Done)
+    }
+}
+
+fn unsubscribed((account, said, at): (String, String, i64)) -> Unsubscribed {
+    Unsubscribed { account: account.into(), said, at: Timestamp(at) }
 }

@@ -24,6 +24,8 @@ pub struct Campaign {
     pub policy: String,
     /// Which round of notices: each new date begins another.
     pub round: u32,
+    /// What demands that everybody is told, those who have unsubscribed as well. None: those are not told.
+    pub mandatory: Option<String>,
     /// Whether notices go out.
     pub is_running: bool,
     /// When it was made.
@@ -66,6 +68,7 @@ pub struct Notice {
     pub changed_at: Timestamp,
 }
 
+type CampaignTuple = (String, String, i64, String, i64, Option<String>);
 type NoticeTuple = (String, i64, String, String, String, i64, Option<i64>, String, i64);
 
 fn notice(
@@ -119,12 +122,14 @@ async fn tell(
 impl Store {
     /// Every campaign, the oldest first.
     pub async fn campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
-        const SQL: &str = "SELECT id, policy, round, state, created_at FROM campaign ORDER BY created_at, id";
-        let rows: Vec<(String, String, i64, String, i64)> =
+        const SQL: &str =
+            "SELECT id, policy, round, state, created_at, mandatory FROM campaign ORDER BY created_at, id";
+        let rows: Vec<CampaignTuple> =
             sqlx::query_as(SQL).fetch_all(&self.read).await.map_err(StoreError::sql("read the campaigns"))?;
-        let read = |(id, policy, round, state, at): (String, String, i64, String, i64)| Campaign {
+        let read = |(id, policy, round, state, at, mandatory): CampaignTuple| Campaign {
             id,
             policy,
+            mandatory,
             round: u32::try_from(round).unwrap_or(0),
             is_running: state == "running",
             created_at: Timestamp(at),
@@ -132,21 +137,23 @@ impl Store {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Makes a campaign with everybody who is told. False when there is one of that name.
+    /// Makes a campaign with everybody who is told; `mandatory` is [`Campaign::mandatory`]. False when there is one of that name.
     pub async fn create_campaign(
         &self,
         id: &str,
         policy: &str,
+        mandatory: Option<&str>,
         recipients: &[Recipient],
         by: By<'_>,
     ) -> Result<bool, StoreError> {
-        const MAKE: &str = "INSERT INTO campaign (id, policy, round, state, created_at, changed_at) \
-             VALUES ($1, $2, 1, 'running', $3, $3) ON CONFLICT DO NOTHING";
+        const MAKE: &str = "INSERT INTO campaign (id, policy, round, state, created_at, changed_at, mandatory) \
+             VALUES ($1, $2, 1, 'running', $3, $3, $4) ON CONFLICT DO NOTHING";
         const ADD: &str = "INSERT INTO recipient (campaign, account, email, language, evidence) \
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         let failed = || StoreError::sql("make a campaign");
         let mut transaction = self.begin().await?;
-        let made = sqlx::query(MAKE).bind(id).bind(policy).bind(by.at.0).execute(&mut *transaction).await;
+        let made =
+            sqlx::query(MAKE).bind(id).bind(policy).bind(by.at.0).bind(mandatory).execute(&mut *transaction).await;
         if made.map_err(failed())?.rows_affected() == 0 {
             return Ok(false);
         }
@@ -161,7 +168,7 @@ impl Store {
                 .await
                 .map_err(failed())?;
         }
-        let body = json!({ "policy": policy, "recipients": recipients.len() });
+        let body = json!({ "policy": policy, "recipients": recipients.len(), "mandatory": mandatory });
         self.note(&mut transaction, by, "campaign.create", id, RULE_SET, body).await?;
         transaction.commit().await.map_err(failed())?;
         Ok(true)
@@ -293,6 +300,44 @@ impl Store {
         }
         let (account, round, step) = (which.account.as_str(), i64::from(which.round), which.step.as_str());
         tell(&mut transaction, state, (which.campaign, account, round, step), now).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
+    }
+
+    /// Writes down that a notice is not sent, because its account has unsubscribed. False when it was sent, or is another's.
+    pub async fn withhold(
+        &self,
+        which: Which<'_>,
+        message_id: &str,
+        runner: &str,
+        said: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "INSERT INTO notice \
+             (campaign, account, round, step, state, runner, message_id, attempts, retry_at, said, changed_at) \
+             VALUES ($1, $2, $3, $4, 'unsubscribed', $5, $6, 0, NULL, $7, $8) \
+             ON CONFLICT (campaign, account, round, step) DO UPDATE \
+             SET state = 'unsubscribed', runner = $5, retry_at = NULL, said = $7, changed_at = $8 \
+             WHERE notice.state = 'retrying'";
+        let failed = || StoreError::sql("write down that a notice is not sent");
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(SQL)
+            .bind(which.campaign)
+            .bind(which.account.as_str())
+            .bind(i64::from(which.round))
+            .bind(which.step.as_str())
+            .bind(runner)
+            .bind(message_id)
+            .bind(said)
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        let (account, round, step) = (which.account.as_str(), i64::from(which.round), which.step.as_str());
+        tell(&mut transaction, NoticeState::Unsubscribed, (which.campaign, account, round, step), now).await?;
         transaction.commit().await.map_err(failed())?;
         Ok(true)
     }

@@ -23,7 +23,7 @@ mod traffic;
 mod watch;
 mod webhooks;
 
-pub use accounts::Appeal;
+pub use accounts::{Appeal, Unsubscribed};
 pub use audit::{AuditRow, AuditWriter, NewAudit};
 pub use batch::{LedgerWriter, Slot, WriterConfig};
 pub use campaigns::{Campaign, Notice, Recipient, RunnerLock, Which};

@@ -16,11 +16,12 @@ fn config(key: &RsaPrivateKey) -> SmtpConfig {
         host: "127.0.0.1".to_owned(),
         port: None,
         tls: MailTls::None,
+        roots: None,
         user: None,
         password: None,
         from: "Example AI <notice@example.com>".to_owned(),
         reply_to: Some("appeals@example.com".to_owned()),
-        unsubscribe: Some("https://example.com/unsubscribe".to_owned()),
+        unsubscribe: None,
         dkim: Some(DkimConfig {
             selector: "july".to_owned(),
             domain: "example.com".to_owned(),
@@ -71,7 +72,10 @@ fn is_signed(mail: &str, key: &RsaPublicKey) -> bool {
     }
     let mut signed = String::new();
     for name in tag("h").split(':') {
-        signed.extend([name, ":", value(name).unwrap(), "\r\n"]);
+        // A header that is not there counts as empty (5.4.2).
+        if let Some(value) = value(name) {
+            signed.extend([name, ":", value, "\r\n"]);
+        }
     }
     let unsigned = signature.split(';').map(|tag| if tag.trim_start().starts_with("b=") { " b=" } else { tag });
     signed.push_str("dkim-signature:");
@@ -88,6 +92,7 @@ fn a_mail_is_signed_so_that_anybody_can_check_it_and_nobody_can_change_it() {
         subject: "Notice: 服务变更 of your access".to_owned(),
         text: "From  July on\n  we serve fewer places. \n\n\n".to_owned(),
         html: "<p>From July on we serve fewer places.</p>\n".to_owned(),
+        unsubscribe: Some("https://example.com/unsubscribe".to_owned()),
     };
     let (_, bytes) = mailer.compose("ops@acme.example", "1.notice@example.com", &written).unwrap();
     let mail = String::from_utf8(bytes).unwrap();
@@ -106,6 +111,13 @@ fn a_mail_is_signed_so_that_anybody_can_check_it_and_nobody_can_change_it() {
         assert_ne!(changed, mail, "{from}");
         assert!(!is_signed(&changed, &public), "{from} was changed unseen");
     }
+    // Where nothing changes for who unsubscribes the header is not there, and nobody can put one in.
+    let without = Written { unsubscribe: None, ..written };
+    let (_, bytes) = mailer.compose("ops@acme.example", "1.notice@example.com", &without).unwrap();
+    let mail = String::from_utf8(bytes).unwrap();
+    assert!(is_signed(&mail, &public) && !mail.contains("List-Unsubscribe:"), "{mail}");
+    let added = format!("List-Unsubscribe: <https://elsewhere.example/x>\r\n{mail}");
+    assert!(!is_signed(&added, &public), "a way out was added unseen");
     let other = RsaPrivateKey::new(&mut OsRng, 1024).unwrap();
     assert!(!is_signed(&mail, &other.to_public_key()));
     let bad = DkimConfig { private_key: Secret::new("no key"), ..config(&key).dkim.unwrap() };

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod dkim;
+mod mail_tls;
 mod moves;
+mod unsubscribed;
 mod webhooks;
 
 use banjia_border::calendar;
@@ -33,6 +35,7 @@ fn config(sink: &Sink) -> SmtpConfig {
         host: "127.0.0.1".to_owned(),
         port: Some(sink.addr.port()),
         tls: MailTls::None,
+        roots: None,
         user: None,
         password: None,
         from: "Example AI <notice@example.com>".to_owned(),
@@ -50,19 +53,25 @@ struct Rig {
     runner: Option<Runner>,
 }
 
+fn recipients(accounts: &[(&str, &str)]) -> Vec<Recipient> {
+    let one = |(account, email): &(&str, &str)| Recipient {
+        account: (*account).into(),
+        email: (*email).to_owned(),
+        language: if account.starts_with("zh") { "zh" } else { "en" }.to_owned(),
+        evidence: json!([{ "key": "k", "place": "Hong Kong", "requests": 9, "first": "a", "last": "b", "sample": "req_1" }]),
+    };
+    accounts.iter().map(one).collect()
+}
+
 impl Rig {
     async fn new(accounts: &[(&str, &str)]) -> Self {
+        Self::of(accounts, None).await
+    }
+
+    async fn of(accounts: &[(&str, &str)], mandatory: Option<&str>) -> Self {
         let store = Store::open(&Location::Temporary).await.unwrap();
-        let recipients: Vec<_> = accounts
-            .iter()
-            .map(|(account, email)| Recipient {
-                account: (*account).into(),
-                email: (*email).to_owned(),
-                language: if account.starts_with("zh") { "zh" } else { "en" }.to_owned(),
-                evidence: json!([{ "key": "k", "place": "Hong Kong", "requests": 9, "first": "a", "last": "b", "sample": "req_1" }]),
-            })
-            .collect();
-        assert!(store.create_campaign("july", "openai-2024", &recipients, BY).await.unwrap());
+        let recipients = recipients(accounts);
+        assert!(store.create_campaign("july", "openai-2024", mandatory, &recipients, BY).await.unwrap());
         let sink = Sink::start().await.unwrap();
         let runner = Some(runner(&store, &sink, "one").await);
         Self { sink, store, runner }

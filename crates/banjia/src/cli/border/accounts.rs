@@ -1,4 +1,4 @@
-//! Exemptions and appeals.
+//! Exemptions, appeals, and accounts that want no more notices.
 
 use super::super::{Printer, table};
 use anyhow::{Context as _, bail};
@@ -34,6 +34,26 @@ pub(super) enum Exempt {
         id: String,
     },
     /// Every exemption there was.
+    List,
+}
+
+/// `banjia border unsubscribe`.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Unsubscribe {
+    /// Record that an account wants no more notices. A campaign that is mandatory tells it all the same.
+    Add {
+        /// The account.
+        account: String,
+        /// How and what it said: it is shown beside each notice that is not sent.
+        #[arg(long)]
+        said: String,
+    },
+    /// Record that an account wants notices again, from the next step on.
+    End {
+        /// The account.
+        account: String,
+    },
+    /// Every account that wants no more notices.
     List,
 }
 
@@ -103,6 +123,41 @@ pub(super) async fn exempt(
                 .map(|e| vec![e.id, e.account.to_string(), e.from.to_string(), e.until.to_string(), e.owner, e.reason])
                 .collect();
             printer.line(&table(&["exemption", "account", "from", "until", "owner", "reason"], &rows, printer.width()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn unsubscribe(
+    store: &Store,
+    what: &Unsubscribe,
+    by: By<'_>,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitCode> {
+    match what {
+        Unsubscribe::Add { account, said } => {
+            if said.trim().is_empty() {
+                bail!("say with --said how and what the account said");
+            }
+            if store.unsubscribe(&account.as_str().into(), said, by).await? == Changed::Already {
+                bail!("{account} has unsubscribed already");
+            }
+            printer.line(&format!("{account} gets no more notices, but those of campaigns that are mandatory."));
+        }
+        Unsubscribe::End { account } => {
+            if store.subscribe(&account.as_str().into(), by).await? == Changed::Missing {
+                bail!("{account} has not unsubscribed");
+            }
+            printer.line(&format!("{account} gets notices again, from the next step on."));
+        }
+        Unsubscribe::List => {
+            let rows: Vec<_> = store
+                .unsubscribed()
+                .await?
+                .into_iter()
+                .map(|wish| vec![wish.account.to_string(), wish.at.to_string(), wish.said])
+                .collect();
+            printer.line(&table(&["account", "since", "said"], &rows, printer.width()));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,9 @@ use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 /// Every event that there is, as `TOPIC.WHAT`.
-pub const EVENTS: [&str; 20] = [
+pub const EVENTS: [&str; 23] = [
+    "account.subscribed",
+    "account.unsubscribed",
     "appeal.answered",
     "appeal.opened",
     "campaign.created",
@@ -24,6 +26,7 @@ pub const EVENTS: [&str; 20] = [
     "notice.retrying",
     "notice.sent",
     "notice.unknown",
+    "notice.unsubscribed",
     "policy.activated",
     "policy.paused",
     "policy.redated",
@@ -36,7 +39,9 @@ pub const EVENTS: [&str; 20] = [
 /// Of an entry of the audit: the event, the name of its subject, and what is told of its body.
 type Told = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const TOLD: [Told; 13] = [
+const TOLD: [Told; 15] = [
+    ("account.subscribe", "account.subscribed", "account", &[]),
+    ("account.unsubscribe", "account.unsubscribed", "account", &[]),
     ("appeal.answer", "appeal.answered", "account", &["appeal", "granted"]),
     ("appeal.open", "appeal.opened", "account", &["appeal"]),
     ("campaign.create", "campaign.created", "campaign", &["policy", "recipients"]),

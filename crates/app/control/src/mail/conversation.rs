@@ -1,0 +1,144 @@
+//! What is said to a mail server, step by step.
+//!
+//! Rules: where the configuration wants a secured connection nothing but the greeting and the wish for it is said before it
+//! is secured, neither a password nor an address nor a mail; a certificate that does not fit is an end and no reason to go
+//! on in the clear. Each step has its time: the library waits for ever.
+
+use super::{MailError, MailTls, Mailer};
+use banjia_border::campaign::Delivery;
+use lettre::Address;
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A conversation with a mail server, ready for mails.
+pub struct Conversation {
+    connection: AsyncSmtpConnection,
+    from: Address,
+    limit: Duration,
+}
+
+impl std::fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversation").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+impl Mailer {
+    /// Opens a conversation: connected, secured, logged in. Nothing was sent when this fails.
+    ///
+    /// # Errors
+    /// A server that does not talk to us, or not as securely as it must.
+    pub async fn connect(&self) -> Result<Conversation, MailError> {
+        let limit = Duration::from_millis(self.config.timeout_ms.max(1));
+        let refused = |said: String| MailError::Server { host: self.config.host.clone(), said };
+        let connection = match timeout(limit, self.open(limit)).await {
+            Ok(opened) => opened.map_err(|error| refused(explained(&error)))?,
+            Err(_) => return Err(refused(format!("it was not ready within {limit:?}"))),
+        };
+        Ok(Conversation { connection, from: self.from.email.clone(), limit })
+    }
+
+    async fn open(&self, limit: Duration) -> Result<AsyncSmtpConnection, SmtpError> {
+        let config = &self.config;
+        let port = config.port.unwrap_or(match config.tls {
+            MailTls::Starttls => 587,
+            MailTls::Tls => 465,
+            MailTls::None => 25,
+        });
+        let at_once = if config.tls == MailTls::Tls { Some(self.tls()?) } else { None };
+        let hello = ClientId::Domain(self.domain().to_owned());
+        let server = (config.host.as_str(), port);
+        let mut connection = AsyncSmtpConnection::connect_tokio1(server, Some(limit), &hello, at_once, None).await?;
+        if config.tls == MailTls::Starttls {
+            connection.starttls(self.tls()?, &hello).await?;
+        }
+        if let (Some(user), Some(password)) = (&config.user, &config.password) {
+            let credentials = Credentials::new(user.clone(), password.expose().to_owned());
+            connection.auth(DEFAULT_MECHANISMS, &credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    fn tls(&self) -> Result<TlsParameters, SmtpError> {
+        let mut parameters = TlsParameters::builder(self.config.host.clone());
+        if let Some(roots) = &self.roots {
+            parameters = parameters.add_root_certificate(roots.clone());
+        }
+        parameters.build()
+    }
+}
+
+impl Conversation {
+    /// Hands over one mail. After anything but [`Delivery::Taken`] the conversation is over.
+    pub async fn send(&mut self, to: &Address, bytes: &[u8]) -> Delivery {
+        for command in [
+            Mail::new(Some(self.from.clone()), vec![]).to_string(),
+            Rcpt::new(to.clone(), vec![]).to_string(),
+            Data.to_string(),
+        ] {
+            // The mail's text was not sent, so whatever happened, it was not taken.
+            let said = match timeout(self.limit, self.connection.command(command)).await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(error)) if error.is_permanent() => Delivery::Never(chain(&error)),
+                Ok(Err(error)) => Delivery::Later(chain(&error)),
+                Err(_) => Delivery::Later(self.no_answer()),
+            };
+            self.connection.abort().await;
+            return said;
+        }
+        let said = match timeout(self.limit, self.connection.message(bytes)).await {
+            Ok(Ok(_)) => return Delivery::Taken,
+            Ok(Err(error)) if error.is_permanent() => Delivery::Never(chain(&error)),
+            Ok(Err(error)) if error.is_transient() => Delivery::Later(chain(&error)),
+            Ok(Err(error)) => Delivery::Lost(chain(&error)),
+            Err(_) => Delivery::Lost(self.no_answer()),
+        };
+        self.connection.abort().await;
+        said
+    }
+
+    fn no_answer(&self) -> String {
+        format!("the mail server did not answer within {:?}", self.limit)
+    }
+
+    /// Says goodbye. What the server answers to that changes nothing.
+    pub async fn close(mut self) {
+        match timeout(self.limit, self.connection.quit()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the mail server did not say goodbye"),
+            Err(_) => tracing::debug!("the mail server did not say goodbye in time"),
+        }
+    }
+}
+
+/// What to do belongs to an error that a person meets on the first day.
+fn explained(error: &SmtpError) -> String {
+    let said = chain(error);
+    if said.contains("certificate") {
+        format!("{said}. No mail was sent. If an authority of your own vouches for it, name its PEM file in mail.roots")
+    } else if said.contains("STARTTLS") {
+        format!("{said}. No mail was sent. Say mail.tls = \"tls\" if it is secured from the beginning (port 465)")
+    } else {
+        said
+    }
+}
+
+/// An error with everything below it.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(error) = below {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        below = error.source();
+    }
+    text
+}
