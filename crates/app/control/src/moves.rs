@@ -11,7 +11,9 @@ mod evidence;
 mod verdicts;
 
 pub use evidence::{Seen, gather};
+pub use verdicts::parity;
 
+use banjia_movement::gate::Evidence;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{Action, Event, Impossible, Move, Page, apply, create, step};
 use banjia_store::{By, MoveRow, SealKey, Store, StoreError};
@@ -56,6 +58,9 @@ pub enum MoveError {
     /// Somebody else changed the move at the same moment.
     #[error("the move {0:?} was changed by somebody else at this moment; look at it and say it again")]
     Overtaken(String),
+    /// Captures could not be compared.
+    #[error("captures were not compared; this is a bug in Banjia")]
+    Compare(#[source] tokio::task::JoinError),
 }
 
 /// A move and its log.
@@ -226,12 +231,21 @@ impl Mover {
         self.store.give_lease_back(LEASE, &self.holder).await
     }
 
-    async fn look(&mut self, loaded: &Loaded, now: Timestamp, ticked: &mut Ticked) -> Result<(), MoveError> {
+    /// What a look at a move would rest on, with the newest verdicts of parity.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn evidence(&mut self, loaded: &Loaded, now: Timestamp) -> Result<Evidence, MoveError> {
         let seen = Seen { loaded, borders: &self.borders, now };
         let mut evidence = gather(&self.store, &seen).await?;
         if let Some(key) = &self.key {
             self.verdicts.add(&self.store, key, &seen, &mut evidence).await?;
         }
+        Ok(evidence)
+    }
+
+    async fn look(&mut self, loaded: &Loaded, now: Timestamp, ticked: &mut Ticked) -> Result<(), MoveError> {
+        let evidence = self.evidence(loaded, now).await?;
         let id = &loaded.of.spec().id;
         let mut version = loaded.of.version();
         for action in step(&loaded.of, &evidence, now) {

@@ -1,6 +1,6 @@
 //! Verdicts of parity, for the gates of a move.
 //!
-//! Rules: a verdict is made anew when there are more captures than before, and not more often than once a minute, since reading
+//! Rules: a verdict is made anew when there are more copies than before, and not more often than once a minute, since reading
 //! and comparing thousands of answers is work; the newest captures count; the comparison runs beside the runtime's own
 //! threads. The seed is fixed: the same captures give the same verdict to whoever asks.
 
@@ -9,12 +9,13 @@ use super::{Loaded, MoveError};
 use crate::parity::{Expectations, Sides, pairs_of};
 use banjia_movement::gate::{Evidence, Parity, ParityVerdict};
 use banjia_movement::spec::MovedRoute;
-use banjia_parity::compare::Absent;
+use banjia_parity::compare::{About, Absent};
 use banjia_parity::{Axis, Report, Rules, Verdict, compare};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, SealKey, Store};
-use banjia_types::{RouteName, Target, Timestamp};
+use banjia_types::{Leg, RouteName, Target, Timestamp};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
+use tokio::task::JoinError;
 
 /// The most captures of a route that are compared: the newest.
 const CAPTURES_MAX: usize = 20_000;
@@ -30,7 +31,7 @@ pub(super) struct Verdicts {
 
 #[derive(Debug)]
 struct Kept {
-    captures: u64,
+    copies: u64,
     at: Timestamp,
     axes: BTreeMap<String, Parity>,
 }
@@ -46,21 +47,23 @@ impl Verdicts {
     ) -> Result<(), MoveError> {
         for moved in &seen.loaded.of.spec().routes {
             let filter = filter(seen.loaded, moved);
-            let count = store.count_captures(&filter).await?;
+            // Two targets answered the same request only if one of them answered a copy: without new copies no pair is new.
+            let copies = vec![Leg::Repeat, Leg::Shadow, Leg::Replay];
+            let count = store.count_captures(&CaptureFilter { legs: copies, ..filter.clone() }).await?;
             let mut captures = None;
             for target in destinations(moved) {
                 let place = (seen.loaded.of.spec().id.clone(), moved.route.clone(), target.clone());
                 let is_due = self
                     .kept
                     .get(&place)
-                    .is_none_or(|kept| kept.captures != count && seen.now.since(kept.at) >= AGAIN_AFTER);
+                    .is_none_or(|kept| kept.copies != count && seen.now.since(kept.at) >= AGAIN_AFTER);
                 if is_due {
                     if captures.is_none() {
                         captures = Some(read(store, key, &filter).await?);
                     }
                     let here = captures.clone().unwrap_or_default();
                     let axes = judge(seen, moved, target, here).await;
-                    self.kept.insert(place.clone(), Kept { captures: count, at: seen.now, axes });
+                    self.kept.insert(place.clone(), Kept { copies: count, at: seen.now, axes });
                 }
                 if let (Some(kept), Some(route)) = (self.kept.get(&place), evidence.routes.get_mut(&moved.route)) {
                     route.targets.entry(target.clone()).or_default().parity = kept.axes.clone();
@@ -98,28 +101,53 @@ async fn judge(
     target: &Target,
     captures: Vec<Capture>,
 ) -> BTreeMap<String, Parity> {
-    let margins: BTreeMap<Axis, f64> = seen
-        .loaded
-        .of
-        .spec()
-        .gates
-        .parity
-        .iter()
-        .filter_map(|(axis, margin)| Some((Axis::of(axis)?, f64::from(*margin) / 1_000_000.0)))
-        .collect();
-    let sides = Sides { source: moved.source.clone(), destination: target.clone() };
-    let (route, now) = (moved.route.clone(), seen.now);
-    let work = move || {
-        let pairs = pairs_of(&captures, &sides, Some(&route), &Expectations::default()).pairs;
-        told(&compare(&pairs, &Rules { margins, ..Rules::default() }, SEED), now)
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(axes) => axes,
+    match compared(seen.loaded, moved, target, captures).await {
+        Ok(report) => told(&report, seen.now),
         Err(error) => {
             tracing::error!(%error, "captures were not compared; the gates that need it stay shut");
             BTreeMap::new()
         }
     }
+}
+
+/// What parity says of a target of a moving route, by the move's margins: what the gates read, for a page. The newest captures
+/// since the move was made count.
+///
+/// # Errors
+/// The database, or a comparison that ended by a bug.
+pub async fn parity(
+    store: &Store,
+    key: &SealKey,
+    loaded: &Loaded,
+    moved: &MovedRoute,
+    target: &Target,
+) -> Result<Report, MoveError> {
+    let captures = read(store, key, &filter(loaded, moved)).await?;
+    let mut report = compared(loaded, moved, target, captures).await.map_err(MoveError::Compare)?;
+    report.about = About {
+        source: moved.source.to_string(),
+        destination: target.to_string(),
+        route: Some(moved.route.to_string()),
+    };
+    Ok(report)
+}
+
+async fn compared(
+    loaded: &Loaded,
+    moved: &MovedRoute,
+    target: &Target,
+    captures: Vec<Capture>,
+) -> Result<Report, JoinError> {
+    let gates = &loaded.of.spec().gates;
+    let margin = |(axis, margin): (&String, &u32)| Some((Axis::of(axis)?, f64::from(*margin) / 1_000_000.0));
+    let margins: BTreeMap<Axis, f64> = gates.parity.iter().filter_map(margin).collect();
+    let sides = Sides { source: moved.source.clone(), destination: target.clone() };
+    let route = moved.route.clone();
+    let work = move || {
+        let pairs = pairs_of(&captures, &sides, Some(&route), &Expectations::default()).pairs;
+        compare(&pairs, &Rules { margins, ..Rules::default() }, SEED)
+    };
+    tokio::task::spawn_blocking(work).await
 }
 
 /// The report as gates read it: differences in millionths, more is worse.

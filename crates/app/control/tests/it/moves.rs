@@ -1,7 +1,9 @@
 //! Moves on a real database: what a look brings forward, and that two who look do it once.
 
 use banjia_control::moves::{self, MoveError, Mover};
+use banjia_movement::gate::ParityVerdict;
 use banjia_movement::stage::{self, Order};
+use banjia_parity::{Axis, Verdict};
 use banjia_store::{By, Capture, Location, Row, SealKey, Store, WriterConfig};
 use banjia_types::{Leg, Outcome, RequestId, Stage, Target, Timestamp};
 use serde_json::{Value, json};
@@ -138,6 +140,39 @@ async fn a_destination_that_breaks_what_callers_need_stays_in_the_shadow() {
         mover.tick(after(minute)).await.unwrap();
     }
     assert_eq!(stage_of(&store).await, Stage::Shadow);
+}
+
+#[tokio::test]
+async fn a_report_on_a_destination_is_what_its_gates_read() {
+    let (store, key) = recorded(Some("Of course! Here is your order.")).await;
+    let made = moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    let moved = made.of.spec().routes[0].clone();
+    let report = moves::parity(&store, &key, &made, &moved, &moved.destination).await.unwrap();
+    let about = (report.about.source.as_str(), report.about.destination.as_str(), report.about.route.as_deref());
+    assert_eq!((about, report.pairs), (("openai/gpt-4o", "zhipu/glm-4.7", Some("gpt-4o")), 40));
+    let json = report.axes.iter().find(|axis| axis.axis == Axis::Json).unwrap();
+    assert_eq!((json.verdict, json.margin, json.destination), (Verdict::Worse, Some(0.2), 0.0));
+    let (mut mover, _) = mover(&store, &key, "one");
+    let evidence = mover.evidence(&made, after(1)).await.unwrap();
+    let read = &evidence.routes["gpt-4o"].targets[&moved.destination].parity["json"];
+    assert_eq!((read.verdict, read.pairs), (ParityVerdict::Worse, 40));
+}
+
+#[tokio::test]
+async fn a_verdict_is_made_anew_when_there_are_new_copies_and_not_for_other_captures() {
+    let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
+    let made = moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    let (mut mover, _) = mover(&store, &key, "one");
+    for (minute, more, judged_at, pairs) in [
+        (1, None, 1, 40),
+        (9, Some(capture(90, Leg::Live, "openai/gpt-4o", r#"{"id": 7}"#)), 1, 40),
+        (20, Some(capture(90, Leg::Shadow, "zhipu/glm-4.7", r#"{"id": 7}"#)), 20, 41),
+    ] {
+        store.write_captures(more.as_slice(), &key).await.unwrap();
+        let evidence = mover.evidence(&made, after(minute)).await.unwrap();
+        let read = &evidence.routes["gpt-4o"].targets[&target("zhipu/glm-4.7")].parity["json"];
+        assert_eq!((read.at, read.pairs), (after(judged_at), pairs), "minute {minute}");
+    }
 }
 
 #[tokio::test]
