@@ -45,6 +45,11 @@ impl Running {
         Ok(())
     }
 
+    /// Accepted requests that have no end yet.
+    pub(crate) fn open(&self) -> usize {
+        self.ledger.open()
+    }
+
     /// Lets requests under way end, writes the ledger to its end and closes it. Returns whether all requests ended by
     /// themselves.
     pub(crate) async fn stop(self) -> anyhow::Result<bool> {

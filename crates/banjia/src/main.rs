@@ -4,7 +4,6 @@
 //! (`telemetry`), and two programs made of those parts (`demo`, `probe`). What requests go through is in `banjia-gateway`.
 
 mod border;
-mod border_demo;
 mod campaign;
 mod cli;
 mod compose;

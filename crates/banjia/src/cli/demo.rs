@@ -1,12 +1,13 @@
 //! `banjia demo`: see `crate::demo`.
 
 use super::{LogChoice, Printer, runtime};
-use crate::border_demo;
 use crate::config::LogConfig;
-use crate::demo::{self, Settings, Verdict};
+use crate::demo::cut_off::{self, Settings, Verdict};
+use crate::demo::{border, moving};
 use crate::telemetry;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ const RATE_MAX: f64 = 500.0;
 
 /// Arguments of `banjia demo`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
     #[command(subcommand)]
     story: Option<Story>,
@@ -48,12 +50,31 @@ pub(super) struct Args {
 enum Story {
     /// A provider closes a border: traffic from many places, a new list, the dry run, mails, a brownout, the day, the audit.
     Border,
+    /// A business leaves a vendor that will close: survey, plan, record, shadow, parity, canary with a step back, live, the date.
+    Move(MoveArgs),
+}
+
+/// Arguments of `banjia demo move`.
+#[derive(Debug, clap::Args)]
+struct MoveArgs {
+    /// Where everything is left: the plan, pages of parity, the database. Default: a new folder among the temporary files.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// How long it takes at least. Five weeks pass in it; a slow machine takes longer for the same evidence.
+    #[arg(long, default_value_t = 100)]
+    seconds: u64,
+    /// Chooses the requests and the sandbox's answers.
+    #[arg(long, default_value_t = 2024)]
+    seed: u64,
 }
 
 pub(super) fn run(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    if let Some(Story::Border) = args.story {
+    if let Some(story) = &args.story {
         telemetry::start(log, &LogConfig { level: "off".to_owned(), ..LogConfig::default() })?;
-        let held = runtime()?.block_on(border_demo::run(printer))?;
+        let held = match story {
+            Story::Border => runtime()?.block_on(border::run(printer))?,
+            Story::Move(args) => runtime()?.block_on(moving::run(&args.settings()?, printer))?,
+        };
         return Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     if !(3..=SECONDS_MAX).contains(&args.seconds) {
@@ -76,6 +97,22 @@ pub(super) fn run(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow
         cny_per_usd: args.cny_per_usd,
         at_once: args.at_once,
     };
-    let verdict = runtime()?.block_on(demo::run(&settings, printer))?;
+    let verdict = runtime()?.block_on(cut_off::run(&settings, printer))?;
     Ok(if verdict == Verdict::Held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl MoveArgs {
+    fn settings(&self) -> anyhow::Result<moving::Settings> {
+        if self.seconds > SECONDS_MAX {
+            bail!("--seconds must be at most {SECONDS_MAX}");
+        }
+        let fresh = || std::env::temp_dir().join(format!("banjia-move-{}", uuid::Uuid::now_v7().simple()));
+        let dir = self.dir.clone().unwrap_or_else(fresh);
+        let said = || format!("making the folder {}", dir.display());
+        std::fs::create_dir_all(&dir).with_context(said)?;
+        if std::fs::read_dir(&dir).with_context(said)?.next().is_some() {
+            bail!("{} is not empty; name a folder with --dir that is empty or not there yet", dir.display());
+        }
+        Ok(moving::Settings { length: Duration::from_secs(self.seconds), seed: self.seed, dir })
+    }
 }

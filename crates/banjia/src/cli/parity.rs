@@ -5,6 +5,8 @@
 
 mod screen;
 
+pub(crate) use screen::show;
+
 use super::Printer;
 use anyhow::{Context as _, bail};
 use banjia_border::country::Lang;
@@ -105,6 +107,7 @@ fn judge(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
         route: args.route.as_ref().map(ToString::to_string),
     };
     screen::show(&report, printer);
+    screen::note_left_out(&report, printer);
     write(args, &report, printer)?;
     Ok(match report.verdict {
         Verdict::Worse => ExitCode::FAILURE,

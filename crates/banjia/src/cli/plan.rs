@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use banjia_control::report::plan::{Lang, html, markdown};
 use banjia_control::survey::{LossCounter, Profiles, facts};
 use banjia_movement::calendar;
-use banjia_movement::plan::{Candidate, Durations, Facts, Limits, PlanInput, Rate, plan};
+use banjia_movement::plan::{Candidate, Durations, Facts, Limits, Losses, Plan, PlanInput, Rate, plan};
 use banjia_movement::suggest::suggestions;
 use banjia_movement::survey::Survey;
 use banjia_types::{RouteName, Target, Timestamp};
@@ -109,19 +109,57 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     if args.survey.is_none() || args.sources.is_named() {
         args.sources.each(|_| {}, |capture| counter.capture(capture))?;
     }
-    let mut losses = counter.done();
+    let made = make(Asked {
+        survey: &survey,
+        losses: counter.done(),
+        targets: &targets,
+        profiles: &profiles,
+        limits: &args.limit,
+        rate: &args.rate.clone().unwrap_or_default(),
+        deadline,
+        now: Timestamp::from(chrono::Utc::now()),
+    });
+    let lang = match args.lang {
+        Language::En => Lang::En,
+        Language::Zh => Lang::Zh,
+    };
+    printer.line(&match args.format {
+        Format::Md => markdown(&made, args.zone, lang),
+        Format::Html => html(&made, args.zone, lang),
+        Format::Json => serde_json::to_string_pretty(&made)?,
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a plan is made of.
+pub(crate) struct Asked<'a> {
+    pub(crate) survey: &'a Survey,
+    /// What captured requests would lose.
+    pub(crate) losses: BTreeMap<(RouteName, Target), Losses>,
+    /// Where each route might go.
+    pub(crate) targets: &'a BTreeMap<RouteName, Vec<Target>>,
+    pub(crate) profiles: &'a Profiles,
+    /// What is known of vendors' tiers, by `vendor` or `vendor/model`; the last one counts.
+    pub(crate) limits: &'a [(String, Limits)],
+    pub(crate) rate: &'a Rate,
+    pub(crate) deadline: Timestamp,
+    pub(crate) now: Timestamp,
+}
+
+/// Makes the plan.
+pub(crate) fn make(asked: Asked<'_>) -> Plan {
+    let Asked { survey, mut losses, targets, profiles, limits, rate, deadline, now } = asked;
     let known = |target: &Target| {
         let mut known = profiles.get(target.vendor.as_str()).map_or_else(
             || Facts { source: "no profile".into(), ..Facts::default() },
             |profile| facts(profile, target.model.as_str()),
         );
-        let said =
-            |whose: &str| args.limit.iter().rev().find(|(name, _)| name == whose).map(|(_, limits)| limits.clone());
+        let said = |whose: &str| limits.iter().rev().find(|(name, _)| name == whose).map(|(_, limits)| limits.clone());
         known.limits = said(&target.to_string()).or_else(|| said(target.vendor.as_str())).unwrap_or_default();
         known
     };
     let mut candidates: BTreeMap<RouteName, Vec<Candidate>> = BTreeMap::new();
-    for (route, targets) in &targets {
+    for (route, targets) in targets {
         let made = targets.iter().map(|target| Candidate {
             target: target.clone(),
             facts: known(target),
@@ -135,25 +173,8 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
         .flat_map(|route| route.targets.keys())
         .map(|target| (target.clone(), known(target)))
         .collect();
-    let made = plan(&PlanInput {
-        survey: &survey,
-        candidates: &candidates,
-        sources: &sources,
-        rate: &args.rate.clone().unwrap_or_default(),
-        deadline,
-        now: Timestamp::from(chrono::Utc::now()),
-        durations: Durations::default(),
-    });
-    let lang = match args.lang {
-        Language::En => Lang::En,
-        Language::Zh => Lang::Zh,
-    };
-    printer.line(&match args.format {
-        Format::Md => markdown(&made, args.zone, lang),
-        Format::Html => html(&made, args.zone, lang),
-        Format::Json => serde_json::to_string_pretty(&made)?,
-    });
-    Ok(ExitCode::SUCCESS)
+    let durations = Durations::default();
+    plan(&PlanInput { survey, candidates: &candidates, sources: &sources, rate, deadline, now, durations })
 }
 
 /// The profiles by the name that targets use: a configured vendor may use another one's profile.

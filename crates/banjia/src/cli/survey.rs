@@ -74,16 +74,25 @@ impl Sources {
             let path = self.database.path()?;
             let from = Timestamp::from(chrono::Utc::now()) - self.since;
             let period = Period { from, ..Period::ALWAYS };
-            self.database.with(async |store| {
-                each_row(&store, period, &mut row).await?;
-                each_capture(&store, &path, period, &mut capture).await
-            })?;
+            self.database.with(async |store| each_stored(&store, &path, period, &mut row, &mut capture).await)?;
         }
         for file in &self.captures {
             read_file(file, &mut capture)?;
         }
         Ok(())
     }
+}
+
+/// Hands over every row of a database and then every capture.
+pub(crate) async fn each_stored(
+    store: &Store,
+    path: &Path,
+    period: Period,
+    row: &mut impl FnMut(&Row),
+    capture: &mut impl FnMut(&Capture),
+) -> anyhow::Result<()> {
+    each_row(store, period, row).await?;
+    each_capture(store, path, period, capture).await
 }
 
 async fn each_row(store: &Store, period: Period, take: &mut impl FnMut(&Row)) -> anyhow::Result<()> {
@@ -193,8 +202,8 @@ fn read_export(path: &Path) -> anyhow::Result<usage_export::Export> {
     })
 }
 
-fn show(survey: &Survey, printer: &mut Printer) {
-    let width = printer.width();
+/// What goes over each route.
+pub(crate) fn by_route(survey: &Survey, width: usize) -> String {
     let rows = survey.routes.iter().map(|(name, route)| {
         let peaks = peaks([route]);
         let targets: Vec<_> = route.targets.keys().map(ToString::to_string).collect();
@@ -221,7 +230,11 @@ fn show(survey: &Survey, printer: &mut Printer) {
         "tokens a minute>",
         "at once>",
     ];
-    printer.line(&table(&header, &rows.collect::<Vec<_>>(), width));
+    table(&header, &rows.collect::<Vec<_>>(), width)
+}
+
+fn show(survey: &Survey, printer: &mut Printer) {
+    printer.line(&by_route(survey, printer.width()));
     for (name, route) in &survey.routes {
         if route.shapes == 0 {
             continue;

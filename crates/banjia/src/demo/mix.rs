@@ -1,4 +1,4 @@
-//! The requests of the demo: what an ordinary business sends in a minute.
+//! The requests of the demos: what an ordinary business sends.
 //!
 //! Rules: the same seed gives the same requests; nothing here knows a vendor, only the routes that clients ask for.
 
@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// The accounts of `banjia.toml`, in its order.
 pub(super) const ACCOUNTS: [&str; 3] = ["shop-assistant", "translation-desk", "search-team"];
@@ -41,9 +42,42 @@ pub(super) struct Request {
     pub(super) leave_after: Option<usize>,
 }
 
+/// How often a business asks for what.
+#[derive(Debug)]
+pub(super) struct Habits {
+    kinds: &'static [(Kind, u32)],
+    /// The routes of its chats.
+    routes: &'static [(&'static str, u32)],
+    /// Whether each request is of another customer, and so a conversation of its own.
+    is_each_new: bool,
+}
+
+/// A shop in a busy minute.
+pub(super) const MINUTE: Habits = Habits {
+    kinds: &[
+        (Kind::Stream, 46),
+        (Kind::Whole, 16),
+        (Kind::Tool, 13),
+        (Kind::Json, 8),
+        (Kind::Schema, 5),
+        (Kind::Embed, 12),
+    ],
+    routes: &[("gpt-4o", 5), ("gpt-4o-mini", 3), ("gpt-4.1", 2)],
+    is_each_new: false,
+};
+
+/// A shop over weeks, as a small part of its requests: enough of each kind to judge each.
+pub(super) const WEEKS: Habits = Habits {
+    kinds: &[(Kind::Stream, 34), (Kind::Whole, 12), (Kind::Tool, 20), (Kind::Json, 14), (Kind::Schema, 20)],
+    routes: &[("gpt-4o", 1), ("gpt-4o-mini", 1)],
+    is_each_new: true,
+};
+
 /// Requests without end.
 pub(super) struct Mix {
     dice: StdRng,
+    habits: &'static Habits,
+    made: u64,
 }
 
 const ENGLISH: [&str; 6] = [
@@ -73,41 +107,40 @@ const SENTENCES: [&str; 4] = [
 
 impl Mix {
     /// The requests of `seed`.
-    pub(super) fn new(seed: u64) -> Self {
-        Self { dice: StdRng::seed_from_u64(seed) }
+    pub(super) fn new(seed: u64, habits: &'static Habits) -> Self {
+        Self { dice: StdRng::seed_from_u64(seed), habits, made: 0 }
     }
 
     /// The next request.
     pub(super) fn next(&mut self) -> Request {
-        let kind = match self.dice.random_range(0..100) {
-            0..46 => Kind::Stream,
-            46..62 => Kind::Whole,
-            62..75 => Kind::Tool,
-            75..83 => Kind::Json,
-            83..88 => Kind::Schema,
-            _ => Kind::Embed,
-        };
-        match kind {
+        self.made += 1;
+        match self.drawn(self.habits.kinds) {
             Kind::Embed => self.embed(),
-            _ => self.chat(kind),
+            kind => self.chat(kind),
         }
+    }
+
+    /// One of these, by their weights.
+    fn drawn<T: Copy>(&mut self, weighed: &[(T, u32)]) -> T {
+        let chosen = weighed.choose_weighted(&mut self.dice, |(_, weight)| *weight);
+        chosen.expect("the weights are constants of this file, and not all of them are zero").0
     }
 
     fn chat(&mut self, kind: Kind) -> Request {
         let is_chinese = self.dice.random_bool(0.45);
         let texts = if is_chinese { &CHINESE } else { &ENGLISH };
         let text = (*texts.choose(&mut self.dice).expect("the list of texts is not empty")).to_owned();
-        let route = match self.dice.random_range(0..10) {
-            0..5 => "gpt-4o",
-            5..8 => "gpt-4o-mini",
-            _ => "gpt-4.1",
-        };
+        let route = self.drawn(self.habits.routes);
         let stream = kind == Kind::Stream || (kind == Kind::Tool && self.dice.random_bool(0.5));
         let leaves = kind == Kind::Stream && self.dice.random_bool(0.04);
+        let mut system = "You answer for a small web shop. Be short and kind.".to_owned();
+        if self.habits.is_each_new {
+            write!(system, " Visitor {}.", self.made).expect("writing to a String cannot fail");
+        }
         let mut body = json!({
             "model": route,
             "messages": [
-                { "role": "system", "content": "You answer for a small web shop. Be short and kind." },
+                { "role": "system", "content": system },
                 { "role": "user", "content": text },
             ],
         });
@@ -212,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_requests_and_every_kind_comes_up() {
-        let (mut one, mut two) = (Mix::new(7), Mix::new(7));
+        let (mut one, mut two) = (Mix::new(7, &MINUTE), Mix::new(7, &MINUTE));
         let mut kinds = HashSet::new();
         for _ in 0..200 {
             let request = one.next();

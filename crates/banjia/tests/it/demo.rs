@@ -30,3 +30,13 @@ async fn a_demo_that_stays_up_gives_a_line_that_works() {
     demo.signal("INT");
     assert!(demo.end().success());
 }
+
+#[test]
+fn the_demo_of_the_move_leaves_a_folder_alone_that_holds_something() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine"), "mine").unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let (status, _, noted) = run(banjia(folder.path()).args(["demo", "move", "--dir", dir]));
+    assert!(!status.success() && noted.contains("is not empty"), "{noted}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

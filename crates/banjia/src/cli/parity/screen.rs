@@ -4,7 +4,8 @@ use crate::cli::{Printer, table};
 use banjia_parity::axis::Unit;
 use banjia_parity::{AxisReport, Report};
 
-pub(super) fn show(report: &Report, printer: &mut Printer) {
+/// The report at a terminal.
+pub(crate) fn show(report: &Report, printer: &mut Printer) {
     let about = &report.about;
     printer.line(&format!("{} pairs, {} -> {}", report.pairs, about.source, about.destination));
     let header = ["axis", "pairs>", "source>", "destination>", "difference>", "interval>", "margin>", "verdict"];
@@ -15,10 +16,14 @@ pub(super) fn show(report: &Report, printer: &mut Printer) {
             axis.needed_pairs.map(|pairs| format!("; about {pairs} pairs would decide it")).unwrap_or_default();
         printer.line(&format!("{}: {}{needed}.", axis.axis, axis.why));
     }
+    printer.line(&format!("verdict: {}", report.verdict));
+}
+
+/// What was not compared, and why.
+pub(super) fn note_left_out(report: &Report, printer: &mut Printer) {
     for left in &report.left_out {
         printer.note(&format!("left out: {}: {}", left.axis, left.why.as_str()));
     }
-    printer.line(&format!("verdict: {}", report.verdict));
 }
 
 fn row(axis: &AxisReport) -> Vec<String> {
@@ -36,7 +41,7 @@ fn row(axis: &AxisReport) -> Vec<String> {
         value(axis.source),
         value(axis.destination),
         if is_empty { String::new() } else { signed(axis.difference) },
-        axis.interval.map(|i| format!("{} to {}", signed(i.lower), signed(i.upper))).unwrap_or_default(),
+        axis.interval.map(|i| format!("{:+.1}..{}", i.lower * 100.0, signed(i.upper))).unwrap_or_default(),
         axis.margin.map(|margin| signed(-margin)).unwrap_or_default(),
         axis.verdict.to_string(),
     ]

@@ -1,8 +1,8 @@
 //! The words around the demo.
 
 use super::Settings;
-use super::mix::ACCOUNTS;
 use super::stage::Stage;
+use crate::demo::mix::ACCOUNTS;
 
 /// What is about to happen.
 pub(super) fn opening(stage: &Stage, settings: &Settings) -> String {

@@ -1,9 +1,10 @@
 //! The figures of the report.
 
-use super::super::client::{End, Observed};
 use super::super::live::Live;
 use super::super::stage::Stage;
 use super::super::{Settings, Verdict};
+use crate::demo::books::{self, is_error};
+use crate::demo::client::{End, Observed};
 use banjia_store::Row;
 use banjia_types::{LossLevel, Outcome, Tally, Timestamp};
 use std::collections::BTreeMap;
@@ -43,14 +44,7 @@ impl Facts {
         observed: Vec<Observed>,
     ) -> anyhow::Result<Self> {
         let store = &stage.running.store;
-        let mut tally = Tally::default();
-        for (_, minute) in store.tally(banjia_store::Period::ALWAYS).await? {
-            tally.accepted += minute.accepted;
-            tally.answered += minute.answered;
-            tally.refused += minute.refused;
-            tally.failed += minute.failed;
-            tally.abandoned += minute.abandoned;
-        }
+        let tally = books::sum(&store.tally(banjia_store::Period::ALWAYS).await?);
         let state = live.now();
         let counts = stage.sandbox.counts();
         let met = counts.get(stage.source.as_str()).and_then(|counts| counts.faults.get("region").copied());
@@ -81,34 +75,19 @@ impl Facts {
         self.tally.missing() == 0 && self.rows.len() as u64 == self.tally.accepted
     }
 
-    /// The ledger has what the clients sent, and the ends agree. A client that leaves in the moment in which its answer is
-    /// complete may stand as answered, so those two are compared as a sum.
+    /// The ledger has what the clients sent, and the ends agree.
     pub(super) fn books_agree(&self) -> bool {
-        let answered = self.seen(|end| *end == End::Answered);
-        let left = self.seen(|end| *end == End::Left);
-        self.tally.accepted == self.sent
-            && self.observed.len() as u64 == self.sent
-            && self.tally.answered >= answered
-            && self.tally.answered + self.tally.abandoned == answered + left
+        books::agree(self.tally, self.sent, &self.observed)
     }
 
     /// How many clients saw such an end.
     pub(super) fn seen(&self, is: impl Fn(&End) -> bool) -> u64 {
-        self.observed.iter().filter(|seen| is(&seen.end)).count() as u64
+        books::seen(&self.observed, is)
     }
 
     /// Errors that clients saw, with their number.
     pub(super) fn errors(&self) -> BTreeMap<String, u64> {
-        let mut errors = BTreeMap::new();
-        for seen in &self.observed {
-            let text = match &seen.end {
-                End::Refused(text) => format!("before content: {text}"),
-                End::Broken(text) => format!("after content: {text}"),
-                End::Answered | End::Left => continue,
-            };
-            *errors.entry(format!("{:?} {text}", seen.kind)).or_default() += 1;
-        }
-        errors
+        books::errors(&self.observed)
     }
 
     /// One line per slice of time: where it begins, ends by outcome, answers of the source and of others.
@@ -163,10 +142,6 @@ impl Facts {
             .filter_map(|seen| Some((seen.first_content_at()?, seen)))
             .min_by_key(|(at, _)| *at)
     }
-}
-
-pub(super) fn is_error(end: &End) -> bool {
-    matches!(end, End::Refused(_) | End::Broken(_))
 }
 
 /// A minute for long demos, else about a twelfth of the whole, in whole seconds.

@@ -1,7 +1,7 @@
 use super::facts::Facts;
 use super::sections;
-use crate::demo::Verdict;
 use crate::demo::client::{End, Observed};
+use crate::demo::cut_off::Verdict;
 use crate::demo::mix::Kind;
 use banjia_store::Row;
 use banjia_types::{Currency, Loss, LossLevel, Money, Outcome, RequestId, Tally, Target, Timestamp, Usage};

@@ -1,19 +1,16 @@
 //! Sets up the demo: vendors in a sandbox, a gateway before them, keys for the customers; and takes it all down again.
 
 use super::Settings;
-use super::client::Client;
-use super::mix::ACCOUNTS;
-use crate::cli::key::new_secret;
 use crate::compose::{self, OnAlert, Running};
 use crate::config;
+use crate::demo::client::Client;
+use crate::demo::shop;
 use anyhow::{Context, bail};
-use banjia_gateway::{Alert, Clock, keys};
-use banjia_sandbox::{Fault, Options, Pace, Sandbox, When, key_of};
+use banjia_gateway::{Alert, Clock};
+use banjia_sandbox::{Fault, Options, Pace, Sandbox, When};
 use banjia_store::Location;
 use banjia_types::{Secret, Target, Timestamp};
-use banjia_upstream::{AuthForm, Credential, Endpoint, Origin, Upstream};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -52,8 +49,8 @@ impl Stage {
             .await
             .context("starting the sandbox vendors")?;
         let sandbox = Arc::new(sandbox);
-        let secrets: Vec<_> = ACCOUNTS.iter().map(|_| new_secret()).collect();
-        let text = fill(&sandbox, &secrets)?;
+        let secrets: Vec<_> = shop::secrets();
+        let text = shop::fill(CONFIG, &sandbox, &secrets)?;
         let loaded = match config::read("demo/banjia.toml", &text, Path::new(""), config::Options::default()) {
             Ok(loaded) => loaded,
             Err(findings) => bail!("the demo's own configuration is broken: {}", findings.lines().join("; ")),
@@ -65,7 +62,7 @@ impl Stage {
             .map_err(|problems| anyhow::anyhow!("the demo's configuration is broken: {problems:?}"))?;
         let (on_alert, alerts) = watch_cuts(&sandbox, &source);
         let running = compose::start(snapshot, &Location::Temporary, Some(on_alert), Clock::default()).await?;
-        let client = client(&format!("http://{}/v1", running.handle.addr), &secrets)?;
+        let client = shop::client(&format!("http://{}/v1", running.handle.addr), &secrets)?;
         let alerts = std::sync::Mutex::new(alerts);
         Ok(Self { running, client, source, destinations, sandbox, secrets, alerts })
     }
@@ -118,23 +115,6 @@ fn watch_cuts(sandbox: &Arc<Sandbox>, source: &str) -> (OnAlert, mpsc::Receiver<
     (on_alert, cuts)
 }
 
-/// The demo's configuration with the sandbox's addresses and keys and the customers' hashes.
-fn fill(sandbox: &Sandbox, secrets: &[Secret]) -> anyhow::Result<String> {
-    let mut text = CONFIG.to_owned();
-    for (wire, base) in &sandbox.bases {
-        text = text.replace(&format!("@{wire}@"), base);
-        if let Some(key) = key_of(wire) {
-            text = text.replace(&format!("@{wire}-key@"), key);
-        }
-    }
-    for (account, secret) in ACCOUNTS.iter().zip(secrets) {
-        let hash = keys::hash(None, secret.expose());
-        write!(text, "\n[[keys]]\nid = \"{account}-key\"\naccount = \"{account}\"\nhash = \"{hash}\"\n")
-            .context("writing to a text")?;
-    }
-    Ok(text)
-}
-
 /// Who leaves (the first target of the first route) and who stays.
 fn cast(gateway: &banjia_gateway::config::Config) -> anyhow::Result<(String, Vec<String>)> {
     let vendors = |targets: &[String]| -> Vec<String> {
@@ -146,18 +126,4 @@ fn cast(gateway: &banjia_gateway::config::Config) -> anyhow::Result<(String, Vec
     let mut known = BTreeSet::from([source.clone()]);
     let destinations = all.into_iter().filter(|vendor| known.insert(vendor.clone())).collect();
     Ok((source, destinations))
-}
-
-fn client(base: &str, secrets: &[Secret]) -> anyhow::Result<Client> {
-    let origin = Origin::parse(base)?;
-    let keys = secrets
-        .iter()
-        .map(|secret| Credential::new(secret, &AuthForm::Bearer, [origin.clone()]))
-        .collect::<Result<_, _>>()?;
-    Ok(Client {
-        upstream: Upstream::new(&banjia_upstream::Config::default())?,
-        chat: Endpoint::new(base, "/chat/completions")?,
-        embeddings: Endpoint::new(base, "/embeddings")?,
-        keys,
-    })
 }

@@ -1,7 +1,8 @@
 //! The report as text.
 
-use super::facts::{Facts, is_error};
+use super::facts::Facts;
 use crate::cli::table;
+use crate::demo::books::is_error;
 use crate::demo::client::{End, Observed};
 use banjia_types::Timestamp;
 use hdrhistogram::Histogram;
@@ -235,11 +236,11 @@ fn conclusion(facts: &Facts) -> String {
         facts.rows.iter().filter(|row| row.accepted_at >= cut && row.outcome == banjia_types::Outcome::Answered).count()
     });
     match facts.verdict() {
-        crate::demo::Verdict::Held => format!(
+        crate::demo::cut_off::Verdict::Held => format!(
             "\nThe business ran on: {} answers, {after} of them after the cut, no error seen by a client, no request without an end.",
             facts.tally.answered
         ),
-        crate::demo::Verdict::Broke => format!(
+        crate::demo::cut_off::Verdict::Broke => format!(
             "\nThe demo did NOT hold: {} errors seen by clients, balance {}, books {}.",
             facts.seen(is_error),
             if facts.is_balanced() { "exact" } else { "not exact" },

@@ -1,7 +1,7 @@
 //! What is known while the demo runs, for the screen.
 
-use super::client::{End, Observed};
 use super::stage::Cut;
+use crate::demo::client::{End, Observed};
 use banjia_types::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -3,12 +3,12 @@
 //! Why a fixed rate and not a fixed number of clients: clients that wait for a slow gateway hide that it is slow.
 
 use super::Settings;
-use super::client::Observed;
 use super::live::Live;
-use super::mix::Mix;
 use super::screen::Screen;
 use super::stage::Stage;
 use crate::cli::Printer;
+use crate::demo::client::Observed;
+use crate::demo::mix::{MINUTE, Mix};
 use banjia_types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<Vec<Observed>> {
     let begun = Instant::now();
     let (block, end) = (begun + settings.length / 3, begun + settings.length);
-    let mut mix = Mix::new(settings.seed);
+    let mut mix = Mix::new(settings.seed, &MINUTE);
     let mut clients = JoinSet::new();
     let mut observed = Vec::new();
     let mut frames = interval(FRAME);

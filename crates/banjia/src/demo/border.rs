@@ -22,7 +22,7 @@ use play::{Answer, Stage};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-const POLICY: &str = include_str!("../../core/border/policies/openai-2024.toml");
+const POLICY: &str = include_str!("../../../core/border/policies/openai-2024.toml");
 /// Days of traffic before the notice, and requests of each account on each of them.
 const DAYS: u32 = 14;
 const A_DAY: usize = 3;

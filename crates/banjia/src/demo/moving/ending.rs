@@ -1,0 +1,204 @@
+//! After the date: what parity says of where everybody is now, the way there, the books, and whether all was as it must be.
+
+use super::days::{Days, date};
+use super::plot::did;
+use super::{MOVE, SOURCE_UNTIL, ZONE, say, stage::moment};
+use crate::cli::{Printer, show_parity, table};
+use crate::demo::books;
+use crate::demo::client::End;
+use crate::demo::mix::{Mix, WEEKS};
+use anyhow::Context as _;
+use banjia_border::country::Lang;
+use banjia_control::moves::{self, Loaded};
+use banjia_control::report::parity_html;
+use banjia_movement::balance::Balance;
+use banjia_movement::calendar;
+use banjia_movement::stage::{LiveBy, What};
+use banjia_parity::Report;
+use banjia_store::{Period, Row};
+use banjia_types::{Stage as At, Tally};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Rows that are read back: far more than a demo writes.
+const ROWS_MAX: u32 = 1_000_000;
+
+/// What must be so, and is not.
+#[derive(Default)]
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(what());
+        }
+    }
+}
+
+/// Tells the end; true when everything was as it must be.
+pub(super) async fn tell(days: &mut Days, printer: &mut Printer) -> anyhow::Result<bool> {
+    let mut wrong = Wrong::default();
+    let loaded = days.stage.loaded().await?.context("the move is made")?;
+    closed(days, &mut wrong, printer).await?;
+    let pages = parity(days, &loaded, &mut wrong, printer).await?;
+    timeline(days, &loaded, &mut wrong, printer);
+    balance(days, &mut wrong, printer).await?;
+    let mut files = vec![days.stage.dir.join("plan.html")];
+    files.extend(pages);
+    printer.line("\nTo read on:");
+    for file in files {
+        printer.line(&format!("  {}", file.display()));
+    }
+    printer.line(&format!("  banjia move show {MOVE} --store {}", days.stage.running.store.path().display()));
+    printer.line("");
+    for line in &wrong.0 {
+        printer.line(&format!("NOT AS IT MUST BE: {line}"));
+    }
+    let is_good = wrong.0.is_empty();
+    printer.line(if is_good { "Everything was as it must be." } else { "The demo failed." });
+    Ok(is_good)
+}
+
+/// The source, as whoever calls it now finds it, and what Banjia sent there since its date.
+async fn closed(days: &mut Days, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
+    let since = days.stage.arrived_at_source() - days.arrived_before.context("the source has closed")?;
+    let mut request = Mix::new(0, &WEEKS).next();
+    request.account = 0;
+    let met = days.stage.direct()?.send(request).await.end;
+    let End::Refused(said) = met else { anyhow::bail!("the closed source answered: {met:?}") };
+    let source = &days.stage.source;
+    printer.line(&format!(
+        "\nWhoever calls {source} now, past Banjia, gets: {said}\nRequests that Banjia sent there since its date: {since}."
+    ));
+    let rows = days.stage.running.store.last_rows(ROWS_MAX).await?;
+    let mut last: BTreeMap<String, &Row> = BTreeMap::new();
+    let there = rows.iter().filter(|row| row.target.as_ref().is_some_and(|target| target.vendor.as_str() == source));
+    for row in there {
+        let account = row.account.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let kept = last.entry(account).or_insert(row);
+        if row.accepted_at > kept.accepted_at {
+            *kept = row;
+        }
+    }
+    let callers: Vec<_> = last
+        .iter()
+        .map(|(account, row)| format!("{account} {}", calendar::local(row.accepted_at, ZONE).format("%d %b %H:%M")))
+        .collect();
+    printer.line(&format!("Last callers that {source} answered: {}.", callers.join(", ")));
+    wrong.must(since == 0, || format!("{since} requests were sent to {source} after its date"));
+    wrong.must(said.contains("unsupported_country_region_territory"), || format!("{source} said {said}"));
+    Ok(())
+}
+
+/// Parity of every destination in use, and of those that were turned down, as pages.
+async fn parity(
+    days: &Days,
+    loaded: &Loaded,
+    wrong: &mut Wrong,
+    printer: &mut Printer,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let mut pages = Vec::new();
+    let mut write = |report: &Report, name: String| -> anyhow::Result<()> {
+        let page = days.stage.dir.join(name);
+        std::fs::write(&page, parity_html(report, Lang::En)).with_context(|| format!("writing {}", page.display()))?;
+        pages.push(page);
+        Ok(())
+    };
+    let text = "\nParity of where everybody is now (banjia parity). The sandbox's vendors think with one mind, so what is measured \
+                here is the wire, the forms and the pace:";
+    say(text, printer);
+    for moved in &loaded.of.spec().routes {
+        let target = loaded.of.target_in_use(moved);
+        let report = moves::parity(&days.stage.running.store, &days.stage.key, loaded, moved, target).await?;
+        printer.line(&format!("\n{}", moved.route));
+        show_parity(&report, printer);
+        write(&report, format!("parity-{}.html", moved.route))?;
+        for judged in report.axes.iter().filter(|axis| loaded.of.spec().gates.parity.contains_key(axis.axis.as_str())) {
+            wrong.must(judged.verdict.passes(), || format!("{target} on {}: {}", judged.axis, judged.verdict));
+        }
+    }
+    for seen in &days.rejected {
+        let (route, vendor) = (&seen.moved.route, &seen.moved.destination.vendor);
+        write(&seen.report, format!("parity-{route}-{vendor}-turned-down.html"))?;
+    }
+    wrong.must(!days.rejected.is_empty(), || "parity did not find the careless vendor".to_owned());
+    Ok(pages)
+}
+
+fn timeline(days: &Days, loaded: &Loaded, wrong: &mut Wrong, printer: &mut Printer) {
+    let called = days.pages.lock().map(|pages| pages.clone()).unwrap_or_default();
+    let events: Vec<_> = (1_u64..).zip(&loaded.events).collect();
+    let rows: Vec<_> = events
+        .iter()
+        .filter(|(_, event)| !matches!(event.what, What::Paged { .. }))
+        .map(|(number, event)| {
+            let at = calendar::local(event.at, ZONE).format("%a %d %b %H:%M").to_string();
+            let told = if called.contains(number) { "yes" } else { "" };
+            vec![at, did(&event.what), event.by.clone(), told.to_owned()]
+        })
+        .collect();
+    printer.line("\nTimeline (banjia move show tells why, with every gate's numbers):\n");
+    printer.line(&table(&["at", "what", "by", "people called"], &rows, printer.width()));
+    let state = loaded.of.state();
+    let has = |is: fn(&What) -> bool| events.iter().any(|(_, event)| is(&event.what));
+    wrong.must(state.stage == At::Live, || format!("the move ends in {}", state.stage));
+    wrong.must(state.live_by == Some(LiveBy::Gates), || format!("it is live by {:?}", state.live_by));
+    wrong.must(has(|what| matches!(what, What::SteppedBack { .. })), || "no gate broke on the way".to_owned());
+    wrong.must(has(|what| matches!(what, What::SourcePassed)), || "the source's date was not seen".to_owned());
+    wrong.must(days.plot.is_played(), || "a vendor did not do what was arranged".to_owned());
+    let owed: Vec<u64> =
+        events.iter().filter(|(_, event)| event.urgency().is_some()).map(|(number, _)| *number).collect();
+    wrong.must(called == owed, || format!("people were called for {called:?} and not for {owed:?}"));
+}
+
+/// The ledger's book by day, beside what the clients saw.
+async fn balance(days: &Days, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
+    let minutes = days.stage.running.store.tally(Period::ALWAYS).await?;
+    let mut by_day: Vec<(String, Vec<((), Tally)>)> = Vec::new();
+    for (minute, tally) in &minutes {
+        let name = date(*minute);
+        match by_day.last_mut() {
+            Some((day, tallies)) if *day == name => tallies.push(((), *tally)),
+            _ => by_day.push((name, vec![((), *tally)])),
+        }
+    }
+    let cells = |tally: Tally| {
+        let ends = [tally.accepted, tally.answered, tally.refused, tally.failed, tally.abandoned];
+        ends.map(|count| count.to_string())
+    };
+    let closes = date(moment(SOURCE_UNTIL)?);
+    let rows: Vec<_> = by_day
+        .iter()
+        .map(|(day, tallies)| {
+            let mark = if *day == closes { format!("<- {} closes", days.stage.source) } else { String::new() };
+            [day.clone()].into_iter().chain(cells(books::sum(tallies))).chain([mark]).collect()
+        })
+        .collect();
+    let header = ["day", "accepted>", "answered>", "refused>", "failed>", "abandoned>", ""];
+    printer.line("\nBalance by day\n");
+    printer.line(&table(&header, &rows, printer.width()));
+    let tally = books::sum(&minutes);
+    let exact = Balance::new(minutes, Vec::new()).sum().is_exact();
+    let agree = books::agree(tally, days.sent, &days.observed);
+    let errors = books::seen(&days.observed, books::is_error);
+    printer.line(&format!(
+        "\n  ledger   {} accepted = {} answered + {} refused + {} failed + {} abandoned: {}\n  \
+         clients  {} sent; they saw {} answers, {errors} errors, and left {} by themselves: {}",
+        tally.accepted,
+        tally.answered,
+        tally.refused,
+        tally.failed,
+        tally.abandoned,
+        if exact { "exact in every minute" } else { "NOT exact" },
+        days.sent,
+        books::seen(&days.observed, |end| *end == End::Answered),
+        books::seen(&days.observed, |end| *end == End::Left),
+        if agree { "as in the ledger" } else { "NOT as in the ledger" },
+    ));
+    wrong.must(exact, || "the balance is not exact".to_owned());
+    wrong.must(agree, || "the clients' book and the ledger differ".to_owned());
+    for (error, count) in books::errors(&days.observed) {
+        wrong.must(false, || format!("{count} clients saw: {error}"));
+    }
+    Ok(())
+}
