@@ -19,6 +19,7 @@ mod plan;
 mod printer;
 mod probe;
 mod region;
+mod replay;
 mod sandbox;
 mod scan;
 mod serve;
@@ -83,6 +84,8 @@ enum Command {
     Probe(probe::Args),
     /// Which countries and territories a provider supports, by date.
     Region(region::Args),
+    /// Ask recorded requests again, of another target or of the one that answered, and record the answers.
+    Replay(replay::Args),
     /// Vendors in a box for tests and rehearsals: true to their wires, errors included.
     Sandbox(sandbox::Args),
     /// Where source code calls model vendors, and what to change for the gateway.
@@ -123,6 +126,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Move(args) => moves::run(&args, &mut printer),
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
         Command::Region(args) => region::run(args, &mut printer),
+        Command::Replay(args) => replay::run(&args, &log, &mut printer),
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
         Command::Scan(args) => scan::run(&args, &mut printer),
         Command::Serve(args) => serve::run(args, &log, &mut printer),

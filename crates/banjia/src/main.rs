@@ -9,6 +9,7 @@ mod cli;
 mod compose;
 mod config;
 mod demo;
+mod lend;
 mod probe;
 mod telemetry;
 

@@ -3,6 +3,7 @@
 use crate::Usage;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// A currency that a vendor bills in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +46,31 @@ impl fmt::Display for Money {
         let abs = self.micros.unsigned_abs();
         write!(f, "{sign}{}.{:06} {}", abs / 1_000_000, abs % 1_000_000, self.currency)
     }
+}
+
+/// The largest amount that is read, in whole units of a currency.
+const UNITS_MAX: i64 = 1_000_000_000_000;
+
+/// Reads `200 CNY` or `12.50 USD`.
+impl FromStr for Money {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        read(text).ok_or_else(|| format!("{text:?} is no amount of money; write \"200 CNY\" or \"12.50 USD\""))
+    }
+}
+
+fn read(text: &str) -> Option<Money> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (amount, code) = text.split_once(' ')?;
+    let currency = [Currency::Cny, Currency::Usd].into_iter().find(|currency| currency.as_str() == code)?;
+    let (whole, part) = amount.split_once('.').unwrap_or((amount, "0"));
+    if !digits(whole) || !digits(part) || part.len() > 6 {
+        return None;
+    }
+    let whole = whole.parse::<i64>().ok().filter(|units| *units <= UNITS_MAX)?;
+    let part: i64 = format!("{part:0<6}").parse().ok()?;
+    Some(Money { micros: whole * 1_000_000 + part, currency })
 }
 
 /// What a model costs, in millionths of `currency` per million tokens. The first tier whose bounds hold is charged.
@@ -128,6 +154,15 @@ mod tests {
         let odd = Price { currency: Currency::Usd, tiers: vec![PriceTier { input: 1, ..PriceTier::default() }] };
         assert_eq!(odd.cost(&usage(1, 0, 0)).micros, 1);
         assert_eq!(Price { currency: Currency::Usd, tiers: vec![] }.cost(&usage(9, 9, 0)).micros, 0);
+    }
+
+    #[test]
+    fn amounts_are_read_and_slips_are_not() {
+        assert_eq!("200 CNY".parse(), Ok(Money { micros: 200_000_000, currency: Currency::Cny }));
+        assert_eq!("12.5 USD".parse(), Ok(Money { micros: 12_500_000, currency: Currency::Usd }));
+        for bad in ["", "200", "200CNY", "-1 CNY", "1.2345678 USD", "1 EUR", ". USD", "9999999999999 USD"] {
+            assert!(bad.parse::<Money>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
 //! - [`templates`]: the words of a notice, in English and Chinese, replaceable
 //! - [`bounces`]: mails that came back
+//! - [`leg`]: asking a target outside of a caller's request
 //! - [`moves`]: what is due of each move, done once whoever looks
 //! - [`survey`]: traffic into a survey, and what it would lose elsewhere
+//! - [`replay`]: recorded requests, asked again
 //! - [`report`]: pages for people
 //! - [`parity`]: from captures to the pairs that are compared
 //! - [`sink`]: a mail server for rehearsals
@@ -14,9 +16,11 @@
 #![warn(missing_docs)]
 
 pub mod bounces;
+pub mod leg;
 pub mod mail;
 pub mod moves;
 pub mod parity;
+pub mod replay;
 pub mod report;
 pub mod runner;
 pub mod sink;

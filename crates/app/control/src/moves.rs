@@ -271,7 +271,7 @@ impl Mover {
 }
 
 /// Sums of money, one for each currency.
-fn add_up(sums: &mut Vec<Money>, more: impl IntoIterator<Item = Money>) {
+pub(crate) fn add_up(sums: &mut Vec<Money>, more: impl IntoIterator<Item = Money>) {
     for money in more {
         match sums.iter_mut().find(|sum| sum.currency == money.currency) {
             Some(sum) => sum.micros = sum.micros.saturating_add(money.micros),

@@ -10,6 +10,7 @@ mod redact;
 mod worker;
 
 pub use redact::Redactor;
+pub(crate) use redact::lacks_data;
 
 use crate::config::CaptureConfig;
 use crate::handle::Ask;

@@ -244,6 +244,16 @@ impl Failure {
         Self { retry_is_useless: true, ..failure }
     }
 
+    /// Whether the same request may go otherwise at another time: the failure tells of a key, a balance, the pace, the load or
+    /// a broken connection, and neither of the request nor of what the model said.
+    pub(crate) fn may_differ_later(&self) -> bool {
+        match self.class {
+            None | Some(ErrorClass::BadRequest | ErrorClass::Context | ErrorClass::Content) => false,
+            Some(ErrorClass::Server) => !self.retry_is_useless,
+            Some(_) => true,
+        }
+    }
+
     /// What a vendor answered, in the shape and with the status of its class.
     pub(crate) fn vendor(error: &VendorError, secret: Option<&Secret>) -> Self {
         let mut message = error.message.clone();

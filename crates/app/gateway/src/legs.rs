@@ -13,18 +13,20 @@ pub(crate) use quota::{Purse, Quota};
 
 use crate::attempt::{Caller, Trouble, Whole};
 use crate::border::serves;
-use crate::capture::endpoint_name;
+use crate::capture::{endpoint_name, lacks_data};
 use crate::embeddings;
 use crate::emulate::{self, checked::BadSchema, checked::Checks};
 use crate::error::Failure;
 use crate::handle::{Ask, Door};
 use crate::live::LiveRoute;
 use crate::shared::{Shared, now};
+use crate::snapshot::Problem;
 use banjia_border::facts::Facts;
-use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, RouteName, Target, Usage};
+use banjia_types::{AccountId, Course, ErrorClass, Loss, Money, Outcome, RouteName, Target, Usage};
 use banjia_wire::{BodyLimits, Endpoint, Head};
 use bytes::Bytes;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -55,6 +57,9 @@ pub struct LegAnswer {
     pub class: Option<ErrorClass>,
     /// What was wrong, for a person.
     pub said: Option<String>,
+    /// Of a refusal: whether the same request may go otherwise at another time, because it tells of a key, a balance, the pace, the
+    /// load or a broken connection, and neither of the request nor of what the model said.
+    pub may_differ_later: bool,
     /// Tokens, as the vendor counted.
     pub usage: Option<Usage>,
     /// What it cost, where the price is known.
@@ -78,6 +83,9 @@ pub enum NotAsked {
     /// The request cannot be used.
     #[error("the request cannot be asked: {0}")]
     BadRequest(String),
+    /// It was recorded without its images or files.
+    #[error("what the request held beside texts (images, files) was not kept, so it cannot be asked as it was")]
+    DataNotKept,
     /// The move has left this source.
     #[error("{0} has been left: nothing is sent there any more")]
     Left(Target),
@@ -137,11 +145,22 @@ impl Legs {
         let endpoint =
             [Endpoint::Chat, Endpoint::Embeddings].into_iter().find(|it| endpoint_name(*it) == request.endpoint);
         let endpoint = endpoint.ok_or_else(|| NotAsked::BadRequest(format!("no endpoint {:?}", request.endpoint)))?;
+        if lacks_data(&request.body) {
+            return Err(NotAsked::DataNotKept);
+        }
         let ask = Arc::new(ask_of(request.body, &live.route.name, endpoint).map_err(NotAsked::BadRequest)?);
         let account = request.account.as_ref().and_then(|account| world.snapshot.accounts.get(account).cloned());
         let facts = Facts { network: None, account };
         drop(world);
         ask_found(&self.shared, Found { live, goal, ask, account: request.account, facts }).await
+    }
+
+    /// How routes move from now on. Only for legs without a gateway: a gateway's [`crate::Handle::set_courses`] does it.
+    ///
+    /// # Errors
+    /// Courses that do not fit the routes; then all stay as they were.
+    pub fn set_courses(&self, courses: BTreeMap<RouteName, Course>) -> Result<(), Vec<Problem>> {
+        self.shared.set_courses(courses)
     }
 
     /// How legs went, since the start.
@@ -199,6 +218,7 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
         outcome: Outcome::Refused,
         class: None,
         said: None,
+        may_differ_later: false,
         usage: None,
         cost: None,
         losses,
@@ -218,7 +238,8 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
                 shared.reflex(&live.goals[goal].vendor, &target.target, ask.id, failure.vendor_said());
             }
             let said = Some(failure.vendor_said()).filter(|said| !said.is_empty()).unwrap_or(failure.message());
-            Ok(LegAnswer { class: failure.class, said: Some(said.to_owned()), ..none })
+            let said = Some(said.to_owned());
+            Ok(LegAnswer { class: failure.class, said, may_differ_later: failure.may_differ_later(), ..none })
         }
     }
 }

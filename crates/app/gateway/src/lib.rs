@@ -37,4 +37,4 @@ pub use capture::{CaptureStats, Redactor, seal_key};
 pub use gateway::{Alert, Gateway, Handle, LegsParts, OnAlert, Parts, StartError};
 pub use legs::{LegAnswer, LegRequest, LegStats, Legs, NotAsked};
 pub use shadow::CopyStats;
-pub use snapshot::{Problem, Profiles, Snapshot};
+pub use snapshot::{Problem, Profiles, Snapshot, TargetFacts};

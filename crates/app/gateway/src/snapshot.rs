@@ -185,10 +185,32 @@ impl Snapshot {
             .map(|vendor| &vendor.border)
     }
 
+    /// What is known of a target of a route; none when it is not one of the route's.
+    pub fn target(&self, route: &RouteName, target: &Target) -> Option<TargetFacts> {
+        let found = self.routes.get(route)?.targets.iter().find(|it| it.target == *target)?;
+        let profile = &self.vendors[found.vendor].profile;
+        let output_max = profile.model(target.model.as_str()).and_then(|facts| facts.output_max);
+        Some(TargetFacts { price: found.price.clone(), output_max })
+    }
+
+    /// The targets of a route, in order; none when there is no such route.
+    pub fn targets(&self, route: &RouteName) -> Option<Vec<Target>> {
+        Some(self.routes.get(route)?.targets.iter().map(|it| it.target.clone()).collect())
+    }
+
     /// The names of the routes, sorted.
     pub fn route_names(&self) -> impl Iterator<Item = &RouteName> {
         self.routes.keys()
     }
+}
+
+/// What is known of a target, for whoever reckons what asking it costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// Its price.
+    pub price: Option<Price>,
+    /// The longest answer that it gives, in tokens.
+    pub output_max: Option<u64>,
 }
 
 #[derive(Default)]

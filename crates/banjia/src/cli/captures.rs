@@ -215,7 +215,7 @@ fn now() -> Timestamp {
 }
 
 /// A date, a moment, or a span back from now.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Ok(Timestamp(moment.timestamp_millis()));
     }

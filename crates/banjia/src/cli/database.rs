@@ -2,7 +2,7 @@
 
 use super::runtime;
 use crate::config::{self, Loaded, StoreConfig};
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use banjia_store::{Location, Store};
 use banjia_types::Timestamp;
 use std::path::PathBuf;
@@ -41,6 +41,15 @@ impl Database {
             Ok(loaded) => Ok(Some(loaded)),
             Err(findings) => bail!("{}", findings.lines().join("\n       ")),
         }
+    }
+
+    /// What the configuration file gives, with its secrets, for a command that asks vendors.
+    ///
+    /// # Errors
+    /// No file, or everything that is wrong with it.
+    pub(super) fn loaded_to_ask(&self) -> anyhow::Result<Loaded> {
+        let loaded = self.loaded_with_secrets()?;
+        loaded.context("there is no configuration that says how targets are asked; name it with --config")
     }
 
     /// Whether the caller named a database, or a file that names one.

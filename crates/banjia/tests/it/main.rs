@@ -12,5 +12,6 @@ mod parity;
 mod plan;
 mod probe;
 mod process;
+mod replay;
 mod scan;
 mod serve;

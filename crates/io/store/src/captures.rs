@@ -6,7 +6,7 @@
 
 mod table;
 
-pub use table::{CaptureCursor, CaptureFilter, CapturePage, CaptureSum};
+pub use table::{CaptureCursor, CaptureFilter, CaptureMark, CapturePage, CaptureSum};
 
 use crate::StoreError;
 use banjia_types::{AccountId, ErrorClass, Leg, Money, Outcome, RouteName, Target, Timestamp, Usage};

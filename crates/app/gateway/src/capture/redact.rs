@@ -24,6 +24,10 @@ const NESTED_MAX: u32 = 4;
 /// A text without a space that is longer than this and is base64 throughout is data and no text.
 const DATA_LEN_MIN: usize = 4 * 1024;
 
+/// What stands for data begins so, and holds its digest after this.
+const DATA_WORD: &str = "[data ";
+const DATA_DIGEST: &str = "sha256:";
+
 /// Keys by their form: the usual prefixes, tokens of three parts, key files.
 const KEYS: &str = r"(?x)
     (?-u:\b)(?:sk|bj|pk|rk|ak|key)-[A-Za-z0-9_-]{16,}
@@ -236,12 +240,22 @@ fn data_word(text: &str) -> Option<String> {
         None => return None,
     };
     let kind: String = kind.chars().filter(char::is_ascii_graphic).take(40).collect();
-    let mut word = format!("[data {kind} {} bytes sha256:", text.len());
+    let mut word = format!("{DATA_WORD}{kind} {} bytes {DATA_DIGEST}", text.len());
     for byte in Sha256::digest(text.as_bytes()).iter().take(8) {
         write!(word, "{byte:02x}").expect("a text takes what is written into it");
     }
     word.push(']');
     Some(word)
+}
+
+/// Whether a recorded request lacks an image, a sound or another file that it had.
+pub(crate) fn lacks_data(request: &Value) -> bool {
+    match request {
+        Value::String(text) => text.starts_with(DATA_WORD) && text.ends_with(']') && text.contains(DATA_DIGEST),
+        Value::Array(items) => items.iter().any(lacks_data),
+        Value::Object(members) => members.values().any(lacks_data),
+        _ => false,
+    }
 }
 
 const fn is_base64(byte: u8) -> bool {

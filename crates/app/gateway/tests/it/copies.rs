@@ -204,6 +204,10 @@ async fn the_border_the_residency_and_dates_hold_for_legs_too() {
     assert!(matches!(legs.ask(no_target).await, Err(NotAsked::NoTarget(_))));
     let bad = LegRequest { body: json!({ "messages": 7 }), ..ask(source_target, None) };
     assert!(matches!(legs.ask(bad).await, Err(NotAsked::BadRequest(_))));
+    let image = json!([{ "type": "image_url", "image_url": { "url": "[data image/png 99 bytes sha256:00]" } }]);
+    let body = json!({ "messages": [{ "role": "user", "content": image }] });
+    let without = LegRequest { body, ..ask(source_target, None) };
+    assert_eq!(legs.ask(without).await, Err(NotAsked::DataNotKept));
     let no_route = LegRequest { route: "nowhere".into(), ..ask(source_target, None) };
     assert!(matches!(legs.ask(no_route).await, Err(NotAsked::NoRoute(_))));
 }
@@ -235,7 +239,7 @@ async fn a_leg_tells_errors_retries_nothing_and_a_region_block_is_final() {
     rig.fault("openai", Fault::Overload);
     let busy = legs.ask(request()).await.unwrap();
     assert_eq!((busy.outcome, busy.class, rig.asked("openai")), (Outcome::Refused, Some(ErrorClass::Overload), 1));
-    assert!(busy.said.is_some_and(|said| !said.is_empty()) && busy.answer.is_none());
+    assert!(busy.said.is_some_and(|said| !said.is_empty()) && busy.answer.is_none() && busy.may_differ_later);
     rig.sandbox.faults.clear_all();
     assert_eq!(rig.ask(MOVING, false).await.header("x-banjia-target"), "openai/gpt-4o", "no breaker was told");
     rig.fault("openai", Fault::Region);

@@ -346,12 +346,12 @@ impl Check<'_> {
     }
 
     fn money(&mut self, text: &Spanned<String>) -> Option<Money> {
-        let read = amount::money(text.get_ref());
-        if read.is_none() {
+        let read = text.get_ref().parse::<Money>();
+        if read.is_err() {
             let message = format!("{:?} is no amount of money", text.get_ref());
             self.reader.problem(text.span(), message, "write \"200 CNY\" or \"12.50 USD\"");
         }
-        read
+        read.ok()
     }
 }
 

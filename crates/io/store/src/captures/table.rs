@@ -53,6 +53,21 @@ pub struct CapturePage {
     pub next: Option<CaptureCursor>,
 }
 
+/// That a leg is recorded, without its texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureMark {
+    /// The request.
+    pub id: String,
+    /// The leg.
+    pub leg: Leg,
+    /// Which of several of this leg.
+    pub number: u32,
+    /// Who answered.
+    pub target: Target,
+    /// What it cost.
+    pub cost: Option<Money>,
+}
+
 /// What was captured of one leg of a route at a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaptureSum {
@@ -119,6 +134,26 @@ impl Store {
             captures.push(capture);
         }
         Ok(CapturePage { captures, next: None })
+    }
+
+    /// Which legs are recorded. Opens no text, so it needs no key and costs little.
+    pub async fn capture_marks(&self, filter: &CaptureFilter) -> Result<Vec<CaptureMark>, StoreError> {
+        let mut query = chosen("SELECT id, leg, number, vendor, model, cost_micros, currency FROM capture", filter);
+        query.push(" ORDER BY seq");
+        let rows = query.build().fetch_all(&self.read).await.map_err(StoreError::sql("see what is recorded"))?;
+        let read = |row: &SqliteRow| -> Result<CaptureMark, StoreError> {
+            Ok(CaptureMark {
+                id: get(row, "id")?,
+                leg: leg(&get::<String>(row, "leg")?)?,
+                number: u32::try_from(get::<i64>(row, "number")?).unwrap_or(u32::MAX),
+                target: Target {
+                    vendor: get::<String>(row, "vendor")?.into(),
+                    model: get::<String>(row, "model")?.into(),
+                },
+                cost: cost(row)?,
+            })
+        };
+        rows.iter().map(read).collect()
     }
 
     /// How many captures there are.
@@ -264,10 +299,7 @@ fn from_database(row: &SqliteRow, key: &SealKey) -> Result<(CaptureCursor, usize
             reasoning: tokens("reasoning_tokens")?,
         }),
     };
-    let cost = match (number("cost_micros")?, text("currency")?) {
-        (Some(micros), Some(code)) => Some(Money { micros, currency: currency(&code)? }),
-        _ => None,
-    };
+    let cost = cost(row)?;
     let capture = Capture {
         at: Timestamp(get(row, "accepted_at")?),
         account: text("account")?.map(Into::into),
@@ -290,6 +322,13 @@ fn from_database(row: &SqliteRow, key: &SealKey) -> Result<(CaptureCursor, usize
         cost,
     };
     Ok((CaptureCursor(get(row, "seq")?), size, capture))
+}
+
+fn cost(row: &SqliteRow) -> Result<Option<Money>, StoreError> {
+    match (get::<Option<i64>>(row, "cost_micros")?, get::<Option<String>>(row, "currency")?) {
+        (Some(micros), Some(code)) => Ok(Some(Money { micros, currency: currency(&code)? })),
+        _ => Ok(None),
+    }
 }
 
 fn get<'r, T>(row: &'r SqliteRow, name: &str) -> Result<T, StoreError>

@@ -5,6 +5,8 @@ use banjia_store::{Capture, CaptureCursor, CaptureFilter, CapturePage, Period, S
 use banjia_types::{Currency, ErrorClass, Leg, Money, Outcome, Timestamp, Usage};
 use serde_json::json;
 
+const COST: Money = Money { micros: 7, currency: Currency::Cny };
+
 fn capture(id: &str) -> Capture {
     Capture {
         id: id.to_owned(),
@@ -83,13 +85,18 @@ async fn a_leg_is_recorded_once_and_a_bad_batch_not_at_all() {
     let key = SealKey::random();
     let (first, mut changed) = (capture("a"), capture("a"));
     changed.request = json!("another text");
-    let elsewhere = Capture { leg: Leg::Replay, target: "zhipu/glm-4.7".parse().unwrap(), ..capture("a") };
+    let target = "zhipu/glm-4.7".parse().unwrap();
+    let elsewhere = Capture { leg: Leg::Replay, target, cost: Some(COST), ..capture("a") };
     let legs = [first.clone(), changed, elsewhere.clone(), Capture { leg: Leg::Repeat, ..capture("a") }];
     assert_eq!(store.write_captures(&legs, &key).await.unwrap(), 3);
     assert_eq!(store.write_captures(&legs, &key).await.unwrap(), 0);
     let of_target = CaptureFilter { target: Some("zhipu/glm-4.7".parse().unwrap()), ..filter() };
     let found = store.captures(&of_target, CaptureCursor::default(), 10, &key).await.unwrap().captures;
     assert_eq!(found, [elsewhere]);
+    let marks = store.capture_marks(&CaptureFilter { ids: vec!["a".to_owned()], ..filter() }).await.unwrap();
+    let marks: Vec<_> = marks.iter().map(|mark| (mark.leg, mark.target.to_string(), mark.cost)).collect();
+    let own = |leg| (leg, "openai/gpt-4o".to_owned(), None);
+    assert_eq!(marks, [own(Leg::Live), (Leg::Replay, "zhipu/glm-4.7".to_owned(), Some(COST)), own(Leg::Repeat)]);
     let lives = CaptureFilter { legs: vec![Leg::Live], ..filter() };
     assert_eq!(store.captures(&lives, CaptureCursor::default(), 10, &key).await.unwrap().captures, [first]);
 }

@@ -46,6 +46,16 @@ fn what_only_looks_like_it_is_left_alone() {
 }
 
 #[test]
+fn a_request_tells_whether_its_data_was_taken_out() {
+    let url = format!("data:image/png;base64,{}", "A".repeat(100));
+    let mut request = json!({ "messages": [{ "content": [{ "image_url": { "url": url } }] }] });
+    assert!(!lacks_data(&request));
+    assert_eq!(redactor().redact(&mut request), 1);
+    assert!(lacks_data(&request));
+    assert!(!lacks_data(&json!({ "content": "what does [data x sha256:00] mean" })));
+}
+
+#[test]
 fn a_text_that_is_json_stays_json() {
     let arguments = json!({ "to": "ada@example.com", "phone": 13_812_345_678_u64, "n": 3 }).to_string();
     let call =

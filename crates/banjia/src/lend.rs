@@ -1,0 +1,84 @@
+//! The gateway's legs, lent to the control plane as a function: neither knows the other, and both meet here.
+//!
+//! Rules: what comes back is redacted as captures are; while legs are asked beside a running gateway, they follow the moves' courses,
+//! so that a source that is left in the meantime is not asked any more.
+
+use anyhow::anyhow;
+use banjia_control::leg::{NotSent, Question, Reply};
+use banjia_control::moves;
+use banjia_gateway::config::RedactConfig;
+use banjia_gateway::{Clock, Gateway, LegRequest, Legs, LegsParts, Redactor, Snapshot};
+use banjia_store::Store;
+use banjia_upstream::Upstream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How old the courses may be by which a source is asked. Its date is in the course, and holds to the millisecond.
+const COURSES_EVERY: Duration = Duration::from_secs(2);
+
+/// An answer on its way.
+pub(crate) type Coming = Pin<Box<dyn Future<Output = Result<Reply, NotSent>> + Send>>;
+
+/// Legs without a gateway, with the cuts and courses of this database.
+///
+/// # Errors
+/// The database, or moves that do not fit the routes.
+pub(crate) async fn legs(snapshot: Snapshot, store: &Store) -> anyhow::Result<Legs> {
+    let parts = LegsParts {
+        snapshot,
+        upstream: Upstream::new(&banjia_upstream::Config::default())?,
+        store: store.clone(),
+        clock: Clock::default(),
+        courses: moves::courses(store).await?,
+    };
+    Ok(Gateway::legs_only(parts).await?)
+}
+
+/// Keeps the courses of such legs new. Never ends.
+pub(crate) async fn follow(legs: &Legs, store: &Store) {
+    loop {
+        tokio::time::sleep(COURSES_EVERY).await;
+        match moves::courses(store).await {
+            Ok(courses) => {
+                for problem in legs.set_courses(courses).err().into_iter().flatten() {
+                    tracing::warn!("{problem}: the courses stay as they were");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the moves were not read; their courses stay as they were"),
+        }
+    }
+}
+
+/// Lends legs.
+///
+/// # Errors
+/// Patterns that cannot be used.
+pub(crate) fn lend(legs: &Legs, redact: &RedactConfig) -> anyhow::Result<impl Fn(Question) -> Coming + use<>> {
+    let redactor = Redactor::compile(redact)
+        .map_err(|problems| anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let (legs, redactor) = (legs.clone(), Arc::new(redactor));
+    Ok(move |question: Question| -> Coming {
+        let (legs, redactor) = (legs.clone(), redactor.clone());
+        Box::pin(async move { ask(&legs, &redactor, question).await })
+    })
+}
+
+async fn ask(legs: &Legs, redactor: &Redactor, question: Question) -> Result<Reply, NotSent> {
+    let Question { route, target, endpoint, body, account } = question;
+    let asked = legs.ask(LegRequest { route, target, endpoint, body, account }).await;
+    let answered = asked.map_err(|why| NotSent(why.to_string()))?;
+    let mut answer = answered.answer;
+    let redactions = answer.as_mut().map_or(0, |answer| redactor.redact(answer));
+    Ok(Reply {
+        answer,
+        redactions,
+        outcome: answered.outcome,
+        class: answered.class,
+        said: answered.said,
+        may_differ_later: answered.may_differ_later,
+        usage: answered.usage,
+        cost: answered.cost,
+        total_ms: answered.total_ms,
+    })
+}

@@ -1,0 +1,74 @@
+//! Recorded requests asked again: of another target, of the source itself, and not of a source that was left.
+
+use crate::process::{ask, banjia, run, sandbox};
+use crate::serve::{config, serve, status_of};
+use serde_json::Value;
+use std::path::Path;
+use std::process::ExitStatus;
+
+const ROUTES: [(&str, &[&str]); 1] = [("one", &["openai/gpt-4o", "zhipu/glm-4.7"])];
+
+fn replay(folder: &Path, more: &[&str]) -> (ExitStatus, String, String) {
+    run(banjia(folder).args(["replay", "--route", "one"]).args(more))
+}
+
+/// How many requests each vendor got.
+async fn asked(vendors: &str) -> [u64; 2] {
+    let counts: Value = ask(vendors, "/_counts", "none", None).await.json();
+    ["openai", "zhipu"].map(|vendor| counts[vendor]["requests"].as_u64().unwrap_or(0))
+}
+
+#[tokio::test]
+async fn recorded_requests_are_asked_again_once_each_and_never_of_a_source_that_was_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (_sandbox, vendors) = sandbox(folder, &[]);
+    let text = format!("{}\n[capture]\nshare = 1.0\n", config(&vendors, &ROUTES));
+    std::fs::write(folder.join("banjia.toml"), text).unwrap();
+    let (status, _, said) = replay(folder, &["--target", "zhipu/glm-4.7"]);
+    assert!(!status.success() && said.contains("no request of the route one is recorded"), "{said}");
+    let (mut gateway, address) = serve(folder);
+    for _ in 0..3 {
+        assert_eq!(status_of(&address, "one").await.0, 200);
+    }
+    gateway.signal("TERM");
+    assert!(gateway.end().success());
+    assert_eq!(asked(&vendors).await, [3, 0]);
+
+    let (status, said, _) = replay(folder, &["--target", "zhipu/glm-4.7", "--dry-run"]);
+    assert!(status.success() && said.contains("To be asked: 3 of zhipu/glm-4.7."), "{said}");
+    assert!(said.contains("Cost, with as many tokens as were recorded: 0.") && said.contains("CNY"), "{said}");
+    let (status, said, _) = replay(folder, &["--target", "zhipu/glm-4.7", "--spend-max", "0.000000 CNY"]);
+    assert!(status.code() == Some(1) && said.contains("Skipped: 3, the money"), "{said}");
+    assert_eq!(asked(&vendors).await, [3, 0], "neither of them asks");
+
+    let (status, said, _) = replay(folder, &["--target", "zhipu/glm-4.7", "--limit", "2"]);
+    assert!(status.success() && said.contains("2 questions: 0 recorded before, 2 asked, 0 skipped."), "{said}");
+    let both = ["--target", "zhipu/glm-4.7", "--repeats", "2", "--concurrency", "3"];
+    let (status, said, _) = replay(folder, &both);
+    assert!(status.success() && said.contains("9 questions: 2 recorded before, 7 asked, 0 skipped."), "{said}");
+    assert_eq!(asked(&vendors).await, [9, 3]);
+    let (status, said, _) = replay(folder, &both);
+    assert!(status.success() && said.contains("9 questions: 9 recorded before, 0 asked, 0 skipped."), "{said}");
+    assert_eq!(asked(&vendors).await, [9, 3]);
+    let (_, lines, _) = run(banjia(folder).args(["captures", "export"]));
+    let legs = |leg: &str| lines.lines().filter(|line| line.contains(&format!("\"leg\":\"{leg}\""))).count();
+    assert_eq!(["live", "replay", "repeat"].map(legs), [3, 3, 6]);
+    std::fs::write(folder.join("set.jsonl"), lines).unwrap();
+    let (status, said, wrong) = run(banjia(folder).args(["parity", "set.jsonl"]));
+    assert!(status.code() != Some(2), "the lines can be compared without naming sides: {said}{wrong}");
+
+    let left = "id = \"m\"\ndeadline = \"2026-01-01T00:00\"\n[[routes]]\nroute = \"one\"\nsource = \"openai/gpt-4o\"\n\
+                destination = \"zhipu/glm-4.7\"\n";
+    std::fs::write(folder.join("m.toml"), left).unwrap();
+    let (status, _, said) = run(banjia(folder).args(["move", "new", "m.toml"]));
+    assert!(status.success(), "{said}");
+    let (status, said, _) = replay(folder, &["--repeats", "3"]);
+    assert!(status.code() == Some(1) && said.contains("Skipped: 3, openai/gpt-4o has been left"), "{said}");
+    assert_eq!(asked(&vendors).await, [9, 3]);
+
+    let (status, _, said) = replay(folder, &["--target", "zhipu/glm-9"]);
+    assert!(!status.success() && said.contains("zhipu/glm-9 is not among the targets"), "{said}");
+    let (status, _, said) = replay(folder, &[]);
+    assert!(status.code() == Some(2) && said.contains("--target"), "{said}");
+}
