@@ -19,6 +19,7 @@ mod plan;
 mod printer;
 mod probe;
 mod region;
+mod rehearse;
 mod replay;
 mod sandbox;
 mod scan;
@@ -26,6 +27,7 @@ mod serve;
 mod survey;
 mod table;
 mod vendor;
+mod verify;
 mod webhook;
 
 use crate::config::LogFormat;
@@ -84,6 +86,8 @@ enum Command {
     Probe(probe::Args),
     /// Which countries and territories a provider supports, by date.
     Region(region::Args),
+    /// Let a part of the conversations meet the source's true block for a while, and tell what came of it, there and back.
+    Rehearse(rehearse::Args),
     /// Ask recorded requests again, of another target or of the one that answered, and record the answers.
     Replay(replay::Args),
     /// Vendors in a box for tests and rehearsals: true to their wires, errors included.
@@ -96,6 +100,8 @@ enum Command {
     Survey(survey::Args),
     /// The vendors that are known.
     Vendor(vendor::Args),
+    /// Check the report of a sealed move anywhere: its signature, its books, the order of its events.
+    Verify(verify::Args),
     /// Who hears of what happens at the border, and whether it was taken.
     Webhook(webhook::Args),
 }
@@ -126,12 +132,14 @@ pub(crate) fn main() -> ExitCode {
         Command::Move(args) => moves::run(&args, &mut printer),
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
         Command::Region(args) => region::run(args, &mut printer),
+        Command::Rehearse(args) => rehearse::run(&args, &mut printer),
         Command::Replay(args) => replay::run(&args, &log, &mut printer),
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
         Command::Scan(args) => scan::run(&args, &mut printer),
         Command::Serve(args) => serve::run(args, &log, &mut printer),
         Command::Survey(args) => survey::run(&args, &mut printer),
         Command::Vendor(args) => vendor::run(args, &mut printer),
+        Command::Verify(args) => verify::run(&args, &mut printer),
         Command::Webhook(args) => webhook::run(&args, &mut printer),
     };
     match done {

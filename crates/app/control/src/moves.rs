@@ -6,14 +6,19 @@
 //!
 //! - [`Mover`] looks at every move
 //! - [`load`] and [`order`] are for whoever shows a move or orders something of it
+//! - [`drill`] rehearses the source's block
+//! - [`mod@seal`] ends one
 
+pub mod drill;
 mod evidence;
+pub mod seal;
 mod verdicts;
 
 pub use evidence::{Seen, gather};
 pub use verdicts::parity;
 
 use banjia_movement::gate::Evidence;
+use banjia_movement::seal::NotVerified;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{Action, Event, Impossible, Move, Page, apply, create, step};
 use banjia_store::{By, MoveRow, SealKey, Store, StoreError};
@@ -55,6 +60,12 @@ pub enum MoveError {
     /// What was ordered cannot be done.
     #[error(transparent)]
     Refused(#[from] Impossible),
+    /// A move that was sealed elsewhere.
+    #[error("the move {0:?} is sealed, and this database does not hold its report")]
+    NoReport(String),
+    /// The kept report is not what was signed.
+    #[error("the report of the move {0:?} in this database is damaged: {1}")]
+    Damaged(String, NotVerified),
     /// Somebody else changed the move at the same moment.
     #[error("the move {0:?} was changed by somebody else at this moment; look at it and say it again")]
     Overtaken(String),
@@ -138,6 +149,14 @@ pub async fn order(
         return Err(MoveError::Overtaken(id.to_owned()));
     }
     Ok(event)
+}
+
+/// Whether a process looks at the moves of this database: without one nothing that is ordered happens.
+///
+/// # Errors
+/// The database.
+pub async fn are_looked_at(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
+    store.is_leased(LEASE, now).await
 }
 
 fn body(event: &Event) -> serde_json::Value {

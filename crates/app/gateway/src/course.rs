@@ -9,7 +9,7 @@ use crate::legs::Purse;
 use crate::live::LiveRoute;
 use crate::snapshot::{Problem, Route, Vendor, near};
 use banjia_traffic::{Turn, Way};
-use banjia_types::{Course, RequestId, RouteName, Target, Timestamp};
+use banjia_types::{Course, RequestId, RouteName, Stage, Target, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -111,8 +111,10 @@ pub(crate) fn check(courses: &Courses, routes: &BTreeMap<RouteName, Arc<LiveRout
             continue;
         };
         let targets = &live.route.targets;
+        // At its end a move's source leaves the configuration, credential and all. It is then not asked, which is what is wanted.
+        let needs_source = course.stage < Stage::Live;
         let named = [
-            ("source", Some(&course.source)),
+            ("source", Some(&course.source).filter(|_| needs_source)),
             ("destination", Some(&course.destination)),
             ("second", course.second.as_ref()),
         ];

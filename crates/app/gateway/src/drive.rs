@@ -22,7 +22,7 @@ use crate::shared::{Shared, now};
 use crate::snapshot::Key;
 use alarm::Alarm;
 use banjia_traffic::{
-    Action, Actions, Candidate, Cause, ChooseInput, Event, Exchange, FrameClass, Hints, Observation, Plan,
+    Action, Actions, Candidate, Cause, ChooseInput, Drill, Event, Exchange, FrameClass, Hints, Observation, Plan,
     PlannedTarget, Refusal, RetryRules, StickyKey, Turn, Way, Why, choose,
 };
 use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, Timestamp, Usage};
@@ -81,6 +81,8 @@ struct Told {
     why: Option<Why>,
     /// Whether a vendor's block was only rehearsed.
     is_rehearsed: bool,
+    /// Whether it was rehearsed on this conversation before, and the drill is over.
+    is_after_rehearsal: bool,
     losses: Vec<Loss>,
     usage: Option<Usage>,
     cost: Option<Money>,
@@ -94,7 +96,11 @@ struct Told {
 impl Told {
     /// Why it went the way that it went, in one word.
     fn reason(&self) -> Option<&'static str> {
-        if self.is_rehearsed { Some("rehearsal") } else { self.why.map(Why::as_str) }
+        match self {
+            Self { is_rehearsed: true, .. } => Some("rehearsal"),
+            Self { is_after_rehearsal: true, .. } => Some("after_rehearsal"),
+            Self { why, .. } => why.map(Why::as_str),
+        }
     }
 }
 
@@ -164,7 +170,7 @@ impl Drive {
             failures: Vec::new(),
             failure: None,
             names_itself: false,
-            told: Told { why, ..Told::default() },
+            told: Told { why, is_after_rehearsal: way.is_some_and(|way| way.drill == Drill::Over), ..Told::default() },
             kept,
         });
         drive.perform(actions);
@@ -368,7 +374,7 @@ impl Drive {
         if !course.may_ask(goal, self.shared.clock.now()) {
             return Some(Attempt::withheld(caller(self), send, goal, now, Failure::source_left().into()));
         }
-        if course.part(goal) == Part::Source && self.way.is_some_and(|way| way.is_rehearsed) {
+        if course.part(goal) == Part::Source && self.way.is_some_and(|way| way.drill == Drill::Now) {
             self.told.is_rehearsed = true;
             return Some(Attempt::withheld(caller(self), send, goal, now, rehearsed_block().into()));
         }

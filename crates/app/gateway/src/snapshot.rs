@@ -66,6 +66,8 @@ pub struct Snapshot {
 /// A vendor, ready to be called.
 #[derive(Debug)]
 pub(crate) struct Vendor {
+    /// Its name in the configuration.
+    name: VendorName,
     /// Who refuses when this vendor refuses a region: all entries with the same name are cut together, because another key
     /// or another host of a vendor that refused us would be a way around its border.
     pub(crate) border: VendorName,
@@ -163,6 +165,12 @@ impl Snapshot {
     pub fn borders(&self) -> BTreeMap<VendorName, VendorName> {
         let targets = self.routes.values().flat_map(|route| &route.targets);
         targets.map(|it| (it.target.vendor.clone(), self.vendors[it.vendor].border.clone())).collect()
+    }
+
+    /// The vendors that have a credential, each with the name under which it is cut.
+    pub fn credentials(&self) -> impl Iterator<Item = (&VendorName, &VendorName)> {
+        let with_one = self.vendors.iter().filter(|vendor| vendor.credential.is_some());
+        with_one.map(|vendor| (&vendor.name, &vendor.border))
     }
 
     /// What is allowed but worth saying: models that are switched off soon, models that no profile knows.
@@ -381,6 +389,7 @@ fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Resu
     let residency = host.and_then(|host| host.residency.clone());
     let abroad = chosen.is_some_and(|host| profile.host(None).is_some_and(|first| first.residency != host.residency));
     Ok(Vendor {
+        name: config.name.clone(),
         border,
         abroad,
         profile: profile.clone(),

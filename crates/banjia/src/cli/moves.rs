@@ -3,6 +3,8 @@
 //! Rules: what changes where callers go needs a reason, which stays in the move's log; an order that cannot be done says why; a
 //! running gateway takes up a change within seconds.
 
+mod fit;
+mod seal;
 mod show;
 
 use super::Printer;
@@ -88,6 +90,8 @@ enum Command {
         #[arg(long)]
         back: bool,
     },
+    /// End a live move: what stands in the way, line by line, or a signed report that `banjia verify` checks anywhere.
+    Seal(seal::Args),
 }
 
 /// Of which move, and why.
@@ -106,8 +110,12 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     if let Command::Check { file } = &args.command {
         return check(file, printer);
     }
+    if let Command::Seal(asked) = &args.command {
+        let database = &args.database;
+        return database.with(async |store| seal::run(asked, &args.by, database, &store, printer).await);
+    }
     args.database.with(async |store| match &args.command {
-        Command::Check { .. } => Ok(()),
+        Command::Check { .. } | Command::Seal(_) => Ok(()),
         Command::New { file } => new(&store, &read(file)?, by, printer).await,
         Command::List => show::list(&store, now, printer).await,
         Command::Show { id } => show::show(&store, id, now, printer).await,
@@ -208,7 +216,8 @@ fn stage(text: &str) -> Result<Stage, String> {
         .ok_or_else(|| "say record, shadow, canary or live".to_owned())
 }
 
-fn share(text: &str) -> Result<Share, String> {
+/// A part of the conversations as people write it: 5% or 0.05.
+pub(super) fn share(text: &str) -> Result<Share, String> {
     let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
     let fraction = number.trim().parse::<f64>().ok().and_then(|number| Share::of_fraction(number / whole));
     fraction.ok_or_else(|| "say a part of the conversations as 5% or 0.05".to_owned())

@@ -12,6 +12,8 @@ mod parity;
 mod plan;
 mod probe;
 mod process;
+mod rehearsal;
 mod replay;
 mod scan;
+mod sealing;
 mod serve;

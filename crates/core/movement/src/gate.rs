@@ -257,10 +257,13 @@ impl Bench<'_> {
         let (difference, margin) = (percent(parity.difference), percent(i64::from(margin)));
         let told = format!("{axis}: difference {difference}, margin {margin}, {} pairs", parity.pairs);
         let is_stale = self.now.since(parity.at) > self.gates.parity_age_max;
+        if parity.verdict == ParityVerdict::Unused {
+            let why = format!("{axis}: no request of this route uses it");
+            return self.said(gate, Says::Holds, why, Numbers { value: None, ..numbers });
+        }
         let (says, why) = match parity.verdict {
-            ParityVerdict::Unused => (Says::Holds, format!("{axis}: no request of this route uses it")),
             _ if is_stale => (Says::NotYet, format!("{told}; the verdict is of {} and too old", parity.at)),
-            ParityVerdict::NotWorse => (Says::Holds, told),
+            ParityVerdict::NotWorse | ParityVerdict::Unused => (Says::Holds, told),
             ParityVerdict::Worse => (Says::Breaks, format!("{told}; worse")),
             ParityVerdict::Unclear => (Says::NotYet, format!("{told}; not enough data")),
         };

@@ -13,7 +13,7 @@ mod report;
 mod verify;
 
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
-pub use report::{SignedReport, sign};
+pub use report::{SignedReport, public_key, sign};
 pub use verify::{NotVerified, Verified, verify};
 
 use crate::balance::{Balance, Sum};
@@ -55,21 +55,23 @@ pub struct Head {
     pub from: Timestamp,
     /// The first moment after them.
     pub until: Timestamp,
-    /// Requests that were still open at the source.
+    /// Requests of that time without an end that nothing explains: any of them may be open at the source.
     pub open_at_source: u64,
 }
 
-/// An account and its last request that the source answered.
+/// A key of an account and its last request that went to the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastCaller {
     /// Which account.
     pub account: String,
+    /// With which of its keys; none where the ledger knows none.
+    pub key: Option<String>,
     /// On which route.
     pub route: RouteName,
     /// When its last request was accepted.
     pub at: Timestamp,
-    /// How many of its requests the source answered during the move.
+    /// How many of its requests went to the source during the move.
     pub requests: u64,
 }
 
@@ -96,13 +98,27 @@ pub struct ParitySummary {
 /// What stands between a move and its seal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unmet {
+    /// The report names another move than its text does.
+    OtherMove {
+        /// In the report.
+        found: String,
+        /// In the text.
+        expected: String,
+    },
+    /// The report is older than what it tells.
+    TooOld {
+        /// When it was made.
+        at: Timestamp,
+        /// Its log's last event.
+        last: Timestamp,
+    },
     /// The log does not lead to the move.
     Log(u64, Impossible),
     /// It is not live.
     NotLive(Stage),
     /// The credentials are still there.
     Credentials,
-    /// Requests are open at the source.
+    /// Requests may be open at the source.
     OpenAtSource(u64),
     /// The books do not reach over the cut.
     Period {
@@ -127,10 +143,19 @@ pub enum Unmet {
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OtherMove { found, expected } => {
+                write!(f, "the report names the move {found:?}, its text {expected:?}")
+            }
+            Self::TooOld { at, last } => write!(f, "the report is of {at}, and its log goes on until {last}"),
             Self::Log(number, why) => write!(f, "event {number} of the log cannot follow: {why}"),
             Self::NotLive(stage) => write!(f, "the move is at {stage}; only a live move is sealed"),
             Self::Credentials => f.write_str("the source's credentials are not recorded as removed"),
-            Self::OpenAtSource(open) => write!(f, "{open} requests are still open at the source; wait for their end"),
+            Self::OpenAtSource(open) => {
+                write!(
+                    f,
+                    "{open} requests have no end yet, and any of them may be open at the source; wait for their end"
+                )
+            }
             Self::Period { from, until } => write!(f, "the books must reach from {from} or before to {until} or after"),
             Self::CallerAfterEnd { account, at, end } => {
                 write!(f, "a request of {account} went to the source at {at}, after its end at {end}")
@@ -162,6 +187,12 @@ pub fn unmet(spec: &MoveSpec, report: &Report) -> Vec<Unmet> {
         Err((number, why)) => return vec![Unmet::Log(number, why)],
     };
     let mut unmet = Vec::new();
+    if report.head.id != spec.id {
+        unmet.push(Unmet::OtherMove { found: report.head.id.clone(), expected: spec.id.clone() });
+    }
+    if report.head.at < of.state().last_at {
+        unmet.push(Unmet::TooOld { at: report.head.at, last: of.state().last_at });
+    }
     if of.stage() != Stage::Live {
         unmet.push(Unmet::NotLive(of.stage()));
     }
@@ -196,13 +227,14 @@ pub fn unmet(spec: &MoveSpec, report: &Report) -> Vec<Unmet> {
     unmet
 }
 
-/// From when on nobody may have been sent to the source: the first of its date, its refusal and the end of its credentials. The
-/// moment of a refusal is one at which requests were still on their way there; a minute is given to them.
+/// From when on nobody may have been sent to the source: the first of its date, its refusal and the end of its credentials. At
+/// the moment of a refusal requests are still on their way there, and gateways learn within seconds that the credentials are
+/// recorded as gone; a minute is given to both. A date is known beforehand.
 fn source_end(events: &[Event], of: &Move) -> Option<Timestamp> {
     let died = events.iter().find(|event| matches!(event.what, What::SourceDied { .. })).map(|event| event.at);
-    let grace = died.map(|at| Timestamp(at.0.saturating_add(60_000)));
     let removed = of.state().credentials_removed.as_ref().map(|(at, _)| *at);
-    [Some(of.state().source_until), grace, removed].into_iter().flatten().min()
+    let late = |at: Timestamp| Timestamp(at.0.saturating_add(60_000));
+    [Some(of.state().source_until), died.map(late), removed.map(late)].into_iter().flatten().min()
 }
 
 /// The event that seals a move, once its report is signed.

@@ -13,6 +13,7 @@ mod blackout;
 mod check;
 mod raw;
 
+pub use amount::span;
 pub use blackout::Blackout;
 pub(crate) use check::hex;
 

@@ -45,6 +45,17 @@ pub const fn draw(seed: u64, lot: Lot) -> u64 {
     }
 }
 
+/// What a drill has to do with a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Drill {
+    /// Nothing.
+    None,
+    /// The source's block is rehearsed on it.
+    Now,
+    /// It was, and the source is first for it again: what proves the way back.
+    Over,
+}
+
 /// What a course asks of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
@@ -58,16 +69,15 @@ pub struct Way {
     pub is_source_left: bool,
     /// A conversation that sits at the source may go on there.
     pub may_stay_at_source: bool,
-    /// The source's block is rehearsed on this conversation.
-    pub is_rehearsed: bool,
+    /// Whether the source's block is rehearsed on this conversation.
+    pub drill: Drill,
 }
 
 impl Way {
     /// The way of a conversation (or of a request without one) at a moment.
     pub fn of(course: &Course, seed: u64, now: Timestamp) -> Self {
         let is_source_left = !course.may_ask_source(now);
-        let is_rehearsed =
-            course.rehearsal.is_some_and(|drill| now < drill.until && drill.share.holds(draw(seed, Lot::Rehearsal)));
+        let drilled = course.rehearsal.filter(|drill| drill.share.holds(draw(seed, Lot::Rehearsal)));
         let [source, destination, second] = match course.stage {
             Stage::Canary if course.share.holds(draw(seed, Lot::Canary)) => {
                 [Turn::Early(1), Turn::Early(0), Turn::Early(2)]
@@ -76,7 +86,13 @@ impl Way {
             Stage::Live | Stage::Sealed => [Turn::Late, Turn::Early(0), Turn::Early(1)],
         };
         let may_stay_at_source = !is_source_left && course.stage < Stage::Live;
-        Self { source, destination, second, is_source_left, may_stay_at_source, is_rehearsed }
+        let is_first = source == Turn::Early(0) && !is_source_left;
+        let drill = match drilled {
+            Some(drill) if now < drill.until => Drill::Now,
+            Some(_) if is_first => Drill::Over,
+            _ => Drill::None,
+        };
+        Self { source, destination, second, is_source_left, may_stay_at_source, drill }
     }
 }
 
@@ -155,8 +171,14 @@ mod tests {
             let rehearsal = Rehearsal { share: Share::of(share), until: BEFORE };
             let drill = Course { rehearsal: Some(rehearsal), ..course(Stage::Record, Share::NONE) };
             let holds = Share::of(share).holds(draw(seed, Lot::Rehearsal));
-            prop_assert_eq!(Way::of(&drill, seed, Timestamp(BEFORE.0 - 1)).is_rehearsed, holds);
-            prop_assert!(!Way::of(&drill, seed, BEFORE).is_rehearsed);
+            let found = |of: &Course, at| Way::of(of, seed, at).drill;
+            let or_none = |drill| if holds { drill } else { Drill::None };
+            prop_assert_eq!(found(&drill, Timestamp(BEFORE.0 - 1)), or_none(Drill::Now));
+            // Those that it touched prove the way back, as long as the source is asked first.
+            let without_date = Course { source_until: None, ..drill.clone() };
+            prop_assert_eq!(found(&without_date, BEFORE), or_none(Drill::Over));
+            prop_assert_eq!(found(&Course { stage: Stage::Live, ..without_date }, BEFORE), Drill::None);
+            prop_assert_eq!(found(&Course { source_until: Some(BEFORE), ..drill }, BEFORE), Drill::None);
         }
     }
 

@@ -21,7 +21,7 @@ pub mod retry;
 pub mod sticky;
 
 pub use choose::{Candidate, Choice, ChooseInput, Turn, Why, choose};
-pub use course::{Lot, Way, draw};
+pub use course::{Drill, Lot, Way, draw};
 pub use exchange::{Action, Actions, Cause, Event, Exchange, FrameClass, Plan, PlannedTarget, Refusal};
 pub use health::{Breaker, HealthRules, Observation, Standing};
 pub use limit::{Admission, Bucket, Limit, LimitRules, Limiter, Room, Taken};

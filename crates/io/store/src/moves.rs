@@ -4,6 +4,9 @@
 //! before it, so of several processes that want to add the next one exactly one does; each writes its audit entry in the
 //! same transaction and moves the number by which gateways learn of it. What an event means is not known here.
 
+pub(crate) mod drill;
+pub(crate) mod end;
+
 use crate::audit::{NewAudit, append};
 use crate::policies::By;
 use crate::{Store, StoreError};
@@ -142,6 +145,18 @@ impl Store {
             .await
             .map_err(StoreError::sql("take a lease"))?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Whether anybody holds a lease at this moment.
+    pub async fn is_leased(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM lease WHERE name = $1 AND until > $2)";
+        let found: (bool,) = sqlx::query_as(SQL)
+            .bind(name)
+            .bind(now.0)
+            .fetch_one(&self.read)
+            .await
+            .map_err(StoreError::sql("look at a lease"))?;
+        Ok(found.0)
     }
 
     /// Gives a lease back before its time. Nothing happens when it is another's.

@@ -5,19 +5,15 @@
 //! leaves memory when it is dropped and has no `Debug`. A database knows its key by a sealed text of its own: another key
 //! is refused before anything is written with it.
 
+use crate::key_file::{self, KEY_BYTES, KeyBytes};
 use crate::{Store, StoreError};
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use sqlx::sqlite::SqliteConnection;
-use std::fs::File;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use zeroize::{Zeroize as _, Zeroizing};
+use std::path::Path;
+use zeroize::Zeroizing;
 
-const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
-/// The most that is read of a key's file: the digits, and some room for a line break.
-const KEY_FILE_BYTES_MAX: u64 = 256;
 
 /// What a database seals to know its key again.
 const CHECK_TEXT: &[u8] = b"banjia seals with this key";
@@ -25,7 +21,7 @@ const CHECK_PLACE: &str = "seal_check";
 
 /// A key that seals and opens. Zeroized on drop.
 #[derive(Clone)]
-pub struct SealKey(Zeroizing<[u8; KEY_BYTES]>);
+pub struct SealKey(KeyBytes);
 
 impl SealKey {
     /// A key of these bytes.
@@ -43,17 +39,7 @@ impl SealKey {
     /// # Errors
     /// [`StoreError::BadKey`], without what was found.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
-        let digits = text.trim().as_bytes();
-        let mut key = Self::new([0; KEY_BYTES]);
-        if digits.len() != 2 * KEY_BYTES {
-            return Err(StoreError::BadKey { place: None });
-        }
-        for (byte, pair) in key.0.iter_mut().zip(digits.chunks_exact(2)) {
-            let digit = |place: usize| char::from(pair[place]).to_digit(16);
-            let (high, low) = digit(0).zip(digit(1)).ok_or(StoreError::BadKey { place: None })?;
-            *byte = (high * 16 + low) as u8;
-        }
-        Ok(key)
+        key_file::parse(text).map(Self)
     }
 
     /// The key in the file beside a database (`banjia.db.key` beside `banjia.db`), made once, for its owner's eyes only.
@@ -61,21 +47,7 @@ impl SealKey {
     /// # Errors
     /// A file that cannot be read or made, or that holds no key.
     pub fn beside(database: &Path) -> Result<Self, StoreError> {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".key");
-        let path = PathBuf::from(name);
-        if let Some(key) = read(&path)? {
-            return Ok(key);
-        }
-        let made = Self::random();
-        match make(&path, &made) {
-            Ok(()) => Ok(made),
-            // Another process made one in the meantime: both must use the same.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                read(&path)?.ok_or(StoreError::KeyFile { path, source: error })
-            }
-            Err(source) => Err(StoreError::KeyFile { path, source }),
-        }
+        key_file::beside(database, ".key").map(Self)
     }
 
     /// Seals `plain` for the place that `place` names.
@@ -100,36 +72,6 @@ impl SealKey {
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new((&*self.0).into())
     }
-}
-
-fn read(path: &Path) -> Result<Option<SealKey>, StoreError> {
-    let failed = |source| StoreError::KeyFile { path: path.to_owned(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut text = String::new();
-    let read = file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text);
-    let key = SealKey::parse(&text);
-    text.zeroize();
-    read.map_err(failed)?;
-    key.map(Some).map_err(|_| StoreError::BadKey { place: Some(path.to_owned()) })
-}
-
-/// Written under another name and then linked, so that a process that is killed leaves no half key.
-fn make(path: &Path, key: &SealKey) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Such a file can be read and written by its owner only.
-    let mut file = tempfile::Builder::new().prefix(".key-").tempfile_in(folder)?;
-    let mut text = Zeroizing::new(String::with_capacity(2 * KEY_BYTES + 1));
-    for byte in key.0.iter() {
-        text.extend([byte >> 4, byte & 15].map(|half| char::from_digit(u32::from(half), 16).unwrap_or('0')));
-    }
-    text.push('\n');
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path).map(drop).map_err(|error| error.error)
 }
 
 impl Store {

@@ -3,7 +3,7 @@
 //! Rules: numbers are gathered here and judged elsewhere; a window ends at the moment of looking; a target that was not asked is
 //! not in the evidence, and nothing is made up for it.
 
-use super::{Loaded, MoveError, add_up};
+use super::{Loaded, MoveError, add_up, drill};
 use banjia_movement::gate::{Evidence, RouteEvidence, TargetEvidence};
 use banjia_movement::spec::MovedRoute;
 use banjia_store::{CaptureFilter, Cut, Period, Store};
@@ -47,6 +47,9 @@ pub async fn gather(store: &Store, seen: &Seen<'_>) -> Result<Evidence, MoveErro
     let cuts = store.cuts().await?;
     let source_cut = seen.cut(spec.source_vendor(), &cuts).map(|cut| cut.evidence.to_string());
     let mut evidence = Evidence { source_cut, ..Evidence::default() };
+    if of.state().rehearsal.is_some() {
+        evidence.drill = drill::last(store, seen.loaded).await?.map(|drill| drill.evidence());
+    }
     let window = seen.since(seen.now - spec.gates.window);
     let day = seen.since(day_begin(seen));
     let whole = seen.since(seen.loaded.created_at);

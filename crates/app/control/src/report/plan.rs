@@ -5,87 +5,27 @@
 
 mod words;
 
+use super::page::{self, Block};
 use banjia_movement::calendar;
 use banjia_movement::plan::{Cost, Plan, Ranked, RoutePlan};
 use banjia_types::{Money, Timestamp};
 use chrono_tz::Tz;
-use std::fmt::Write as _;
-use words::Words;
+pub(super) use words::Words;
 
 pub use words::Lang;
 
 /// Losses shown for one candidate; the rest are in the JSON.
 const COUNTS_SHOWN: usize = 8;
 
-enum Block {
-    Head(u8, String),
-    Text(String),
-    List(Vec<String>),
-    Table(Vec<String>, Vec<Vec<String>>),
-}
-
 /// The plan in Markdown.
 pub fn markdown(plan: &Plan, zone: Tz, lang: Lang) -> String {
-    let mut page = String::new();
-    let safe = |text: &str| text.replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ");
-    for block in blocks(plan, zone, Words(lang)) {
-        let done = match block {
-            Block::Head(level, text) => writeln!(page, "{} {}\n", "#".repeat(level.into()), safe(&text)),
-            Block::Text(text) => writeln!(page, "{}\n", safe(&text)),
-            Block::List(items) => {
-                items.iter().try_for_each(|item| writeln!(page, "- {}", safe(item))).and_then(|()| writeln!(page))
-            }
-            Block::Table(names, rows) => {
-                let line = |cells: &[String]| cells.iter().map(|cell| safe(cell)).collect::<Vec<_>>().join(" | ");
-                let rule = vec!["---"; names.len()].join(" | ");
-                writeln!(page, "| {} |\n| {rule} |", line(&names))
-                    .and_then(|()| rows.iter().try_for_each(|row| writeln!(page, "| {} |", line(row))))
-                    .and_then(|()| writeln!(page))
-            }
-        };
-        done.expect("writing to a text does not fail");
-    }
-    page
+    page::markdown(&blocks(plan, zone, Words(lang)))
 }
 
 /// The plan in HTML, with its style and without scripts.
 pub fn html(plan: &Plan, zone: Tz, lang: Lang) -> String {
-    let safe = |text: &str| {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-            .replace('"', "&quot;")
-            .replace('\'', "&#39;")
-    };
     let words = Words(lang);
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n<title>{}</title>\n<style>\
-         body{{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}}\
-         table{{border-collapse:collapse;margin:1rem 0}}th,td{{border:1px solid #bbb;padding:.3rem .6rem;text-align:left}}\
-         </style>\n",
-        words.code(),
-        safe(words.title())
-    );
-    for block in blocks(plan, zone, words) {
-        let cells = |tag: &str, cells: &[String]| {
-            let cells = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", safe(cell)));
-            format!("<tr>{}</tr>\n", cells.collect::<String>())
-        };
-        let shown = match block {
-            Block::Head(level, text) => format!("<h{level}>{}</h{level}>\n", safe(&text)),
-            Block::Text(text) => format!("<p>{}</p>\n", safe(&text)),
-            Block::List(items) => {
-                let items = items.iter().map(|item| format!("<li>{}</li>\n", safe(item)));
-                format!("<ul>\n{}</ul>\n", items.collect::<String>())
-            }
-            Block::Table(names, rows) => {
-                let rows = rows.iter().map(|row| cells("td", row)).collect::<String>();
-                format!("<table>\n{}{rows}</table>\n", cells("th", &names))
-            }
-        };
-        page.push_str(&shown);
-    }
-    page + "</html>\n"
+    page::html(&blocks(plan, zone, words), words.code(), words.title())
 }
 
 fn blocks(plan: &Plan, zone: Tz, words: Words) -> Vec<Block> {

@@ -5,6 +5,7 @@
 mod dkim;
 mod mail_tls;
 mod moves;
+mod seal;
 mod unsubscribed;
 mod webhooks;
 

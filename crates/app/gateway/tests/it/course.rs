@@ -242,9 +242,16 @@ async fn a_rehearsed_block_is_met_by_callers_as_the_true_one_and_changes_nothing
     assert!(rig.alerts.lock().unwrap().is_empty() && rig.store.cut_history().await.unwrap().is_empty());
     // After it everybody is where they were.
     rig.clock.set(end);
+    let mut back = 0;
     for number in 0..40 {
-        assert_eq!(target(&ask_as(&rig, &format!("user-{number}")).await), SOURCE);
+        let answer = ask_as(&rig, &format!("user-{number}")).await;
+        assert_eq!(target(&answer), SOURCE);
+        back += u32::from(answer.header("x-banjia-reason") == "after_rehearsal");
     }
+    assert_eq!(back, drilled, "the drill's conversations are known until its end is in the log");
+    set(&rig, course(Stage::Record));
+    let answer = ask_as(&rig, "user-0").await;
+    assert_eq!(answer.header("x-banjia-reason"), "course");
 }
 
 #[tokio::test]

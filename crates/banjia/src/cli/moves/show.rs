@@ -75,9 +75,8 @@ pub(super) async fn show(store: &Store, id: &str, now: Timestamp, printer: &mut 
     let events: Vec<_> = (1_u64..)
         .zip(&loaded.events)
         .map(|(number, event)| {
-            let what = serde_json::to_value(&event.what).ok();
-            let kind = what.as_ref().and_then(|what| what["kind"].as_str()).unwrap_or("-").to_owned();
-            vec![number.to_string(), of.spec().show(event.at), event.by.clone(), kind, event.reason.clone()]
+            let (at, kind) = (of.spec().show(event.at), event.what.kind());
+            vec![number.to_string(), at, event.by.clone(), kind, event.reason.clone()]
         })
         .collect();
     printer.line("\nWhat happened:");

@@ -34,7 +34,7 @@ pub fn sign(report: &Report, key: &SigningKey) -> SignedReport {
         value(&report.spec),
     ];
     let sections: Map<String, Value> = SECTIONS.into_iter().map(str::to_owned).zip(parts).collect();
-    let key_text = hex(key.verifying_key().as_bytes());
+    let key_text = public_key(key);
     let hashes = hashes(&sections);
     let signature = key.sign(signed_bytes(VERSION, &hashes, &key_text).as_bytes());
     let whole = json!({
@@ -48,6 +48,11 @@ pub fn sign(report: &Report, key: &SigningKey) -> SignedReport {
     let text = canonical(&whole);
     let hash = hash(&text);
     SignedReport { text, hash }
+}
+
+/// The public half of a key, in hexadecimal: what a reader of reports must know.
+pub fn public_key(key: &SigningKey) -> String {
+    hex(key.verifying_key().as_bytes())
 }
 
 /// What is signed: everything that says what the sections are.

@@ -6,7 +6,7 @@ use std::time::Duration;
 const SPAN_MAX: Duration = Duration::from_hours(24 * 366);
 
 /// Reads `90s`, `30m`, `2h` or `7d`.
-pub(super) fn span(text: &str) -> Option<Duration> {
+pub fn span(text: &str) -> Option<Duration> {
     let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
     let (unit, seconds) = units.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
     let count: u64 = digits(text.strip_suffix(unit)?)?.parse().ok()?;

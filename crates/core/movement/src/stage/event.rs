@@ -249,6 +249,14 @@ pub enum Urgency {
     Urgent,
 }
 
+impl What {
+    /// Its name in the log.
+    pub fn kind(&self) -> String {
+        let named = serde_json::to_value(self).ok();
+        named.and_then(|value| value.get("kind")?.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
+
 impl Event {
     /// How soon people must look at this event; none when they need not be called.
     pub fn urgency(&self) -> Option<Urgency> {

@@ -46,7 +46,13 @@ fn done() -> (Move, Vec<Event>, Report) {
         spec: of.spec().text().to_string(),
         events: log.clone(),
         balance: Balance::new(minutes, Vec::new()),
-        last_callers: vec![LastCaller { account: "a1".to_owned(), route: "chat".into(), at: live, requests: 3 }],
+        last_callers: vec![LastCaller {
+            account: "a1".to_owned(),
+            key: Some("k1".to_owned()),
+            route: "chat".into(),
+            at: live,
+            requests: 3,
+        }],
         parity: vec![ParitySummary {
             route: "chat".into(),
             target: "new/large".parse().unwrap(),
@@ -134,6 +140,10 @@ fn what_is_signed_and_not_true_does_not_pass() {
     assert!(matches!(faults(&|report| drop(report.events.pop()))[..], [Unmet::Credentials]));
     assert!(matches!(faults(&|report| drop(report.events.remove(1)))[..], [Unmet::Log(2, _)]));
     assert!(matches!(faults(&|report| report.head.from = report.head.until)[..], [Unmet::Period { .. }]));
+    let other = faults(&|report| report.head.id = "long".to_owned());
+    assert!(matches!(other[..], [Unmet::OtherMove { .. }]), "{other:?}");
+    let old = faults(&|report| report.head.at = report.head.at - Duration::from_mins(1));
+    assert!(matches!(old[..], [Unmet::TooOld { .. }]), "{old:?}");
     let late = faults(&|report| report.last_callers[0].at = report.head.at + Duration::from_mins(1));
     assert!(matches!(late[..], [Unmet::CallerAfterEnd { .. }]));
     // What a killed process had open is shown as lost and does not stand in the way.

@@ -57,8 +57,13 @@ impl Run {
         Ok(Self { id, write: store.write.clone(), _lock: lock, _store: store.clone() })
     }
 
-    /// Writes some rows, the acceptances by minute and the sign of life, all or nothing.
-    pub(super) async fn write(&self, rows: &[Row], accepted: &[(i64, u64)], open: usize) -> Result<(), StoreError> {
+    /// Writes some rows, the acceptances by minute and the sign of life (how many are open, and as of when), all or nothing.
+    pub(super) async fn write(
+        &self,
+        rows: &[Row],
+        accepted: &[(i64, u64)],
+        (open, at): (usize, i64),
+    ) -> Result<(), StoreError> {
         let fail = StoreError::sql("write a batch of the ledger");
         let mut tx = self.write.begin().await.map_err(&fail)?;
         rows::insert(rows, &mut tx).await.map_err(&fail)?;
@@ -74,7 +79,7 @@ impl Run {
             .map_err(&fail)?;
         }
         sqlx::query("UPDATE run SET last_flush_at = $1, open_requests = $2 WHERE id = $3")
-            .bind(now_ms())
+            .bind(at)
             .bind(i64::try_from(open).unwrap_or(i64::MAX))
             .bind(&self.id)
             .execute(&mut *tx)

@@ -2,6 +2,7 @@
 
 use super::run::Run;
 use super::{Pending, Shared};
+use crate::pool::now_ms;
 use crate::{Row, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,6 +27,8 @@ struct Work {
     rows: Vec<Row>,
     accepted: Vec<(i64, u64)>,
     open: usize,
+    /// When it was taken, in milliseconds since 1970: what was accepted before is in it, however long the writing takes.
+    at: i64,
     flushes: Vec<oneshot::Sender<()>>,
     close: Option<oneshot::Sender<()>>,
     deserted: bool,
@@ -39,6 +42,7 @@ impl Work {
         std::mem::swap(&mut self.rows, &mut pending.rows);
         std::mem::swap(&mut self.accepted, &mut pending.accepted);
         self.open = pending.open;
+        self.at = now_ms();
         self.flushes = std::mem::take(&mut pending.flushes);
         self.close = pending.close.take();
         self.deserted = pending.deserted;
@@ -88,7 +92,7 @@ async fn write_all(shared: &Shared, run: &Run, work: &Work) {
     let mut left = work.rows.as_slice();
     loop {
         let (batch, rest) = left.split_at(left.len().min(shared.batch_rows_max));
-        until_done(|| run.write(batch, accepted, work.open), batch.len()).await;
+        until_done(|| run.write(batch, accepted, (work.open, work.at)), batch.len()).await;
         shared.taken.fetch_sub(batch.len(), Ordering::AcqRel);
         (accepted, left) = (&[], rest);
         if left.is_empty() {

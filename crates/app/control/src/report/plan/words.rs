@@ -17,10 +17,10 @@ pub enum Lang {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Words(pub(super) Lang);
+pub(in crate::report) struct Words(pub(in crate::report) Lang);
 
 impl Words {
-    pub(super) fn say(self, en: &'static str, zh: &'static str) -> &'static str {
+    pub(in crate::report) fn say(self, en: &'static str, zh: &'static str) -> &'static str {
         match self.0 {
             Lang::En => en,
             Lang::Zh => zh,
@@ -28,14 +28,14 @@ impl Words {
     }
 
     /// One of two sentences; both are made, since pages are few.
-    fn tell(self, en: String, zh: String) -> String {
+    pub(in crate::report) fn tell(self, en: String, zh: String) -> String {
         match self.0 {
             Lang::En => en,
             Lang::Zh => zh,
         }
     }
 
-    pub(super) fn code(self) -> &'static str {
+    pub(in crate::report) fn code(self) -> &'static str {
         self.say("en", "zh")
     }
 
@@ -47,7 +47,7 @@ impl Words {
         self.say("unknown", "未知")
     }
 
-    pub(super) fn heads(self, names: &[(&'static str, &'static str)]) -> Vec<String> {
+    pub(in crate::report) fn heads(self, names: &[(&'static str, &'static str)]) -> Vec<String> {
         names.iter().map(|(en, zh)| self.say(en, zh).to_owned()).collect()
     }
 
@@ -89,7 +89,7 @@ impl Words {
         }
     }
 
-    pub(super) fn stage(self, stage: Stage) -> String {
+    pub(in crate::report) fn stage(self, stage: Stage) -> String {
         let zh = match stage {
             Stage::Record => "录制",
             Stage::Shadow => "影子",

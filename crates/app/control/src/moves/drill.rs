@@ -1,0 +1,123 @@
+//! Drills: the source's block met by a part of the conversations, and what the ledger says of it, there and back.
+//!
+//! Rules: the gateway marks the requests of a drill in the ledger (`rehearsal` while it lasts, `after_rehearsal` for the same
+//! conversations from its end until the log says that it is over); only what is written there counts. A request that is still
+//! open is in none of the numbers.
+
+use super::{Loaded, MoveError, order};
+use banjia_movement::gate::DrillEvidence;
+use banjia_movement::spec::MovedRoute;
+use banjia_movement::stage::{DrillFound, Event, Order, What, rehearse};
+use banjia_store::{Latency, Period, ReasonCount, Store};
+use banjia_types::{Outcome, RouteName, Share, Stage, Target, Timestamp};
+use std::time::Duration;
+
+/// Why a request met the rehearsed block.
+const DURING: &str = "rehearsal";
+/// A request of such a conversation after the drill.
+const AFTER: &str = "after_rehearsal";
+
+/// A drill and what it came to so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drill {
+    /// When it was ordered.
+    pub began_at: Timestamp,
+    /// Until when the block is met.
+    pub until: Timestamp,
+    /// By which part of the conversations.
+    pub share: Share,
+    /// What was found, once it is over; until then its way back is watched.
+    pub found: Option<DrillFound>,
+    /// Route by route.
+    pub routes: Vec<DrilledRoute>,
+}
+
+/// A drill on one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrilledRoute {
+    /// Which.
+    pub route: RouteName,
+    /// How the requests that met the block ended, by the last target that was tried.
+    pub blocked: Vec<ReasonCount>,
+    /// The same of the requests of those conversations afterwards.
+    pub back: Vec<ReasonCount>,
+    /// Of the latter, those that the source answered.
+    pub back_answered: u64,
+    /// Times of the answers to those that met the block.
+    pub times: Latency,
+    /// Times of the route's other answers in the same time.
+    pub other_times: Latency,
+}
+
+impl DrilledRoute {
+    /// Requests that met the block and ended so.
+    pub fn ended(&self, outcome: Outcome) -> u64 {
+        self.blocked.iter().filter(|one| one.outcome == outcome).map(|one| one.requests).sum()
+    }
+}
+
+impl Drill {
+    /// The same as gates and the move's log read it.
+    pub fn evidence(&self) -> DrillEvidence {
+        let sum = |of: &dyn Fn(&DrilledRoute) -> u64| self.routes.iter().map(of).sum();
+        DrillEvidence {
+            blocked: sum(&|route| route.blocked.iter().map(|one| one.requests).sum()),
+            answered: sum(&|route| route.ended(Outcome::Answered)),
+            back: sum(&|route| route.back.iter().map(|one| one.requests).sum()),
+            back_answered: sum(&|route| route.back_answered),
+        }
+    }
+}
+
+/// Orders a drill: a gateway that runs takes it up within seconds.
+///
+/// # Errors
+/// Why that cannot be.
+pub async fn begin(store: &Store, id: &str, share: Share, span: Duration, by: Order<'_>) -> Result<Event, MoveError> {
+    order(store, id, |of| rehearse(of, share, span, by)).await
+}
+
+/// The drill under way, or the last one; none when there never was one.
+///
+/// # Errors
+/// The database.
+pub async fn last(store: &Store, loaded: &Loaded) -> Result<Option<Drill>, MoveError> {
+    let began = loaded.events.iter().enumerate().rev().find_map(|(number, event)| match event.what {
+        What::RehearsalBegan { share, until } => Some((number, event.at, share, until)),
+        _ => None,
+    });
+    let Some((number, began_at, share, until)) = began else { return Ok(None) };
+    let is_over = loaded.of.state().rehearsal.is_none();
+    let after = loaded.events.get(number + 1..).unwrap_or_default();
+    let found = if is_over { loaded.of.state().drill } else { None };
+    let cut_at = after.iter().find(|event| cuts_short(&event.what));
+    let until = cut_at.map_or(until, |event| until.min(event.at));
+    let mut routes = Vec::new();
+    for moved in &loaded.of.spec().routes {
+        routes.push(route(store, moved, Period { from: began_at, to: until }).await?);
+    }
+    Ok(Some(Drill { began_at, until, share, found, routes }))
+}
+
+/// Without a source to go back to there is no drill.
+fn cuts_short(what: &What) -> bool {
+    match what {
+        What::SourceDied { .. } | What::SourcePassed | What::Cut { .. } => true,
+        What::Advanced { to, .. } | What::Overridden { to, .. } => *to >= Stage::Live,
+        _ => false,
+    }
+}
+
+async fn route(store: &Store, moved: &MovedRoute, during: Period) -> Result<DrilledRoute, MoveError> {
+    let after = Period { from: during.to, ..Period::ALWAYS };
+    let (times, other_times) = store.latency_by_reason(&moved.route, DURING, during).await?;
+    let blocked = store.count_by_reason(&moved.route, DURING, during).await?;
+    let back = store.count_by_reason(&moved.route, AFTER, after).await?;
+    let at_source = |target: &Option<Target>| target.as_ref() == Some(&moved.source);
+    let back_answered = back
+        .iter()
+        .filter(|one| one.outcome == Outcome::Answered && at_source(&one.target))
+        .map(|one| one.requests)
+        .sum();
+    Ok(DrilledRoute { route: moved.route.clone(), blocked, back, back_answered, times, other_times })
+}
