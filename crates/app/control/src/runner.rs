@@ -45,6 +45,33 @@ pub enum RunError {
     Template(#[from] TemplateError),
 }
 
+/// The step of a campaign that is due, and who is to be told of it now: those whom nobody has told yet, and those whose next
+/// attempt has come. None when nothing is due or the campaign rests.
+///
+/// # Errors
+/// The database.
+pub async fn waiting(
+    store: &Store,
+    campaign: &Campaign,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Option<(Step, Vec<Recipient>)>, StoreError> {
+    let Some(step) = due(policy, now).filter(|_| campaign.is_running) else { return Ok(None) };
+    let told: HashMap<_, _> = store
+        .notices(&campaign.id)
+        .await?
+        .into_iter()
+        .filter(|notice| (notice.round, notice.step) == (campaign.round, step))
+        .map(|notice| (notice.account.clone(), (notice.state, notice.retry_at)))
+        .collect();
+    let mut recipients = store.recipients(&campaign.id).await?;
+    recipients.retain(|to| {
+        told.get(&to.account)
+            .is_none_or(|(state, retry_at)| *state == NoticeState::Retrying && retry_at.is_some_and(|at| at <= now))
+    });
+    Ok(Some((step, recipients)))
+}
+
 /// Sends notices. One per database.
 #[derive(Debug)]
 pub struct Runner {
@@ -85,23 +112,11 @@ impl Runner {
     /// What kept it from going on. What was sent before is settled.
     pub async fn tick(&mut self, campaign: &Campaign, policy: &Policy, now: Timestamp) -> Result<Done, RunError> {
         let mut done = Done::default();
-        let Some(step) = due(policy, now).filter(|_| campaign.is_running) else { return Ok(done) };
-        let told: HashMap<_, _> = self
-            .store
-            .notices(&campaign.id)
-            .await?
-            .into_iter()
-            .filter(|notice| (notice.round, notice.step) == (campaign.round, step))
-            .map(|notice| (notice.account.clone(), (notice.state, notice.retry_at)))
-            .collect();
+        let Some((step, waiting)) = waiting(&self.store, campaign, policy, now).await? else { return Ok(done) };
         let round = Round { campaign, policy, step, now };
         let mut conversation = None;
-        for recipient in self.store.recipients(&campaign.id).await? {
-            let is_due = told.get(&recipient.account).is_none_or(|(state, retry_at)| {
-                *state == NoticeState::Retrying && retry_at.is_some_and(|at| at <= now)
-            });
-            let state = if is_due { self.tell(round, &recipient, &mut conversation).await? } else { None };
-            match state {
+        for recipient in waiting {
+            match self.tell(round, &recipient, &mut conversation).await? {
                 None | Some(NoticeState::Intended | NoticeState::Bounced) => {}
                 Some(NoticeState::Sent) => done.sent += 1,
                 Some(NoticeState::Retrying) => done.later += 1,

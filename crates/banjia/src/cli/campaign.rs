@@ -11,7 +11,7 @@ use banjia_border::campaign::{NoticeState, Step, due};
 use banjia_border::policy::Policy;
 use banjia_control::bounces::{self, Found};
 use banjia_control::mail::MailError;
-use banjia_control::runner::RunError;
+use banjia_control::runner::{RunError, waiting};
 use banjia_control::templates::Wish;
 use banjia_control::{Courier, Mailer, Runner, SmtpConfig, Templates};
 use banjia_store::{By, Campaign, Period, Store};
@@ -71,6 +71,9 @@ enum Command {
         /// Stay, and look every minute.
         #[arg(long)]
         watch: bool,
+        /// Only say who would get a mail now. Nothing is sent or written down.
+        #[arg(long, conflicts_with = "watch")]
+        dry_run: bool,
     },
     /// Where every campaign stands, or each notice of one.
     Status {
@@ -144,7 +147,8 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
                 let made = New { id, policy, mandatory: mandatory.as_deref(), since, thresholds };
                 new(&store, loaded.as_ref(), made, by, printer).await?;
             }
-            Command::Run { id, watch } => {
+            Command::Run { id, dry_run: true, .. } => dry_run(&store, id.as_deref(), now, printer).await?,
+            Command::Run { id, watch, .. } => {
                 send(&store, with_secrets(&args.database)?, id.as_deref(), *watch, printer).await?;
             }
             Command::Status { id: None } => status(&store, printer).await?,
@@ -295,6 +299,26 @@ async fn send(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whom `run` would tell now.
+async fn dry_run(store: &Store, id: Option<&str>, now: Timestamp, printer: &mut Printer) -> anyhow::Result<()> {
+    if let Some(id) = id {
+        named(store, id).await?;
+    }
+    let mut rows = Vec::new();
+    for campaign in store.campaigns().await?.iter().filter(|campaign| id.is_none_or(|id| campaign.id == id)) {
+        let policy = policy_of(store, &campaign.policy).await?;
+        let Some((step, waiting)) = waiting(store, campaign, &policy, now).await? else { continue };
+        for to in waiting {
+            let wish = store.unsubscribed_of(&to.account).await?.filter(|_| campaign.mandatory.is_none());
+            let what = wish.map_or_else(|| "would be sent".to_owned(), |wish| format!("unsubscribed: {}", wish.said));
+            rows.push(vec![campaign.id.clone(), step.to_string(), to.account.to_string(), to.email, what]);
+        }
+    }
+    printer.line(&table(&["campaign", "step", "account", "to", "mail"], &rows, printer.width()));
+    printer.line(&format!("{} notices are due now. Nothing was sent.", rows.len()));
+    Ok(())
 }
 
 async fn status(store: &Store, printer: &mut Printer) -> anyhow::Result<()> {

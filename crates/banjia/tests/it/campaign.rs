@@ -50,6 +50,8 @@ async fn who_has_unsubscribed_is_listed_and_told_only_where_that_is_mandatory() 
     assert!(
         says(folder, &["campaign", "preview", "july"]).contains("mailto:notice@example.com?subject=unsubscribe%20a")
     );
+    let said = says(folder, &["campaign", "run", "--dry-run"]);
+    assert!(said.contains("unsubscribed: by mail of 3 July") && said.contains("1 notices are due now"), "{said}");
     assert!(
         says(folder, &["campaign", "run", "july"]).contains("0 sent, 0 later, 0 refused, 0 unknown, 1 unsubscribed")
     );
@@ -66,7 +68,11 @@ async fn who_has_unsubscribed_is_listed_and_told_only_where_that_is_mandatory() 
 
     says(folder, &["border", "unsubscribe", "end", "a", "--by", "kim"]);
     says(folder, &["campaign", "again", "july"]);
+    let said = says(folder, &["campaign", "run", "july", "--dry-run"]);
+    assert!(said.contains("ops@x.example") && said.contains("would be sent"), "{said}");
+    assert_eq!(sink.taken().len(), 1, "nothing was sent");
     assert!(says(folder, &["campaign", "run", "july"]).contains("1 sent"));
+    assert!(says(folder, &["campaign", "run", "july", "--dry-run"]).contains("0 notices are due now"));
     let way_out = "<mailto:notice@example.com?subject=unsubscribe%20a>";
     assert_eq!(sink.taken()[1].header("list-unsubscribe"), Some(way_out));
     let audit = says(folder, &["audit", "list"]);

@@ -182,6 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn notices_keep_their_hour_when_the_zones_clocks_change() {
+        let text = policy().text().replace("Asia/Shanghai", "America/New_York").replace("2024-07-", "2024-11-");
+        let policy = Policy::parse(&text.replace("2024-06-25", "2024-10-20"), embedded()).unwrap();
+        let hours: Vec<_> = Step::ALL.iter().map(|step| step.at(&policy).unwrap().to_string()).collect();
+        // Clocks there went back on 3 November: ten in the morning is 14:00 in UTC before and 15:00 after.
+        let wanted = [
+            "2024-10-26T14:00:00.000Z",
+            "2024-11-02T14:00:00.000Z",
+            "2024-11-08T15:00:00.000Z",
+            "2024-11-09T05:00:00.000Z",
+        ];
+        assert_eq!(hours, wanted);
+    }
+
+    #[test]
     fn another_date_moves_every_step() {
         let later = policy().redated(&[("block", "2024-07-16")], embedded()).unwrap();
         let later = Policy::parse(&later, embedded()).unwrap();

@@ -123,6 +123,25 @@ async fn each_step_is_sent_once_on_its_day_in_the_accounts_language() {
 }
 
 #[tokio::test]
+async fn a_clock_that_steps_back_and_forth_sends_no_step_twice() {
+    let mut rig = Rig::new(&TWO).await;
+    for when in
+        ["2024-06-25T10:00", "2024-07-02T10:00", "2024-06-25T12:00", "2024-07-02T10:00", "2024-06-24", "2024-07-09"]
+    {
+        rig.tick(when).await;
+    }
+    let states = rig.states().await;
+    assert_eq!((states.len(), rig.sink.taken().len()), (6, 6), "T-14, T-7 and T to both: {states:?}");
+    // Nor does one that steps back while a mail waits for its next attempt.
+    rig.sink.set(Mood::Later);
+    rig.store.next_round("july", BY).await.unwrap();
+    assert_eq!(rig.tick("2024-07-09T10:00").await.later, 2);
+    rig.sink.set(Mood::Willing);
+    assert_eq!(rig.tick("2024-07-09T09:00").await, Done::default());
+    assert_eq!(rig.tick("2024-07-09T10:05").await.sent, 2);
+}
+
+#[tokio::test]
 async fn a_pause_holds_mails_back_and_a_new_date_begins_a_round() {
     let mut rig = Rig::new(&TWO).await;
     rig.store.set_campaign("july", false, BY).await.unwrap();

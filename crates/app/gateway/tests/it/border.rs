@@ -118,6 +118,27 @@ async fn from_the_notice_on_headers_tell_the_dates() {
 }
 
 #[tokio::test]
+async fn the_page_that_tells_more_is_linked_in_the_terms_of_both_standards() {
+    let rig = rig("2024-06-26", |_| {}).await;
+    rig.gateway.set_border(rules(&EXAMPLE.replace("unknown = ", "link = \"https://example.com/border\"\nunknown = ")));
+    let page = "<https://example.com/border>";
+    let linked = format!("{page}; rel=\"deprecation\", {page}; rel=\"sunset\"");
+    assert_eq!(chat(&rig, HONG_KONG).await.is(200).header("link"), linked);
+    assert_eq!(chat(&rig, TAIWAN).await.is(200).header("link"), "");
+    rig.clock.set(moment("2024-07-10"));
+    assert_eq!(chat(&rig, HONG_KONG).await.is(403).header("link"), linked);
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_is_followed_at_once() {
+    let rig = rig("2024-07-10", |_| {}).await;
+    for (day, status) in [("2024-07-10", 403), ("2024-06-30", 200), ("2024-07-09", 403), ("2024-06-01", 200)] {
+        rig.clock.set(moment(day));
+        chat(&rig, HONG_KONG).await.is(status);
+    }
+}
+
+#[tokio::test]
 async fn a_brownout_has_its_own_code_and_is_not_retried() {
     let rig = rig("2024-07-07T12:00", |_| {}).await;
     let mut seen = [0, 0];
@@ -439,6 +460,17 @@ async fn a_balancers_first_line_tells_the_address() {
         line.extend_from_slice(get.as_bytes());
         assert!(bytes(&rig, &line).await.starts_with(status), "{source}");
     }
+    // A stranger's line is no header: its connection is its own, and what it wrote is no HTTP.
+    let stranger = self::rig("2024-07-10", |config| {
+        config.border.proxy_protocol = true;
+        config.border.peer.header = banjia_border::peer::PeerHeader::None;
+        config.border.peer.trusted = vec!["10.0.0.0/8".parse().unwrap()];
+        config.border.home = Some("CN".parse().unwrap());
+    })
+    .await;
+    let line = format!("PROXY TCP4 18.204.0.1 10.0.0.1 51000 443\r\n{get}");
+    assert!(bytes(&stranger, line.as_bytes()).await.starts_with("HTTP/1.1 400"));
+    assert!(bytes(&stranger, get.as_bytes()).await.starts_with("HTTP/1.1 403"), "it stands in our network, in CN");
     assert_eq!(told("").await, "", "a balancer that says nothing is not served");
     assert_eq!(told("PROXY TCP4 18.204.0.1 10.0.0.1 51000\r\n").await, "");
     assert_eq!(told("PROXY TCP4 18.204.0.1, 10.0.0.1 51000 443\r\n").await, "");
