@@ -13,6 +13,12 @@ golden:
     UPDATE_GOLDEN=1 cargo test -p banjia-wire --test it golden
     git diff --stat -- crates/core/wire/tests/golden
 
+# Needs cargo-fuzz; CONTRIBUTING.md says more.
+fuzz TARGET SECONDS="180":
+    mkdir -p fuzz/corpus/{{TARGET}}
+    cargo fuzz run {{TARGET}} --sanitizer none fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- \
+        -max_total_time={{SECONDS}} -max_len=4096 -dict=fuzz/dictionary
+
 demo:
     cargo run --release -- demo
 

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 /// Folders that hold nothing of ours.
-const LEFT_OUT: [&str; 5] = [".git", "target", "node_modules", ".venv", "__pycache__"];
+const LEFT_OUT: [&str; 7] = [".git", "target", "node_modules", ".venv", "__pycache__", "corpus", "artifacts"];
 
 /// One thing that is not as the house wants it.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl File {
 
     /// Whether the whole file is a test: its rules are looser.
     fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
+        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches" | "fuzz_targets"))
     }
 
     /// The lines that are no test, numbered from 1. A test module stands last in its file.
