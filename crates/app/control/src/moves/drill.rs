@@ -57,13 +57,16 @@ impl DrilledRoute {
 }
 
 impl Drill {
-    /// The same as gates and the move's log read it.
+    /// The same as gates and the move's log read it. A request that its client gave up proves nothing, neither for nor against.
     pub fn evidence(&self) -> DrillEvidence {
         let sum = |of: &dyn Fn(&DrilledRoute) -> u64| self.routes.iter().map(of).sum();
+        let waited_for = |counts: &[ReasonCount]| -> u64 {
+            counts.iter().filter(|one| one.outcome != Outcome::Abandoned).map(|one| one.requests).sum()
+        };
         DrillEvidence {
-            blocked: sum(&|route| route.blocked.iter().map(|one| one.requests).sum()),
+            blocked: sum(&|route| waited_for(&route.blocked)),
             answered: sum(&|route| route.ended(Outcome::Answered)),
-            back: sum(&|route| route.back.iter().map(|one| one.requests).sum()),
+            back: sum(&|route| waited_for(&route.back)),
             back_answered: sum(&|route| route.back_answered),
         }
     }
@@ -120,4 +123,35 @@ async fn route(store: &Store, moved: &MovedRoute, during: Period) -> Result<Dril
         .map(|one| one.requests)
         .sum();
     Ok(DrilledRoute { route: moved.route.clone(), blocked, back, back_answered, times, other_times })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_left_proves_nothing_and_an_error_does() {
+        let count = |outcome, requests| ReasonCount { target: None, outcome, requests };
+        let drill = |blocked, back| Drill {
+            began_at: Timestamp(0),
+            until: Timestamp(1),
+            share: Share::ALL,
+            found: None,
+            routes: vec![DrilledRoute {
+                route: "gpt-4o".into(),
+                blocked,
+                back,
+                back_answered: 3,
+                times: Latency::default(),
+                other_times: Latency::default(),
+            }],
+        };
+        let left = count(Outcome::Abandoned, 1);
+        let seen = drill(
+            vec![count(Outcome::Answered, 4), left.clone()],
+            vec![count(Outcome::Answered, 3), left, count(Outcome::Failed, 1)],
+        )
+        .evidence();
+        assert_eq!((seen.blocked, seen.answered, seen.back, seen.back_answered), (4, 4, 4, 3));
+    }
 }
