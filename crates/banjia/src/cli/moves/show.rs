@@ -65,10 +65,12 @@ pub(super) async fn show(store: &Store, id: &str, now: Timestamp, printer: &mut 
         .filter(|judged| judged.says != Says::Holds)
         .map(|judged| vec![judged.route.to_string(), judged.target.to_string(), judged.why])
         .collect();
-    if let Some(obstacle) = of.obstacle(now) {
+    // From live on there is no step forward that anything could stand in the way of.
+    let goes_on = of.stage() < Stage::Live;
+    if let Some(obstacle) = of.obstacle(now).filter(|_| goes_on) {
         printer.line(&format!("\nIt does not go on by itself: {obstacle}"));
     }
-    if !gates.is_empty() {
+    if goes_on && !gates.is_empty() {
         printer.line("\nGates that do not hold yet (verdicts of parity are made by the running gateway):");
         printer.line(&table(&["route", "target", "why"], &gates, printer.width()));
     }
