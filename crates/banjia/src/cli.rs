@@ -37,11 +37,14 @@ use std::process::ExitCode;
 
 pub(crate) use audit::check as check_audit;
 pub(crate) use border::{put, seen};
+pub(crate) use moves::source_keys;
 pub(crate) use parity::show as show_parity;
 pub(crate) use plan::{Asked, make as make_plan};
 pub(crate) use printer::Printer;
+pub(crate) use rehearse::tell as tell_drill;
 pub(crate) use survey::{by_route as survey_routes, each_stored};
 pub(crate) use table::table;
+pub(crate) use verify::tell as tell_verified;
 
 /// Carry a business from the AI vendor that is leaving to one that stays: by a date, without losing a request.
 #[derive(Debug, Parser)]

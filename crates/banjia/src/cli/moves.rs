@@ -7,6 +7,8 @@ mod fit;
 mod seal;
 mod show;
 
+pub(crate) use seal::source_keys;
+
 use super::Printer;
 use super::database::Database;
 use anyhow::{Context as _, anyhow, bail};

@@ -121,7 +121,8 @@ fn progress(drill: &Drill, now: Timestamp) -> String {
     format!("the block is over; waiting for one of its conversations to come back ({} so far)", seen.back)
 }
 
-fn tell(id: &str, drill: &Drill, printer: &mut Printer) -> ExitCode {
+/// What a drill proved, there and back.
+pub(crate) fn tell(id: &str, drill: &Drill, printer: &mut Printer) -> ExitCode {
     let seen = drill.evidence();
     let state = match drill.found {
         None => "it is not over",

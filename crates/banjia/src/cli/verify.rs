@@ -55,7 +55,8 @@ fn read(file: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{} is not text: this is no report of a move", file.display()))
 }
 
-fn tell(found: &Verified, is_key_known: bool, printer: &mut Printer) {
+/// What a report that holds says.
+pub(crate) fn tell(found: &Verified, is_key_known: bool, printer: &mut Printer) {
     let (head, sum) = (&found.report.head, &found.sum);
     printer.line(&format!("The report of the move {} is as it was signed, and its content holds.", head.id));
     printer.line(&format!("- made at {} by {}; SHA-256 {}", head.at, head.by, found.hash));

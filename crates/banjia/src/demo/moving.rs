@@ -10,6 +10,7 @@ mod ending;
 mod plot;
 mod prepare;
 mod screen;
+mod sealing;
 mod stage;
 
 use crate::cli::Printer;
@@ -32,7 +33,7 @@ const ZONE: Tz = Tz::Asia__Shanghai;
 const BEGINS: &str = "2026-11-29T03:00";
 const LETTER: &str = "2026-12-02T09:00";
 const SOURCE_UNTIL: &str = "2027-01-01T00:00";
-const ENDS: &str = "2027-01-03T03:00";
+const ENDS: &str = "2027-01-02T03:00";
 /// By how much the clock is put ahead at once.
 const STEP: Duration = Duration::from_hours(6);
 /// Requests in each step.
@@ -67,8 +68,9 @@ pub(crate) async fn run(settings: &Settings, printer: &mut Printer) -> anyhow::R
     letter(&mut days, settings, printer).await?;
     days.watch(printer)?;
     days.until(moment(ENDS)?, printer).await?;
-    let held = ending::tell(&mut days, printer).await?;
-    days.stage.strike().await?;
+    let store = days.stage.close().await?;
+    let held = ending::tell(&days, &store, printer).await?;
+    store.close().await;
     Ok(held)
 }
 
@@ -106,7 +108,7 @@ async fn letter(days: &mut Days, settings: &Settings, printer: &mut Printer) -> 
     let file = settings.dir.join("move.toml");
     std::fs::write(&file, &text).with_context(|| format!("writing {}", file.display()))?;
     let now = days.stage.clock.now();
-    let made = moves::make(&days.stage.running.store, &text, By { actor: PERSON, at: now }).await?;
+    let made = moves::make(&days.stage.running().store, &text, By { actor: PERSON, at: now }).await?;
     days.plot.cast(made.of.spec())?;
     days.stage.hand_over().await?;
     let spec = made.of.spec();

@@ -8,12 +8,12 @@
 use super::fit::{Needed, misfits};
 use crate::cli::Printer;
 use crate::cli::database::Database;
-use crate::config::Loaded;
 use anyhow::{Context as _, bail};
 use banjia_control::moves::seal::{Asked, Obstacle, Sealing, SourceKeys, public_key, seal};
 use banjia_control::moves::{self};
 use banjia_control::report::plan::Lang;
 use banjia_control::report::seal::{html, markdown};
+use banjia_gateway::Snapshot;
 use banjia_movement::seal::{SignedReport, verify};
 use banjia_movement::spec::{MoveSpec, span};
 use banjia_movement::stage::Order;
@@ -82,7 +82,7 @@ pub(super) async fn run(
         }
         return Ok(ExitCode::FAILURE);
     }
-    let (keys, borders) = source_keys(of.spec(), &loaded);
+    let (keys, borders) = source_keys(of.spec(), &loaded.snapshot);
     let key = ReportKey::beside(store.path())?;
     match patiently(args, by, store, (&keys, &borders, &key), printer).await? {
         Sealing::Open(obstacles) => {
@@ -130,9 +130,9 @@ async fn patiently(
 
 /// The entries behind the source's border: those that hold a credential, and the move's own if it does not. With the name under
 /// which each vendor is cut.
-fn source_keys(spec: &MoveSpec, loaded: &Loaded) -> (SourceKeys, BTreeMap<VendorName, VendorName>) {
-    let mut borders = loaded.snapshot.borders();
-    let with_one: Vec<_> = loaded.snapshot.credentials().map(|(name, border)| (name.clone(), border.clone())).collect();
+pub(crate) fn source_keys(spec: &MoveSpec, snapshot: &Snapshot) -> (SourceKeys, BTreeMap<VendorName, VendorName>) {
+    let mut borders = snapshot.borders();
+    let with_one: Vec<_> = snapshot.credentials().map(|(name, border)| (name.clone(), border.clone())).collect();
     borders.extend(with_one.iter().cloned());
     let source = spec.source_vendor();
     let own = borders.get(source).unwrap_or(source);

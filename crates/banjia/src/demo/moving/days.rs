@@ -2,13 +2,15 @@
 
 use super::plot::{self, Plot, Seen};
 use super::screen::{Screen, bar};
+use super::sealing::{self, Keys};
 use super::stage::{Stage, moment};
-use super::{A_STEP, BEGINS, ENDS, STEP, Settings, ZONE};
+use super::{A_STEP, BEGINS, ENDS, LETTER, SOURCE_UNTIL, STEP, Settings, ZONE};
 use crate::cli::Printer;
 use crate::demo::books;
 use crate::demo::client::Observed;
 use crate::demo::mix::{Mix, WEEKS};
 use anyhow::{Context as _, ensure};
+use banjia_control::moves::Loaded;
 use banjia_movement::calendar;
 use banjia_movement::gate::{Judged, Says};
 use banjia_movement::stage::{Impossible, Move, What};
@@ -30,6 +32,10 @@ pub(super) struct Days {
     pub(super) arrived_before: Option<u64>,
     /// What parity said when a person changed a destination.
     pub(super) rejected: Vec<Seen>,
+    /// Recorded requests that another target answered.
+    pub(super) replayed: u64,
+    /// What the configuration says of the source's key since it was taken out.
+    pub(super) keys: Option<Keys>,
     /// Numbers of the events for which people were called.
     pub(super) pages: Arc<Mutex<Vec<u64>>>,
     mix: Mix,
@@ -38,6 +44,7 @@ pub(super) struct Days {
     /// How long a step takes at least.
     pace: Duration,
     day: Day,
+    is_live: bool,
     /// Events that were shown.
     shown: usize,
 }
@@ -63,12 +70,15 @@ impl Days {
             sent: 0,
             arrived_before: None,
             rejected: Vec::new(),
+            replayed: 0,
+            keys: None,
             pages,
             mix: Mix::new(settings.seed, &WEEKS),
             screen: Screen::plain(),
             next: begins,
             pace: settings.length / steps(begins, ends),
             day: Day::default(),
+            is_live: false,
             shown: 0,
         })
     }
@@ -84,7 +94,9 @@ impl Days {
         while self.next < end {
             let begun = Instant::now();
             self.step(self.next, printer).await?;
-            self.next = self.next + STEP;
+            // Where nothing is awaited but a date, a day passes at once.
+            let is_quiet = self.is_live && self.next + STEP * 4 < moment(SOURCE_UNTIL)?;
+            self.next = self.next + STEP * if is_quiet { 4 } else { 1 };
             sleep_until(begun + self.pace).await;
         }
         self.close_day(printer);
@@ -147,13 +159,22 @@ impl Days {
             "before the letter".clone_into(&mut self.day.stage);
             return Ok(());
         };
-        if let Some(seen) = self.plot.person(&self.stage, &loaded, at).await? {
+        let seen = self.plot.person(&self.stage, &loaded, at).await?;
+        if let Some(seen) = &seen {
             self.stage.hand_over().await?;
             loaded = self.stage.loaded().await?.context("a move stays")?;
             self.screen.event(&clock(at), &seen.worse(), printer);
-            self.rejected.push(seen);
+        }
+        if self.plot.drill(&self.stage, &loaded, at).await? {
+            self.stage.hand_over().await?;
+            loaded = self.stage.loaded().await?.context("a move stays")?;
+        }
+        if self.plot.is_over(&loaded, at) {
+            self.keys = Some(sealing::remove_key(&mut self.stage, &loaded, at).await?);
+            loaded = self.stage.loaded().await?.context("a move stays")?;
         }
         self.day.stage = said(&loaded.of);
+        self.is_live = loaded.of.stage() >= At::Live;
         self.day.waits = waits(&loaded.of, &ahead, at);
         for event in loaded.events.iter().skip(self.shown).filter(|event| !matches!(event.what, What::Paged { .. })) {
             let called = if event.urgency().is_some() { " (people are called)" } else { "" };
@@ -161,7 +182,35 @@ impl Days {
             self.screen.event(&clock(event.at), &text, printer);
         }
         self.shown = loaded.events.len();
-        self.screen.now(format!("{} {} · {}", clock(at), self.day.stage, left(at)?));
+        if let Some(seen) = seen {
+            self.replay(&loaded, &seen, at, printer).await?;
+            self.rejected.push(seen);
+        }
+        let place = steps(moment(LETTER)?, at);
+        self.screen.now(place.into(), format!("{} {} · {}", clock(at), self.day.stage, left(at)?));
+        Ok(())
+    }
+
+    /// The second destination is asked what was recorded, so that it need not wait for as many days as the first one had.
+    async fn replay(
+        &mut self,
+        loaded: &Loaded,
+        seen: &Seen,
+        at: Timestamp,
+        printer: &mut Printer,
+    ) -> anyhow::Result<()> {
+        let target = loaded.of.target_in_use(&seen.moved);
+        let sums = self.stage.replay(loaded, &seen.moved, target).await?;
+        let skipped: Vec<_> = sums.skipped.iter().map(|(why, count)| format!(", {count} skipped: {why}")).collect();
+        let text = format!(
+            "{target} is asked again what {} was asked (banjia replay): {} of {} answered{}",
+            seen.moved.source,
+            sums.answered,
+            sums.questions,
+            skipped.concat()
+        );
+        self.screen.event(&clock(at), &text, printer);
+        self.replayed += sums.answered;
         Ok(())
     }
 
@@ -217,7 +266,7 @@ fn clock(at: Timestamp) -> String {
 }
 
 fn left(at: Timestamp) -> anyhow::Result<String> {
-    let until = moment(super::SOURCE_UNTIL)?;
+    let until = moment(SOURCE_UNTIL)?;
     let days = until.since(at).as_secs() / 86_400;
     Ok(if at >= until { "the source is closed".to_owned() } else { format!("{days} days until the source closes") })
 }

@@ -2,26 +2,23 @@
 
 use super::days::{Days, date};
 use super::plot::did;
-use super::{MOVE, SOURCE_UNTIL, ZONE, say, stage::moment};
-use crate::cli::{Printer, show_parity, table};
+use super::{ENDS, MOVE, SOURCE_UNTIL, ZONE, say, sealing, stage::moment};
+use crate::cli::{Printer, show_parity, table, tell_drill, tell_verified};
 use crate::demo::books;
 use crate::demo::client::End;
 use crate::demo::mix::{Mix, WEEKS};
 use anyhow::Context as _;
 use banjia_border::country::Lang;
-use banjia_control::moves::{self, Loaded};
+use banjia_control::moves::{self, Loaded, drill};
 use banjia_control::report::parity_html;
 use banjia_movement::balance::Balance;
 use banjia_movement::calendar;
 use banjia_movement::stage::{LiveBy, What};
 use banjia_parity::Report;
-use banjia_store::{Period, Row};
+use banjia_store::{Period, Store};
 use banjia_types::{Stage as At, Tally};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-/// Rows that are read back: far more than a demo writes.
-const ROWS_MAX: u32 = 1_000_000;
+use std::process::ExitCode;
 
 /// What must be so, and is not.
 #[derive(Default)]
@@ -35,22 +32,27 @@ impl Wrong {
     }
 }
 
-/// Tells the end; true when everything was as it must be.
-pub(super) async fn tell(days: &mut Days, printer: &mut Printer) -> anyhow::Result<bool> {
+/// Tells the end; true when everything was as it must be. The gateway is closed, its database is `store`.
+pub(super) async fn tell(days: &Days, store: &Store, printer: &mut Printer) -> anyhow::Result<bool> {
     let mut wrong = Wrong::default();
-    let loaded = days.stage.loaded().await?.context("the move is made")?;
     closed(days, &mut wrong, printer).await?;
-    let pages = parity(days, &loaded, &mut wrong, printer).await?;
+    let sealed = sealing::end(days, store, moment(ENDS)?).await?;
+    let loaded = moves::load(store, MOVE).await?;
+    let pages = parity(days, store, &loaded, &mut wrong, printer).await?;
+    rehearsed(store, &loaded, &mut wrong, printer).await?;
     timeline(days, &loaded, &mut wrong, printer);
-    balance(days, &mut wrong, printer).await?;
+    balance(days, store, &mut wrong, printer).await?;
+    printer.line("\nThe signed report (banjia verify):\n");
+    tell_verified(&sealed.verified, true, printer);
+    wrong.must(sealed.verified.key == sealed.key, || "the report is signed by another key".to_owned());
     let mut files = vec![days.stage.dir.join("plan.html")];
     files.extend(pages);
+    files.extend(sealed.files);
     printer.line("\nTo read on:");
     for file in files {
         printer.line(&format!("  {}", file.display()));
     }
-    printer.line(&format!("  banjia move show {MOVE} --store {}", days.stage.running.store.path().display()));
-    printer.line("");
+    printer.line(&format!("  banjia move show {MOVE} --store {}\n", store.path().display()));
     for line in &wrong.0 {
         printer.line(&format!("NOT AS IT MUST BE: {line}"));
     }
@@ -60,7 +62,7 @@ pub(super) async fn tell(days: &mut Days, printer: &mut Printer) -> anyhow::Resu
 }
 
 /// The source, as whoever calls it now finds it, and what Banjia sent there since its date.
-async fn closed(days: &mut Days, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
+async fn closed(days: &Days, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
     let since = days.stage.arrived_at_source() - days.arrived_before.context("the source has closed")?;
     let mut request = Mix::new(0, &WEEKS).next();
     request.account = 0;
@@ -70,29 +72,24 @@ async fn closed(days: &mut Days, wrong: &mut Wrong, printer: &mut Printer) -> an
     printer.line(&format!(
         "\nWhoever calls {source} now, past Banjia, gets: {said}\nRequests that Banjia sent there since its date: {since}."
     ));
-    let rows = days.stage.running.store.last_rows(ROWS_MAX).await?;
-    let mut last: BTreeMap<String, &Row> = BTreeMap::new();
-    let there = rows.iter().filter(|row| row.target.as_ref().is_some_and(|target| target.vendor.as_str() == source));
-    for row in there {
-        let account = row.account.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        let kept = last.entry(account).or_insert(row);
-        if row.accepted_at > kept.accepted_at {
-            *kept = row;
-        }
-    }
-    let callers: Vec<_> = last
-        .iter()
-        .map(|(account, row)| format!("{account} {}", calendar::local(row.accepted_at, ZONE).format("%d %b %H:%M")))
-        .collect();
-    printer.line(&format!("Last callers that {source} answered: {}.", callers.join(", ")));
     wrong.must(since == 0, || format!("{since} requests were sent to {source} after its date"));
     wrong.must(said.contains("unsupported_country_region_territory"), || format!("{source} said {said}"));
+    Ok(())
+}
+
+/// The drill that was held while the source still answered.
+async fn rehearsed(store: &Store, loaded: &Loaded, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
+    let held = drill::last(store, loaded).await?.context("there was no drill")?;
+    printer.line("\nThe drill (banjia rehearse):\n");
+    let is_proven = tell_drill(MOVE, &held, printer) == ExitCode::SUCCESS;
+    wrong.must(is_proven, || "the drill did not prove both ways".to_owned());
     Ok(())
 }
 
 /// Parity of every destination in use, and of those that were turned down, as pages.
 async fn parity(
     days: &Days,
+    store: &Store,
     loaded: &Loaded,
     wrong: &mut Wrong,
     printer: &mut Printer,
@@ -109,7 +106,7 @@ async fn parity(
     say(text, printer);
     for moved in &loaded.of.spec().routes {
         let target = loaded.of.target_in_use(moved);
-        let report = moves::parity(&days.stage.running.store, &days.stage.key, loaded, moved, target).await?;
+        let report = moves::parity(store, &days.stage.key, loaded, moved, target).await?;
         printer.line(&format!("\n{}", moved.route));
         show_parity(&report, printer);
         write(&report, format!("parity-{}.html", moved.route))?;
@@ -121,6 +118,7 @@ async fn parity(
         let (route, vendor) = (&seen.moved.route, &seen.moved.destination.vendor);
         write(&seen.report, format!("parity-{route}-{vendor}-turned-down.html"))?;
     }
+    wrong.must(days.replayed > 0, || "no recorded request was asked again".to_owned());
     wrong.must(!days.rejected.is_empty(), || "parity did not find the careless vendor".to_owned());
     Ok(pages)
 }
@@ -141,7 +139,7 @@ fn timeline(days: &Days, loaded: &Loaded, wrong: &mut Wrong, printer: &mut Print
     printer.line(&table(&["at", "what", "by", "people called"], &rows, printer.width()));
     let state = loaded.of.state();
     let has = |is: fn(&What) -> bool| events.iter().any(|(_, event)| is(&event.what));
-    wrong.must(state.stage == At::Live, || format!("the move ends in {}", state.stage));
+    wrong.must(state.stage == At::Sealed, || format!("the move ends in {}", state.stage));
     wrong.must(state.live_by == Some(LiveBy::Gates), || format!("it is live by {:?}", state.live_by));
     wrong.must(has(|what| matches!(what, What::SteppedBack { .. })), || "no gate broke on the way".to_owned());
     wrong.must(has(|what| matches!(what, What::SourcePassed)), || "the source's date was not seen".to_owned());
@@ -152,8 +150,8 @@ fn timeline(days: &Days, loaded: &Loaded, wrong: &mut Wrong, printer: &mut Print
 }
 
 /// The ledger's book by day, beside what the clients saw.
-async fn balance(days: &Days, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
-    let minutes = days.stage.running.store.tally(Period::ALWAYS).await?;
+async fn balance(days: &Days, store: &Store, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
+    let minutes = store.tally(Period::ALWAYS).await?;
     let mut by_day: Vec<(String, Vec<((), Tally)>)> = Vec::new();
     for (minute, tally) in &minutes {
         let name = date(*minute);

@@ -5,13 +5,13 @@
 use super::stage::Stage;
 use super::{PERSON, SOURCE_UNTIL, ZONE, stage::moment};
 use anyhow::{Context as _, ensure};
-use banjia_control::moves::{self, Loaded};
+use banjia_control::moves::{self, Loaded, drill};
 use banjia_movement::calendar;
 use banjia_movement::spec::{MoveSpec, MovedRoute};
 use banjia_movement::stage::{self, Order, Used, What};
 use banjia_parity::{Report, Verdict};
 use banjia_sandbox::{Fault, When};
-use banjia_types::{Stage as At, Timestamp, VendorName};
+use banjia_types::{Share, Stage as At, Timestamp, VendorName};
 use chrono::Timelike as _;
 use std::time::Duration;
 
@@ -21,8 +21,12 @@ const CARELESS: f64 = 0.3;
 const FAILING: f64 = 0.9;
 /// How long it fails after callers have left it.
 const RECOVERS_AFTER: Duration = Duration::from_hours(3);
-/// The hour at which the person looks.
+/// The hours at which the person looks at parity, orders the drill, and takes the source's key away.
 const LOOKS_AT: u32 = 15;
+const DRILLS_AT: u32 = 9;
+const ENDS_AT: u32 = 9;
+/// The drill: half a working day, on a part of the conversations.
+const DRILL: (Duration, Share) = (Duration::from_hours(8), Share::of(5_000));
 
 /// Who does what, and how far the story is.
 #[derive(Debug, Default)]
@@ -33,6 +37,7 @@ pub(super) struct Plot {
     failing: Option<VendorName>,
     failed: Trouble,
     is_closed: bool,
+    is_drilled: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,10 +119,10 @@ impl Plot {
 
     /// What the person looks at in the shadow: a route whose destination is shown to be worse goes to its second one.
     pub(super) async fn person(&self, stage: &Stage, loaded: &Loaded, now: Timestamp) -> anyhow::Result<Option<Seen>> {
-        if loaded.of.stage() != At::Shadow || calendar::local(now, ZONE).hour() != LOOKS_AT {
+        if loaded.of.stage() != At::Shadow || hour(now) != LOOKS_AT {
             return Ok(None);
         }
-        let store = &stage.running.store;
+        let store = &stage.running().store;
         for moved in &loaded.of.spec().routes {
             let target = loaded.of.target_in_use(moved);
             if *target != moved.destination {
@@ -137,10 +142,35 @@ impl Plot {
         Ok(None)
     }
 
+    /// When the second destination has taken its place, the person lets the source's block be rehearsed. True when it was ordered.
+    pub(super) async fn drill(&mut self, stage: &Stage, loaded: &Loaded, now: Timestamp) -> anyhow::Result<bool> {
+        let (stage_of, is_workday) = (loaded.of.stage(), loaded.of.spec().blackout(now).is_none());
+        let is_ready = (At::Shadow..At::Live).contains(&stage_of) && !loaded.of.state().used.is_empty();
+        let is_time = is_ready && is_workday && hour(now) == DRILLS_AT && self.failed != Trouble::Now;
+        if self.is_drilled || !is_time {
+            return Ok(false);
+        }
+        self.is_drilled = true;
+        let (span, share) = DRILL;
+        let reason = "to see what happens when the source refuses, while it still answers";
+        let order = Order { by: PERSON, reason, at: now };
+        drill::begin(&stage.running().store, super::MOVE, share, span, order).await?;
+        Ok(true)
+    }
+
+    /// Whether it is time to take the source's key out of the configuration: on the morning after its date.
+    pub(super) fn is_over(&self, loaded: &Loaded, now: Timestamp) -> bool {
+        self.is_closed && hour(now) == ENDS_AT && loaded.of.state().credentials_removed.is_none()
+    }
+
     /// Whether everything that was arranged came to pass.
     pub(super) fn is_played(&self) -> bool {
-        self.is_closed && self.failed == Trouble::Over
+        self.is_closed && self.is_drilled && self.failed == Trouble::Over
     }
+}
+
+fn hour(at: Timestamp) -> u32 {
+    calendar::local(at, ZONE).hour()
 }
 
 /// What an event did, in a few words.

@@ -21,7 +21,7 @@ const PAGE: u32 = 500;
 /// What is used, from the ledger and the captures, as `banjia survey` counts it.
 pub(super) async fn survey(stage: &Stage, printer: &mut Printer) -> anyhow::Result<Survey> {
     let surveyor = std::cell::RefCell::new(Surveyor::default());
-    let (store, key) = (&stage.running.store, stage.running.store.path());
+    let (store, key) = (&stage.running().store, stage.running().store.path());
     let (mut row, mut capture) = (
         |row: &banjia_store::Row| surveyor.borrow_mut().row(row),
         |capture: &banjia_store::Capture| surveyor.borrow_mut().capture(capture),
@@ -44,7 +44,7 @@ pub(super) async fn plan(stage: &Stage, survey: &Survey, printer: &mut Printer) 
     let mut counter = LossCounter::new(&stage.profiles, &targets);
     let mut next = Some(CaptureCursor::default());
     while let Some(after) = next {
-        let page = stage.running.store.captures(&CaptureFilter::default(), after, PAGE, &stage.key).await?;
+        let page = stage.running().store.captures(&CaptureFilter::default(), after, PAGE, &stage.key).await?;
         page.captures.iter().for_each(|capture| counter.capture(capture));
         next = page.next;
     }

@@ -50,10 +50,10 @@ impl Screen {
     }
 
     /// Where the story is.
-    pub(super) fn now(&self, text: String) {
+    pub(super) fn now(&self, place: u64, text: String) {
         if let Some(bar) = &self.bar {
+            bar.set_position(place);
             bar.set_message(text);
-            bar.inc(1);
         }
     }
 

@@ -2,19 +2,26 @@
 //! moves that `banjia serve` takes every few seconds.
 
 use super::Settings;
+use crate::cli::source_keys;
 use crate::compose::{self, Running};
 use crate::config;
 use crate::demo::client::Client;
 use crate::demo::shop;
+use crate::lend::lend;
 use anyhow::{Context as _, bail};
+use banjia_control::moves::seal::SourceKeys;
 use banjia_control::moves::{self, Loaded, Mover, OnPage};
+use banjia_control::replay::{Bounds, Known, Replay, Sums, Wanted};
 use banjia_control::survey::Profiles;
+use banjia_gateway::config::Config;
 use banjia_gateway::{Clock, CopyStats, Snapshot, seal_key};
 use banjia_movement::gate::Judged;
+use banjia_movement::spec::{MoveSpec, MovedRoute};
 use banjia_sandbox::{Options, Pace, Sandbox, key_of};
-use banjia_store::{Location, SealKey};
-use banjia_types::{RouteName, Secret, Target, Timestamp};
+use banjia_store::{Location, Period, SealKey, Store};
+use banjia_types::{RouteName, Secret, Target, Timestamp, VendorName};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -27,9 +34,13 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it is looked whether they have come.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// Under which name each vendor is cut.
+pub(super) type Borders = BTreeMap<VendorName, VendorName>;
+
 /// See the module's text.
 pub(super) struct Stage {
-    pub(super) running: Running,
+    /// The gateway, until it is closed.
+    running: Option<Running>,
     pub(super) clock: Clock,
     pub(super) client: Client,
     pub(super) sandbox: Sandbox,
@@ -40,6 +51,7 @@ pub(super) struct Stage {
     pub(super) profiles: Profiles,
     pub(super) key: SealKey,
     pub(super) dir: PathBuf,
+    gateway: Config,
     mover: Mover,
 }
 
@@ -73,27 +85,33 @@ impl Stage {
         let mut mover = Mover::new(running.store.clone(), "demo".to_owned(), Some(key.clone()), on_page);
         mover.set_borders(borders);
         let client = shop::client(&format!("http://{}/v1", running.handle.addr), &secrets)?;
-        let (dir, profiles) = (settings.dir.clone(), loaded.profiles.into_iter().collect());
-        Ok(Self { running, clock, client, sandbox, source, targets, profiles, key, dir, mover })
+        let (dir, profiles) = (settings.dir.clone(), loaded.profiles);
+        let running = Some(running);
+        Ok(Self { running, clock, client, sandbox, source, targets, profiles, key, dir, gateway, mover })
+    }
+
+    /// The gateway.
+    pub(super) fn running(&self) -> &Running {
+        self.running.as_ref().expect("nothing is asked of the gateway after it was closed")
     }
 
     /// Waits until every request and every copy has its end, and until what is known of them is written. True when all had.
     pub(super) async fn settle(&self) -> anyhow::Result<bool> {
         let until = Instant::now() + PATIENCE;
-        while self.running.open() > 0 || !is_done(self.copies()) {
+        while self.running().open() > 0 || !is_done(self.copies()) {
             if Instant::now() >= until {
                 return Ok(false);
             }
             sleep(LOOK).await;
         }
-        self.running.handle.flush_captures().await;
-        self.running.flush().await?;
+        self.running().handle.flush_captures().await;
+        self.running().flush().await?;
         Ok(true)
     }
 
     /// How copies went.
     pub(super) fn copies(&self) -> CopyStats {
-        self.running.handle.stats().1
+        self.running().handle.stats().1
     }
 
     /// Does what is due of the move, and tells the gateway. Returns the move as it stands then, and the gates of its next step;
@@ -110,13 +128,31 @@ impl Stage {
 
     /// The gateway learns where its requests go from now on.
     pub(super) async fn hand_over(&self) -> anyhow::Result<()> {
-        let courses = moves::courses(&self.running.store).await?;
-        self.running.handle.set_courses(courses).map_err(|problems| anyhow::anyhow!("{problems:?}"))
+        let courses = moves::courses(&self.running().store).await?;
+        self.running().handle.set_courses(courses).map_err(|problems| anyhow::anyhow!("{problems:?}"))
     }
 
     /// The move as it stands, if there is one.
     pub(super) async fn loaded(&self) -> anyhow::Result<Option<Loaded>> {
-        Ok(moves::all(&self.running.store).await?.pop())
+        Ok(moves::all(&self.running().store).await?.pop())
+    }
+
+    /// Asks everything that was recorded of a route since the move began again, of another target, as `banjia replay` does.
+    pub(super) async fn replay(&self, loaded: &Loaded, moved: &MovedRoute, target: &Target) -> anyhow::Result<Sums> {
+        let wanted = Wanted {
+            route: moved.route.clone(),
+            period: Period { from: loaded.created_at, ..Period::ALWAYS },
+            source: Some(moved.source.clone()),
+            target: Some(target.clone()),
+            repeats: 0,
+            requests_max: None,
+        };
+        let replay = Replay { store: self.running().store.clone(), key: self.key.clone(), wanted };
+        let known = |_: &Target| Known::default();
+        let plan = replay.plan(known).await?;
+        let ask = lend(&self.running().handle.legs(), &self.gateway.capture.redact)?;
+        let bounds = Bounds { at_once_max: self.gateway.capture.copies_at_once_max, spend_max: None };
+        Ok(replay.run((&plan, bounds), known, ask, |_| ControlFlow::Continue(())).await?)
     }
 
     /// A client that calls the source itself, past the gateway.
@@ -131,12 +167,24 @@ impl Stage {
         self.sandbox.counts().get(self.source.as_str()).map_or(0, |counts| counts.requests)
     }
 
-    /// Ends everything in order. The database stays in the folder.
-    pub(super) async fn strike(self) -> anyhow::Result<()> {
+    /// Takes the source's credential out of the configuration. Returns what that says of it to whoever seals.
+    pub(super) fn remove_credential(&mut self, spec: &MoveSpec) -> anyhow::Result<(SourceKeys, Borders)> {
+        let own = self.gateway.vendors.iter_mut().filter(|vendor| vendor.name == *spec.source_vendor());
+        own.for_each(|vendor| vendor.credential = None);
+        let snapshot = Snapshot::compile(&self.gateway, &self.profiles)
+            .map_err(|problems| anyhow::anyhow!("a configuration without the source's key is broken: {problems:?}"))?;
+        let said = source_keys(spec, &snapshot);
+        self.running().handle.reload(snapshot);
+        Ok(said)
+    }
+
+    /// Ends the gateway in order and opens its database again. The sandbox ends when it is dropped.
+    pub(super) async fn close(&mut self) -> anyhow::Result<Store> {
         self.mover.leave().await?;
-        // The sandbox ends when it is dropped, after the gateway.
-        self.running.stop().await?;
-        Ok(())
+        let running = self.running.take().context("the gateway runs")?;
+        let path = running.store.path().to_owned();
+        running.stop().await?;
+        Ok(Store::open(&Location::File(path)).await?)
     }
 }
 
