@@ -11,26 +11,25 @@
 
 pub mod drill;
 mod evidence;
+mod mover;
 pub mod seal;
 mod verdicts;
 
 pub use evidence::{Seen, gather};
+pub use mover::{Mover, OnPage, Ticked};
 pub use verdicts::parity;
 
 use banjia_movement::gate::Evidence;
 use banjia_movement::seal::NotVerified;
 use banjia_movement::spec::MoveSpec;
-use banjia_movement::stage::{Action, Event, Impossible, Move, Page, apply, create, step};
+use banjia_movement::stage::{Event, Impossible, Move, Page, apply, create};
 use banjia_store::{By, MoveRow, SealKey, Store, StoreError};
-use banjia_types::{Course, Money, Problem, RouteName, Timestamp, VendorName};
+use banjia_types::{Course, Money, Problem, RouteName, Timestamp};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use verdicts::Verdicts;
 
 /// Who looks at moves holds this lease.
 const LEASE: &str = "moves";
-/// How long the lease lasts without being kept.
-const LEASE_FOR: Duration = Duration::from_secs(30);
 
 /// What can go wrong with a move.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +121,17 @@ pub async fn load(store: &Store, id: &str) -> Result<Loaded, MoveError> {
     read(store, &row.ok_or_else(|| MoveError::Missing(id.to_owned()))?).await
 }
 
+/// Reads what was added to a move since it was read.
+async fn catch_up(store: &Store, row: &MoveRow, mut known: Loaded) -> Result<Loaded, MoveError> {
+    let log = |number, why| MoveError::Log { id: row.id.clone(), number, why };
+    for stored in store.move_events(&row.id, known.of.version()).await? {
+        let event: Event = serde_json::from_value(stored.body).map_err(|error| log(stored.seq, error.to_string()))?;
+        apply(&mut known.of, &event).map_err(|why| log(stored.seq, why.to_string()))?;
+        known.events.push(event);
+    }
+    Ok(known)
+}
+
 async fn read(store: &Store, row: &MoveRow) -> Result<Loaded, MoveError> {
     let spec = MoveSpec::parse(&row.text).map_err(MoveError::Spec)?;
     let log = |number, why| MoveError::Log { id: row.id.clone(), number, why };
@@ -142,13 +152,40 @@ pub async fn order(
     id: &str,
     make: impl FnOnce(&Move) -> Result<Event, Impossible>,
 ) -> Result<Event, MoveError> {
-    let loaded = load(store, id).await?;
+    let mut loaded = load(store, id).await?;
     let event = make(&loaded.of)?;
-    let by = By { actor: &event.by, at: event.at };
-    if !store.append_move_event(id, loaded.of.version(), &body(&event), by).await? {
+    if !append(store, &mut loaded, event.clone()).await? {
         return Err(MoveError::Overtaken(id.to_owned()));
     }
     Ok(event)
+}
+
+/// Adds the next event to the log and to the move. False when another one was faster; then the move is as it was.
+async fn append(store: &Store, to: &mut Loaded, event: Event) -> Result<bool, MoveError> {
+    let (id, version) = (to.of.spec().id.clone(), to.of.version());
+    let by = By { actor: &event.by, at: event.at };
+    let mut after = to.of.clone();
+    apply(&mut after, &event)?;
+    let page = after.state().pages.iter().find(|page| page.number == after.version());
+    let told = page.map(|page| page_event(&after, &event, page));
+    if !store.append_move_event(&id, version, &body(&event), told.as_ref(), by).await? {
+        return Ok(false);
+    }
+    to.of = after;
+    to.events.push(event);
+    Ok(true)
+}
+
+/// What those hear of a page who listen: names and numbers. What a vendor or a person said stays in the log.
+fn page_event(of: &Move, event: &Event, page: &Page) -> serde_json::Value {
+    serde_json::json!({
+        "move": of.spec().id,
+        "page": page.number,
+        "urgency": page.urgency,
+        "what": event.what.kind(),
+        "stage": of.stage(),
+        "share": of.state().share,
+    })
 }
 
 /// Whether a process looks at the moves of this database: without one nothing that is ordered happens.
@@ -157,6 +194,19 @@ pub async fn order(
 /// The database.
 pub async fn are_looked_at(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
     store.is_leased(LEASE, now).await
+}
+
+/// Adds to the evidence what the newest captures say, as a [`Mover`] does: the same captures give the same verdicts.
+///
+/// # Errors
+/// The database, or a key that does not open its captures.
+pub async fn judge_now(
+    store: &Store,
+    key: &SealKey,
+    seen: &Seen<'_>,
+    evidence: &mut Evidence,
+) -> Result<(), MoveError> {
+    Verdicts::default().add(store, key, seen, evidence).await
 }
 
 fn body(event: &Event) -> serde_json::Value {
@@ -168,125 +218,21 @@ fn body(event: &Event) -> serde_json::Value {
 /// # Errors
 /// The database, or a move that cannot be read.
 pub async fn courses(store: &Store) -> Result<BTreeMap<RouteName, Course>, MoveError> {
+    courses_of(store, &all(store).await?).await
+}
+
+async fn courses_of(
+    store: &Store,
+    moves: impl IntoIterator<Item = &Loaded>,
+) -> Result<BTreeMap<RouteName, Course>, MoveError> {
     let mut found = BTreeMap::new();
-    for loaded in all(store).await? {
-        let spent = evidence::copies_cost(store, &loaded).await?;
+    for loaded in moves {
+        let spent = evidence::copies_cost(store, loaded).await?;
         for course in loaded.of.courses(&spent) {
             found.entry(course.route.clone()).or_insert(course);
         }
     }
     Ok(found)
-}
-
-/// Whom people are called by.
-pub type OnPage = Box<dyn Fn(&str, &Page) + Send + Sync>;
-
-/// Looks at moves and brings them forward.
-pub struct Mover {
-    store: Store,
-    holder: String,
-    key: Option<SealKey>,
-    /// Under which name a vendor of the configuration is cut.
-    borders: BTreeMap<VendorName, VendorName>,
-    on_page: OnPage,
-    verdicts: Verdicts,
-}
-
-/// What one look came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ticked {
-    /// Whether this process looked; another one does otherwise.
-    pub is_ours: bool,
-    /// Events that were added.
-    pub events: u64,
-    /// Pages that were handed on.
-    pub pages: u64,
-}
-
-impl std::fmt::Debug for Mover {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mover").field("holder", &self.holder).finish_non_exhaustive()
-    }
-}
-
-impl Mover {
-    /// `holder` must be new for each process. Without the key of the captures there are no verdicts of parity.
-    pub fn new(store: Store, holder: String, key: Option<SealKey>, on_page: OnPage) -> Self {
-        Self { store, holder, key, borders: BTreeMap::new(), on_page, verdicts: Verdicts::default() }
-    }
-
-    /// Says under which name each vendor of the configuration is cut: several may stand behind one border.
-    pub fn set_borders(&mut self, borders: BTreeMap<VendorName, VendorName>) {
-        self.borders = borders;
-    }
-
-    /// Looks at every move once. A move that cannot be looked at is told in the log and keeps no other one waiting.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn tick(&mut self, now: Timestamp) -> Result<Ticked, MoveError> {
-        let mut ticked = Ticked::default();
-        if !self.store.take_lease(LEASE, &self.holder, now, LEASE_FOR).await? {
-            return Ok(ticked);
-        }
-        ticked.is_ours = true;
-        for row in self.store.moves().await? {
-            let done = match read(&self.store, &row).await {
-                Ok(loaded) => self.look(&loaded, now, &mut ticked).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = done {
-                tracing::error!(id = row.id, "{error}");
-            }
-        }
-        Ok(ticked)
-    }
-
-    /// Lets another process look at once.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn leave(&self) -> Result<(), StoreError> {
-        self.store.give_lease_back(LEASE, &self.holder).await
-    }
-
-    /// What a look at a move would rest on, with the newest verdicts of parity.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn evidence(&mut self, loaded: &Loaded, now: Timestamp) -> Result<Evidence, MoveError> {
-        let seen = Seen { loaded, borders: &self.borders, now };
-        let mut evidence = gather(&self.store, &seen).await?;
-        if let Some(key) = &self.key {
-            self.verdicts.add(&self.store, key, &seen, &mut evidence).await?;
-        }
-        Ok(evidence)
-    }
-
-    async fn look(&mut self, loaded: &Loaded, now: Timestamp, ticked: &mut Ticked) -> Result<(), MoveError> {
-        let evidence = self.evidence(loaded, now).await?;
-        let id = &loaded.of.spec().id;
-        let mut version = loaded.of.version();
-        for action in step(&loaded.of, &evidence, now) {
-            match action {
-                Action::Page(page) => {
-                    (self.on_page)(id, &page);
-                    ticked.pages += 1;
-                }
-                Action::Append(event) => {
-                    let by = By { actor: &event.by, at: event.at };
-                    if !self.store.append_move_event(id, version, &body(&event), by).await? {
-                        // Somebody else was faster; the next look begins with what they did.
-                        return Ok(());
-                    }
-                    version += 1;
-                    ticked.events += 1;
-                    tracing::info!(id, event = version, reason = event.reason, "a move goes on");
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Sums of money, one for each currency.

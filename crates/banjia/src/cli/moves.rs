@@ -38,12 +38,12 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Say what is wrong with a move's text, all at once.
+    /// Say what is wrong with a move's text, and what of it does not fit the configuration, all at once.
     Check {
         /// The text.
         file: PathBuf,
     },
-    /// Make a move. From now on it is looked at while a gateway runs.
+    /// Make a move that fits the configuration. From now on it is looked at while a gateway runs.
     New {
         /// The text.
         file: PathBuf,
@@ -54,6 +54,9 @@ enum Command {
     Show {
         /// Its id.
         id: String,
+        /// Compare the newest captures now, as the running gateway does for its gates. It may take a while.
+        #[arg(long)]
+        verdicts: bool,
     },
     /// No step forward until it is resumed. Dates, a refusing source and broken gates act all the same.
     Pause(Why),
@@ -110,17 +113,21 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     let now = Timestamp::from(chrono::Utc::now());
     let by = By { actor: &args.by, at: now };
     if let Command::Check { file } = &args.command {
-        return check(file, printer);
+        return check(file, &args.database, printer);
+    }
+    if let Command::New { file } = &args.command {
+        return new(file, &args.database, by, printer);
     }
     if let Command::Seal(asked) = &args.command {
         let database = &args.database;
         return database.with(async |store| seal::run(asked, &args.by, database, &store, printer).await);
     }
     args.database.with(async |store| match &args.command {
-        Command::Check { .. } | Command::Seal(_) => Ok(()),
-        Command::New { file } => new(&store, &read(file)?, by, printer).await,
+        Command::Check { .. } | Command::New { .. } | Command::Seal(_) => Ok(()),
         Command::List => show::list(&store, now, printer).await,
-        Command::Show { id } => show::show(&store, id, now, printer).await,
+        Command::Show { id, verdicts } => {
+            show::show(&store, id, show::Beside { database: &args.database, verdicts: *verdicts, now }, printer).await
+        }
         Command::Pause(why) => order(&store, why, by, printer, stage::pause).await,
         Command::Resume(why) => order(&store, why, by, printer, stage::resume).await,
         Command::Override { why, to, share } => {
@@ -147,39 +154,50 @@ fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(said)
 }
 
-fn check(file: &Path, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    match MoveSpec::parse(&read(file)?) {
-        Ok(spec) => {
-            for note in &spec.notes {
-                printer.line(&format!("note: {note}"));
-            }
-            let (deadline, until) = (spec.show(spec.deadline), spec.show(spec.source_until));
-            let (routes, id) = (spec.routes.len(), &spec.id);
-            printer.line(&format!(
-                "{}: good. {id} moves {routes} routes by {deadline}; the source is asked until {until}.",
-                file.display()
-            ));
-            Ok(ExitCode::SUCCESS)
-        }
+fn check(file: &Path, database: &Database, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let Some((_, spec)) = fitting(file, database, printer)? else { return Ok(ExitCode::FAILURE) };
+    for note in &spec.notes {
+        printer.line(&format!("note: {note}"));
+    }
+    let (deadline, until) = (spec.show(spec.deadline), spec.show(spec.source_until));
+    let (routes, id) = (spec.routes.len(), &spec.id);
+    printer.line(&format!(
+        "{}: good. {id} moves {routes} routes by {deadline}; the source is asked until {until}.",
+        file.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text and what it says, or everything that is wrong with it, told already: with itself first, and then with the
+/// configuration, where there is one.
+fn fitting(file: &Path, database: &Database, printer: &mut Printer) -> anyhow::Result<Option<(String, MoveSpec)>> {
+    let text = read(file)?;
+    let spec = match MoveSpec::parse(&text) {
+        Ok(spec) => spec,
         Err(problems) => {
             for problem in &problems {
                 printer.line(&problem.to_string());
             }
-            Ok(ExitCode::FAILURE)
+            return Ok(None);
         }
+    };
+    let loaded = database.loaded()?;
+    let misfits = loaded.map(|loaded| fit::misfits(&spec, &loaded, fit::Needed::All)).unwrap_or_default();
+    for misfit in &misfits {
+        printer.line(misfit);
     }
+    Ok(misfits.is_empty().then_some((text, spec)))
 }
 
-async fn new(store: &Store, text: &str, by: By<'_>, printer: &mut Printer) -> anyhow::Result<()> {
-    let made = moves::make(store, text, by).await?;
-    let spec = made.of.spec();
-    printer.line(&format!(
-        "The move {} begins in {}. It must be live by {}.",
-        spec.id,
-        made.of.stage(),
-        spec.show(spec.deadline)
-    ));
-    Ok(())
+fn new(file: &Path, database: &Database, by: By<'_>, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let Some((text, spec)) = fitting(file, database, printer)? else { return Ok(ExitCode::FAILURE) };
+    let made = database.with(async |store| Ok(moves::make(&store, &text, by).await?))?;
+    let (id, stage, deadline) = (&spec.id, made.of.stage(), spec.show(spec.deadline));
+    printer.line(&format!("The move {id} begins in {stage}. It must be live by {deadline}."));
+    if database.loaded()?.is_none() {
+        printer.note("There is no configuration here, so whether its routes and targets exist was not looked at.");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn order(

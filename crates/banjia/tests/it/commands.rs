@@ -62,3 +62,42 @@ fn vendors_are_listed_shown_and_checked() {
     let (status, said, _) = run(banjia(folder.path()).args(["vendor", "check", "acme.toml"]));
     assert!(!status.success() && said.contains("acme.toml:4:1"), "{said}");
 }
+
+#[test]
+fn a_move_that_does_not_fit_the_configuration_is_not_made_and_all_of_it_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let vendors =
+        ["openai", "zhipu"].map(|name| format!("[[vendors]]\nname = \"{name}\"\ncredential = \"k-1\"\n")).concat();
+    let config = format!("{vendors}[[routes]]\nname = \"gpt-4o\"\ntargets = [\"openai/gpt-4o\", \"zhipu/glm-4.7\"]\n");
+    std::fs::write(folder.join("c.toml"), config).unwrap();
+    let route = |route: &str, to: &str| {
+        format!("[[routes]]\nroute = \"{route}\"\nsource = \"openai/gpt-4o\"\ndestination = \"{to}\"\n")
+    };
+    let text =
+        |routes: &str| format!("id = \"m\"\ndeadline = \"2099-01-01T00:00\"\n{routes}[gates.parity]\njson = 0.1\n");
+    std::fs::write(
+        folder.join("bad.toml"),
+        text(&(route("gpt-4o", "zhipu/glm-4.6") + &route("gpt-4o-mini", "zhipu/x"))),
+    )
+    .unwrap();
+    std::fs::write(folder.join("good.toml"), text(&route("gpt-4o", "zhipu/glm-4.7"))).unwrap();
+    for command in ["check", "new"] {
+        let (status, said, _) = run(banjia(folder).args(["move", command, "bad.toml", "--config", "c.toml"]));
+        assert_eq!(status.code(), Some(1), "{said}");
+        for wanted in [
+            "destination zhipu/glm-4.6 is not among",
+            "did you mean zhipu/glm-4.7?",
+            "no route \"gpt-4o-mini\": did you mean gpt-4o?",
+        ] {
+            assert!(said.contains(wanted), "{wanted:?} is not in:\n{said}");
+        }
+    }
+    assert!(run(banjia(folder).args(["move", "list", "--config", "c.toml"])).1.contains("no moves"));
+    let (status, said, more) = run(banjia(folder).args(["move", "new", "good.toml", "--config", "c.toml"]));
+    assert!(status.success() && said.contains("begins in record") && !more.contains("not looked at"), "{said}{more}");
+    let (_, said, _) = run(banjia(folder).args(["move", "show", "m", "--config", "c.toml"]));
+    assert!(said.contains("--verdicts makes the same ones") && !said.contains("counts as cut only"), "{said}");
+    let (_, said, _) = run(banjia(folder).args(["move", "show", "m", "--store", "banjia.db", "--verdicts"]));
+    assert!(!said.contains("--verdicts makes") && said.contains("counts as cut only under its own name"), "{said}");
+}

@@ -9,6 +9,7 @@ pub(crate) mod end;
 
 use crate::audit::{NewAudit, append};
 use crate::policies::By;
+use crate::webhooks::event::tell;
 use crate::{Store, StoreError};
 use banjia_types::Timestamp;
 use serde_json::{Value, json};
@@ -109,18 +110,22 @@ impl Store {
         Ok(true)
     }
 
-    /// Adds the next event when the move has had exactly `expected` ones before. False when another came first: then what is
-    /// due must be thought over again.
+    /// Adds the next event when the move has had exactly `expected` ones before, and tells those who listen when people are
+    /// called for it (`page`): both or neither. False when another came first: then what is due must be thought over again.
     pub async fn append_move_event(
         &self,
         id: &str,
         expected: u64,
         event: &Value,
+        page: Option<&Value>,
         by: By<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         if !add(&mut transaction, (id, expected), event, by).await? {
             return Ok(false);
+        }
+        if let Some(page) = page {
+            tell(&mut transaction, by.at, "move.page", page).await?;
         }
         transaction.commit().await.map_err(StoreError::sql("add an event to a move"))?;
         Ok(true)

@@ -8,7 +8,7 @@
 //! The books begin an hour before the first caller could be sent to a destination, and reach to the end of the minute in which
 //! the credentials were recorded as gone: every request that the source can have been asked for during the cut is in them.
 
-use super::{Loaded, MoveError, body, load};
+use super::{Loaded, MoveError, append, body, load};
 use banjia_movement::balance::{Balance, Lost};
 use banjia_movement::gate::{Gate, Judged, ParityVerdict, Says};
 use banjia_movement::seal::{
@@ -118,7 +118,7 @@ pub fn public_key(key: &ReportKey) -> String {
 pub async fn seal(store: &Store, id: &str, asked: &Asked<'_>, key: &ReportKey) -> Result<Sealing, MoveError> {
     let Order { by, at, .. } = asked.order;
     for _ in 0..TRIES_MAX {
-        let loaded = load(store, id).await?;
+        let mut loaded = load(store, id).await?;
         let of = &loaded.of;
         let by = By { actor: by, at: at.max(of.state().last_at) };
         if of.stage() == Stage::Sealed {
@@ -126,7 +126,7 @@ pub async fn seal(store: &Store, id: &str, asked: &Asked<'_>, key: &ReportKey) -
         }
         if of.stage() == Stage::Live && of.state().credentials_removed.is_none() && asked.keys.held.is_empty() {
             let event = credentials_removed(of, of.spec().source_vendor(), asked.keys.gone.clone(), asked.order)?;
-            store.append_move_event(id, of.version(), &body(&event), by).await?;
+            append(store, &mut loaded, event).await?;
             continue;
         }
         let report = gather(store, &loaded, asked).await?;
@@ -258,7 +258,7 @@ async fn last_callers(store: &Store, loaded: &Loaded, asked: &Asked<'_>) -> Resu
 }
 
 /// What the log last says of each target on each axis: the verdicts that steps rested on, not new ones.
-fn parity(loaded: &Loaded) -> Vec<ParitySummary> {
+pub fn parity(loaded: &Loaded) -> Vec<ParitySummary> {
     let mut newest = BTreeMap::new();
     for event in &loaded.events {
         for judged in &event.because {

@@ -14,6 +14,7 @@ use banjia_parity::{Axis, Report, Rules, Verdict, compare};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, SealKey, Store};
 use banjia_types::{Leg, RouteName, Target, Timestamp};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinError;
 
@@ -59,7 +60,7 @@ impl Verdicts {
                     .is_none_or(|kept| kept.copies != count && seen.now.since(kept.at) >= AGAIN_AFTER);
                 if is_due {
                     if captures.is_none() {
-                        captures = Some(read(store, key, &filter).await?);
+                        captures = Some(Arc::new(read(store, key, &filter).await?));
                     }
                     let here = captures.clone().unwrap_or_default();
                     let axes = judge(seen, moved, target, here).await;
@@ -99,7 +100,7 @@ async fn judge(
     seen: &Seen<'_>,
     moved: &MovedRoute,
     target: &Target,
-    captures: Vec<Capture>,
+    captures: Arc<Vec<Capture>>,
 ) -> BTreeMap<String, Parity> {
     match compared(seen.loaded, moved, target, captures).await {
         Ok(report) => told(&report, seen.now),
@@ -122,7 +123,7 @@ pub async fn parity(
     moved: &MovedRoute,
     target: &Target,
 ) -> Result<Report, MoveError> {
-    let captures = read(store, key, &filter(loaded, moved)).await?;
+    let captures = Arc::new(read(store, key, &filter(loaded, moved)).await?);
     let mut report = compared(loaded, moved, target, captures).await.map_err(MoveError::Compare)?;
     report.about = About {
         source: moved.source.to_string(),
@@ -136,7 +137,7 @@ async fn compared(
     loaded: &Loaded,
     moved: &MovedRoute,
     target: &Target,
-    captures: Vec<Capture>,
+    captures: Arc<Vec<Capture>>,
 ) -> Result<Report, JoinError> {
     let gates = &loaded.of.spec().gates;
     let margin = |(axis, margin): (&String, &u32)| Some((Axis::of(axis)?, f64::from(*margin) / 1_000_000.0));

@@ -207,3 +207,54 @@ async fn an_order_is_in_the_log_with_its_reason_or_refused_with_ours() {
     assert_eq!((&last["kind"], &last["by"], &last["reason"]), (&json!("paused"), &json!("lee"), &json!("a holiday")));
     assert_ne!(last["at"], Value::Null);
 }
+
+#[tokio::test]
+async fn what_others_do_is_seen_although_nothing_is_read_twice() {
+    let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
+    let (mut mover, _) = mover(&store, &key, "one");
+    assert!(mover.courses().await.unwrap().is_empty());
+    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    mover.tick(after(1)).await.unwrap();
+    assert_eq!(mover.courses().await.unwrap(), moves::courses(&store).await.unwrap());
+    let said = Order { by: "lee", reason: "a test", at: after(2) };
+    moves::order(&store, "spring", |of| stage::override_to(of, Stage::Live, None, said)).await.unwrap();
+    let courses = mover.courses().await.unwrap();
+    assert_eq!(courses["gpt-4o"].stage, Stage::Live);
+    assert_eq!(courses, moves::courses(&store).await.unwrap());
+    let other = TEXT.replace("spring", "summer").replace("gpt-4o\"", "gpt-4\"");
+    moves::make(&store, &other, By { actor: "kim", at: after(3) }).await.unwrap();
+    mover.tick(after(3)).await.unwrap();
+    assert_eq!(mover.courses().await.unwrap().len(), 2);
+    assert_eq!(mover.courses().await.unwrap(), moves::courses(&store).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_calls_people_is_told_to_those_who_listen_and_says_nothing_that_was_said() {
+    let (store, key) = recorded(None).await;
+    store.know_webhooks(&["ops"], START).await.unwrap();
+    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    store.record_cut(&"openai".into(), after(3), &json!({ "said": "not here, sk-1" })).await.unwrap();
+    let (mut mover, pages) = mover(&store, &key, "one");
+    mover.tick(after(4)).await.unwrap();
+    mover.tick(after(5)).await.unwrap();
+    assert!(pages.lock().unwrap()[0].contains("sk-1"), "the log keeps what the source said");
+    store.give_out("ops", |kind| kind == "move.page", after(6)).await.unwrap();
+    let told = store.due_deliveries("ops", after(6), 10).await.unwrap();
+    let data = json!({
+        "move": "spring", "page": 2, "urgency": "urgent", "what": "source_died", "stage": "live", "share": 10_000,
+    });
+    assert_eq!(told.iter().map(|one| (one.at, one.data.clone())).collect::<Vec<_>>(), [(after(4), data)]);
+    // A person's order that people are called for is told too; another one is not.
+    let said = |reason| Order { by: "lee", reason, at: after(7) };
+    moves::order(&store, "spring", |of| stage::pause(of, said("a holiday"))).await.unwrap();
+    store.give_out("ops", |kind| kind == "move.page", after(8)).await.unwrap();
+    assert_eq!(store.due_deliveries("ops", after(8), 10).await.unwrap().len(), 1);
+    let second = |of: &stage::Move| stage::switch(of, &"gpt-4o".into(), stage::Used::Second, said("it is better"));
+    moves::order(&store, "spring", second).await.unwrap();
+    store.give_out("ops", |kind| kind == "move.page", after(8)).await.unwrap();
+    let told = store.due_deliveries("ops", after(8), 10).await.unwrap();
+    assert_eq!(
+        (told.len(), &told[1].data["what"], &told[1].data["urgency"]),
+        (2, &json!("switched"), &json!("notice"))
+    );
+}

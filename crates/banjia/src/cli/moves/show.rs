@@ -1,8 +1,10 @@
 //! A move for people: where it stands, what keeps it from going on, and what happened.
 
+use crate::cli::database::Database;
 use crate::cli::{Printer, table};
-use banjia_control::moves::{self, Seen, gather};
-use banjia_movement::gate::Says;
+use banjia_control::moves::{self, Loaded, Seen, gather};
+use banjia_gateway::seal_key;
+use banjia_movement::gate::{ParityVerdict, Says};
 use banjia_movement::stage::Move;
 use banjia_store::Store;
 use banjia_types::{Stage, Timestamp};
@@ -53,26 +55,52 @@ pub(super) async fn list(store: &Store, now: Timestamp, printer: &mut Printer) -
     Ok(())
 }
 
-pub(super) async fn show(store: &Store, id: &str, now: Timestamp, printer: &mut Printer) -> anyhow::Result<()> {
+/// What is looked at beside the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beside<'b> {
+    /// The configuration says under which name a vendor is cut, and with which key captures are sealed.
+    pub(super) database: &'b Database,
+    /// Whether captures are compared now.
+    pub(super) verdicts: bool,
+    /// When.
+    pub(super) now: Timestamp,
+}
+
+pub(super) async fn show(store: &Store, id: &str, beside: Beside<'_>, printer: &mut Printer) -> anyhow::Result<()> {
+    let Beside { database, verdicts, now } = beside;
     let loaded = moves::load(store, id).await?;
     let of = &loaded.of;
     printer.line(&sentence(of, now));
-    let borders = BTreeMap::new();
-    let evidence = gather(store, &Seen { loaded: &loaded, borders: &borders, now }).await?;
+    let configured = if verdicts { database.loaded_with_secrets()? } else { database.loaded()? };
+    let borders = configured.as_ref().map(|loaded| loaded.snapshot.borders());
+    let none = BTreeMap::new();
+    let seen = Seen { loaded: &loaded, borders: borders.as_ref().unwrap_or(&none), now };
+    let mut evidence = gather(store, &seen).await?;
+    if verdicts {
+        let capture = configured.map(|loaded| loaded.config.gateway.capture).unwrap_or_default();
+        moves::judge_now(store, &seal_key(&capture, store.path())?, &seen, &mut evidence).await?;
+    }
     let gates: Vec<_> = of
         .gates_ahead(&evidence, now)
         .into_iter()
         .filter(|judged| judged.says != Says::Holds)
         .map(|judged| vec![judged.route.to_string(), judged.target.to_string(), judged.why])
         .collect();
+    if let Some(rehearsal) = of.state().rehearsal {
+        printer.line(&format!("\nA drill for {} of the conversations, until {}.", rehearsal.share, rehearsal.until));
+    }
     // From live on there is no step forward that anything could stand in the way of.
     let goes_on = of.stage() < Stage::Live;
     if let Some(obstacle) = of.obstacle(now).filter(|_| goes_on) {
         printer.line(&format!("\nIt does not go on by itself: {obstacle}"));
     }
     if goes_on && !gates.is_empty() {
-        printer.line("\nGates that do not hold yet (verdicts of parity are made by the running gateway):");
+        printer.line("\nGates that do not hold yet:");
         printer.line(&table(&["route", "target", "why"], &gates, printer.width()));
+    }
+    unknown(of, (verdicts, borders.is_some()), printer);
+    if !verdicts {
+        told(&loaded, printer);
     }
     let events: Vec<_> = (1_u64..)
         .zip(&loaded.events)
@@ -84,4 +112,39 @@ pub(super) async fn show(store: &Store, id: &str, now: Timestamp, printer: &mut 
     printer.line("\nWhat happened:");
     printer.line(&table(&["event>", "at", "by", "what", "why"], &events, printer.width()));
     Ok(())
+}
+
+/// What cannot be known from here.
+fn unknown(of: &Move, (verdicts, has_borders): (bool, bool), printer: &mut Printer) {
+    if !verdicts && of.stage() < Stage::Live && !of.spec().gates.parity.is_empty() {
+        printer.line(
+            "\nThe running gateway keeps its verdicts of parity to itself until a step rests on them; --verdicts makes the \
+             same ones here.",
+        );
+    }
+    if !has_borders {
+        printer.line("\nWithout a configuration (--config) a vendor counts as cut only under its own name.");
+    }
+}
+
+/// The verdicts that the log holds.
+fn told(loaded: &Loaded, printer: &mut Printer) {
+    let rows: Vec<_> = moves::seal::parity(loaded)
+        .into_iter()
+        .map(|one| {
+            let said = match one.verdict {
+                ParityVerdict::NotWorse => "not worse",
+                ParityVerdict::Worse => "worse",
+                ParityVerdict::Unclear => "not enough data",
+                ParityVerdict::Unused => "not used",
+            };
+            let at = loaded.of.spec().show(one.at);
+            let (route, target) = (one.route.to_string(), one.target.to_string());
+            vec![route, target, one.axis, said.to_owned(), one.pairs.to_string(), at]
+        })
+        .collect();
+    if !rows.is_empty() {
+        printer.line("\nVerdicts of parity that steps rested on:");
+        printer.line(&table(&["route", "target", "axis", "verdict", "pairs>", "at"], &rows, printer.width()));
+    }
 }

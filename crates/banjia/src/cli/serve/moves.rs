@@ -5,7 +5,7 @@
 
 use crate::compose::Running;
 use crate::config::Config;
-use banjia_control::moves::{self, Mover};
+use banjia_control::moves::Mover;
 use banjia_gateway::seal_key;
 use banjia_movement::stage::Urgency;
 use banjia_types::{Timestamp, VendorName};
@@ -76,7 +76,7 @@ impl Moves {
         if version == 0 {
             return Ok(());
         }
-        match running.handle.set_courses(moves::courses(&running.store).await?) {
+        match running.handle.set_courses(self.mover.courses().await?) {
             Ok(()) => self.unfit = None,
             Err(_) if self.unfit == Some(version) => {}
             Err(problems) => {

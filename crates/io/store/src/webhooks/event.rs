@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 /// Every event that there is, as `TOPIC.WHAT`.
-pub const EVENTS: [&str; 23] = [
+pub const EVENTS: [&str; 24] = [
     "account.subscribed",
     "account.unsubscribed",
     "appeal.answered",
@@ -21,6 +21,7 @@ pub const EVENTS: [&str; 23] = [
     "campaign.round_begun",
     "exemption.ended",
     "exemption.granted",
+    "move.page",
     "notice.bounced",
     "notice.refused",
     "notice.retrying",

@@ -23,13 +23,13 @@ async fn of_two_who_add_the_next_event_one_does_and_the_other_learns_of_it() {
 
     let (first, second) = (json!({ "kind": "advanced" }), json!({ "kind": "paused" }));
     let (a, b) = tokio::join!(
-        one.append_move_event("july", 1, &first, by("one", 5)),
-        other.append_move_event("july", 1, &second, by("other", 5)),
+        one.append_move_event("july", 1, &first, None, by("one", 5)),
+        other.append_move_event("july", 1, &second, None, by("other", 5)),
     );
     let (a, b) = (a.unwrap(), b.unwrap());
     assert!(a != b, "exactly one of them adds event 2");
-    assert!(!one.append_move_event("july", 7, &first, by("one", 6)).await.unwrap(), "a place that is not next");
-    assert!(!one.append_move_event("june", 1, &first, by("one", 6)).await.unwrap(), "a move that is not there");
+    assert!(!one.append_move_event("july", 7, &first, None, by("one", 6)).await.unwrap(), "a place that is not next");
+    assert!(!one.append_move_event("june", 1, &first, None, by("one", 6)).await.unwrap(), "a move that is not there");
 
     let events = other.move_events("july", 0).await.unwrap();
     let body = if a { first } else { second };
