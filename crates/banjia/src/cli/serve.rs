@@ -115,6 +115,8 @@ fn from_environment(
 
 async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
+    // Before anybody can know that we run: a signal that nobody listens for would end the process.
+    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let routes = snapshot.route_names().count();
     let borders = snapshot.borders();
     let unknown: Vec<_> = snapshot.vendors_for_unknown().map(ToString::to_string).collect();
@@ -136,7 +138,6 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
     if routes == 0 {
         tracing::warn!("there are no routes yet: every model is unknown until the configuration names some");
     }
-    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let mut changes = origin.file.as_deref().map(watch::Changes::of).transpose()?;
     loop {
         tokio::select! {
