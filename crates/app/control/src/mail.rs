@@ -7,6 +7,7 @@
 //! `List-Unsubscribe-Post` (RFC 8058) stands beside it: that promises an address which takes a POST, and none is served here.
 
 mod conversation;
+mod starttls;
 
 pub use conversation::Conversation;
 

@@ -4,7 +4,7 @@
 //! is secured, neither a password nor an address nor a mail; a certificate that does not fit is an end and no reason to go
 //! on in the clear. Each step has its time: the library waits for ever.
 
-use super::{MailError, MailTls, Mailer};
+use super::{MailError, MailTls, Mailer, starttls};
 use banjia_border::campaign::Delivery;
 use lettre::Address;
 use lettre::transport::smtp::Error as SmtpError;
@@ -37,29 +37,33 @@ impl Mailer {
         let limit = Duration::from_millis(self.config.timeout_ms.max(1));
         let refused = |said: String| MailError::Server { host: self.config.host.clone(), said };
         let connection = match timeout(limit, self.open(limit)).await {
-            Ok(opened) => opened.map_err(|error| refused(explained(&error)))?,
+            Ok(opened) => opened.map_err(|said| refused(explained(said)))?,
             Err(_) => return Err(refused(format!("it was not ready within {limit:?}"))),
         };
         Ok(Conversation { connection, from: self.from.email.clone(), limit })
     }
 
-    async fn open(&self, limit: Duration) -> Result<AsyncSmtpConnection, SmtpError> {
+    async fn open(&self, limit: Duration) -> Result<AsyncSmtpConnection, String> {
         let config = &self.config;
+        let wrong = |error: SmtpError| chain(&error);
         let port = config.port.unwrap_or(match config.tls {
             MailTls::Starttls => 587,
             MailTls::Tls => 465,
             MailTls::None => 25,
         });
-        let at_once = if config.tls == MailTls::Tls { Some(self.tls()?) } else { None };
         let hello = ClientId::Domain(self.domain().to_owned());
-        let server = (config.host.as_str(), port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(server, Some(limit), &hello, at_once, None).await?;
-        if config.tls == MailTls::Starttls {
-            connection.starttls(self.tls()?, &hello).await?;
-        }
+        let mut connection = if config.tls == MailTls::Starttls {
+            let secured = starttls::connect(&config.host, port, self.domain(), config.roots.as_deref()).await;
+            let secured = secured.map_err(|error| chain(&error))?;
+            AsyncSmtpConnection::connect_with_transport(Box::new(secured), &hello).await.map_err(wrong)?
+        } else {
+            let at_once = if config.tls == MailTls::Tls { Some(self.tls().map_err(wrong)?) } else { None };
+            let server = (config.host.as_str(), port);
+            AsyncSmtpConnection::connect_tokio1(server, Some(limit), &hello, at_once, None).await.map_err(wrong)?
+        };
         if let (Some(user), Some(password)) = (&config.user, &config.password) {
             let credentials = Credentials::new(user.clone(), password.expose().to_owned());
-            connection.auth(DEFAULT_MECHANISMS, &credentials).await?;
+            connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(wrong)?;
         }
         Ok(connection)
     }
@@ -117,8 +121,7 @@ impl Conversation {
 }
 
 /// What to do belongs to an error that a person meets on the first day.
-fn explained(error: &SmtpError) -> String {
-    let said = chain(error);
+fn explained(said: String) -> String {
     if said.contains("certificate") {
         format!("{said}. No mail was sent. If an authority of your own vouches for it, name its PEM file in mail.roots")
     } else if said.contains("STARTTLS") {

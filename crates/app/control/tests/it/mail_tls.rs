@@ -4,7 +4,7 @@
 use crate::{TWO, config, day, policy};
 use banjia_control::mail::{MailTls, SmtpConfig};
 use banjia_control::runner::RunError;
-use banjia_control::sink::Sink;
+use banjia_control::sink::{Mood, Sink};
 use banjia_control::{Mailer, Runner, Templates};
 use banjia_store::{By, Location, Store};
 use banjia_types::{Secret, Timestamp};
@@ -26,6 +26,8 @@ enum Offer {
     Tls,
     /// STARTTLS.
     Starttls,
+    /// STARTTLS, and in the same breath, from somebody on the way, what the server would answer to a mail that it takes.
+    Forged,
     /// Nothing but the clear, whatever is asked for.
     Clear,
     /// Nothing at all: it takes connections and is silent.
@@ -123,10 +125,12 @@ async fn talk(
         }
         heard.lock().unwrap().push_str(&line);
         let answer: &[u8] = match (line.split_ascii_whitespace().next(), offer) {
-            (Some("EHLO"), Offer::Starttls) => b"250-front\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n",
+            (Some("EHLO"), Offer::Starttls | Offer::Forged) => b"250-front\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n",
             (Some("EHLO"), _) => b"250-front\r\n250 AUTH PLAIN\r\n",
-            (Some("STARTTLS"), Offer::Starttls) => {
-                socket.write_all(b"220 go on\r\n").await?;
+            (Some("STARTTLS"), Offer::Starttls | Offer::Forged) => {
+                let forged = "250 hello\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 taken\r\n";
+                let forged = if offer == Offer::Forged { forged } else { "" };
+                socket.write_all(format!("220 go on\r\n{forged}").as_bytes()).await?;
                 let mut secure = acceptor.accept(socket.into_inner()).await?;
                 return tokio::io::copy_bidirectional(&mut secure, &mut behind).await.map(|_| ());
             }
@@ -180,6 +184,16 @@ async fn a_server_that_offers_only_the_clear_gets_no_mail_and_no_password() {
             assert_eq!(front.in_the_clear(), "EHLO example.com\r\n", "neither AUTH nor MAIL");
         }
     }
+}
+
+#[tokio::test]
+async fn answers_that_were_put_in_before_the_connection_was_secured_are_not_believed() {
+    let front = Front::new(Offer::Forged).await;
+    front.sink.set(Mood::Never);
+    let (done, notices) = front.campaign(front.config(MailTls::Starttls)).await;
+    let said = done.unwrap_err().to_string();
+    assert!(said.contains("more in the clear than the answer to STARTTLS"), "{said}");
+    assert_eq!((notices, front.sink.taken().len()), (0, 0), "nothing is called sent");
 }
 
 #[tokio::test]
