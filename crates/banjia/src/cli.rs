@@ -130,7 +130,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Cuts(args) => cuts::run(args, &mut printer),
         Command::Demo(args) => demo::run(&args, &log, &mut printer),
         Command::Key(args) => key::run(&args, &mut printer),
-        Command::Parity(args) => Ok(parity::run(&args, &mut printer)),
+        Command::Parity(args) => Ok(parity::run(&args, &log, &mut printer)),
         Command::Plan(args) => plan::run(&args, &mut printer),
         Command::Move(args) => moves::run(&args, &mut printer),
         Command::Probe(args) => probe::run(&args, &log, &mut printer),

@@ -5,6 +5,7 @@
 //! cannot be paired is counted.
 
 mod expectations;
+pub mod fill;
 
 pub use expectations::{ExpectationError, Expectations};
 

@@ -1,15 +1,18 @@
 //! `banjia parity`: is the destination as good as the source, axis by axis?
 //!
 //! Rules: what is compared comes from files alone, so that a verdict can be repeated anywhere: the same lines, rules and seed give the
-//! same report. A line that cannot be read ends the command: a verdict on a part of the set would look like one on all of it.
+//! same report, but for what it is told to ask somebody (`--embed`, `--judge`). A line that cannot be read ends the command: a verdict on
+//! a part of the set would look like one on all of it.
 
+mod ask;
 mod screen;
 
 pub(crate) use screen::show;
 
-use super::Printer;
+use super::{LogChoice, Printer};
 use anyhow::{Context as _, bail};
 use banjia_border::country::Lang;
+use banjia_control::parity::fill::accounts_of;
 use banjia_control::parity::{Expectations, Pairs, Sides, pairs_of};
 use banjia_control::report::parity_html;
 use banjia_parity::compare::About;
@@ -68,6 +71,8 @@ pub(super) struct Args {
     /// The destination, where the captures leave it open.
     #[arg(long, value_name = "VENDOR/MODEL")]
     destination: Option<Target>,
+    #[command(flatten)]
+    ask: ask::Ask,
     /// Yuan for one dollar, to compare costs in both.
     #[arg(long, value_name = "RATE", value_parser = read_rate)]
     cny_per_usd: Option<f64>,
@@ -80,18 +85,18 @@ enum PageLang {
 }
 
 /// Whatever keeps a verdict from being given ends with 2: 1 is kept for "worse", so that a script can rely on it.
-pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitCode {
-    judge(args, printer).unwrap_or_else(|error| {
+pub(super) fn run(args: &Args, log: &LogChoice, printer: &mut Printer) -> ExitCode {
+    judge(args, log, printer).unwrap_or_else(|error| {
         printer.error(&format!("{error:#}"));
         ExitCode::from(UNUSABLE)
     })
 }
 
-fn judge(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+fn judge(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let captures = read_sets(&args.sets, printer)?;
     let expectations = read_expectations(args.expect.as_deref(), printer)?;
     let sides = Sides::of(&captures, args.source.clone(), args.destination.clone())?;
-    let found = pairs_of(&captures, &sides, args.route.as_ref(), &expectations);
+    let mut found = pairs_of(&captures, &sides, args.route.as_ref(), &expectations);
     note(&found, &captures, &expectations, printer);
     if found.pairs.is_empty() {
         bail!(
@@ -100,6 +105,7 @@ fn judge(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
             sides.destination
         );
     }
+    args.ask.fill(&mut found.pairs, (&accounts_of(&captures), &sides), log, printer)?;
     let mut report = compare(&found.pairs, &rules(args), args.seed);
     report.about = About {
         source: sides.source.to_string(),

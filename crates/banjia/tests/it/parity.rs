@@ -1,7 +1,11 @@
 //! `banjia parity` on files.
 
-use crate::process::{banjia, run};
+use crate::process::{banjia, run, sandbox};
+use crate::serve::config;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::ExitStatus;
 
@@ -75,4 +79,97 @@ fn what_cannot_be_used_is_told_with_its_place() {
             && noted.contains("old/m (live)"),
         "{noted}"
     );
+}
+
+/// A judge that prefers the longer answer. It serves until the test's process ends.
+fn judge() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || while verdict(&connection).is_some() {});
+        }
+    });
+    address
+}
+
+/// Reads one request and answers it; none when there is no further one.
+fn verdict(connection: &TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(connection);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let request: Value = serde_json::from_slice(&body).ok()?;
+    let text = request["messages"][0]["content"].as_str()?;
+    let answer = |mark: &str| Some(text.split(mark).nth(1)?.split(">>>").next()?.len());
+    let said = if answer("Answer A:")? > answer("Answer B:")? { "A" } else { "B" };
+    let choice = json!({ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": said } });
+    let answer = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice] });
+    let answer = answer.to_string();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
+    std::io::Write::write_all(&mut &*connection, (head + &answer).as_bytes()).ok()
+}
+
+/// Sixty requests; the source answers twice, and the destination in fewer words of its own.
+fn talk() -> String {
+    let mut lines = String::new();
+    for number in 0..60 {
+        let said = format!("The parcel {number} has left the house and comes on Friday morning");
+        let other = format!("Number {number} arrives soon");
+        for (leg, target, said) in [("live", "old/m", &said), ("repeat", "old/m", &said), ("replay", "new/m", &other)] {
+            let message = json!({ "role": "assistant", "content": said });
+            let line = json!({ "id": format!("r{number}"), "leg": leg, "at": number, "route": "chat", "target": target,
+                "account": if number == 0 { "hong-kong" } else { "a" }, "endpoint": "chat", "outcome": "answered",
+                "request": { "messages": [{ "role": "user", "content": "Where is my parcel?" }] },
+                "answer": { "choices": [{ "index": 0, "finish_reason": "stop", "message": message }] } });
+            writeln!(lines, "{line}").unwrap();
+        }
+    }
+    lines
+}
+
+#[test]
+fn meaning_and_a_judge_are_asked_where_the_border_allows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (_sandbox, vendors) = sandbox(folder, &[]);
+    let routes = [("vectors", &["openai/text-embedding-3-small"] as &[&str])];
+    let judge = judge();
+    let more = format!(
+        "[[vendors]]\nname = \"bench\"\nprofile = \"openai-compatible\"\nbase = \"http://{judge}/v1\"\ncredential = \"none\"\n\
+         [[routes]]\nname = \"bench\"\ntargets = [\"bench/judge-1\"]\n\
+         [[routes]]\nname = \"own\"\ntargets = [\"bench/m\"]\n\
+         [[accounts]]\nid = \"hong-kong\"\nresidence = \"HK\"\n\
+         [capture]\ncopies_per_minute_max = 100000\n"
+    );
+    std::fs::write(folder.join("banjia.toml"), format!("{}\n{more}", config(&vendors, &routes))).unwrap();
+    std::fs::write(folder.join("set.jsonl"), talk()).unwrap();
+    let asked = |more: &[&str]| run(banjia(folder).args(["parity", "set.jsonl", "--json", "r.json"]).args(more));
+
+    let (status, said, noted) = asked(&["--embed", "vectors", "--judge", "bench"]);
+    assert_eq!(status.code(), Some(1), "{said}{noted}");
+    let report: Value = serde_json::from_slice(&std::fs::read(folder.join("r.json")).unwrap()).unwrap();
+    let axis = |name: &str| report["axes"].as_array().unwrap().iter().find(|it| it["axis"] == name).unwrap().clone();
+    let verdicts = ["meaning", "judge"].map(|name| (axis(name)["verdict"].clone(), axis(name)["pairs"].clone()));
+    assert_eq!(verdicts, [(json!("worse"), json!(59)), (json!("worse"), json!(60))], "{said}{noted}");
+    assert!(noted.contains("bench/judge-1 compared 60 comparisons, in 120 requests"), "{noted}");
+    assert!(noted.contains("openai/text-embedding-3-small embedded 177 answers"), "{noted}");
+    assert!(noted.contains("the vendor of openai/text-embedding-3-small does not serve this caller"), "{noted}");
+
+    let (status, _, noted) = asked(&["--judge", "own"]);
+    assert!(status.code() == Some(2) && noted.contains("bench/m cannot judge: it is one of the two sides"), "{noted}");
+    let (status, _, noted) = asked(&["--embed", "vector"]);
+    assert!(status.code() == Some(2) && noted.contains("did you mean `vectors`?"), "{noted}");
 }
