@@ -161,10 +161,9 @@ impl Snapshot {
         Ok(Self { serve, vendors, routes, keys, accounts, border, capture, warnings: check.warnings })
     }
 
-    /// Under which name each vendor of the routes is cut when it refuses our region: several may stand behind one border.
+    /// Under which name each vendor is cut when it refuses our region: several may stand behind one border.
     pub fn borders(&self) -> BTreeMap<VendorName, VendorName> {
-        let targets = self.routes.values().flat_map(|route| &route.targets);
-        targets.map(|it| (it.target.vendor.clone(), self.vendors[it.vendor].border.clone())).collect()
+        self.vendors.iter().map(|vendor| (vendor.name.clone(), vendor.border.clone())).collect()
     }
 
     /// The vendors that have a credential, each with the name under which it is cut.

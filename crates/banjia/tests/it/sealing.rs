@@ -68,7 +68,11 @@ async fn a_move_is_sealed_on_a_running_gateway_and_its_report_is_checked_elsewhe
     assert!(code == Some(0) && said.contains("sealed before"), "{said}");
     assert_eq!(std::fs::read_to_string(folder.join("again.json")).unwrap(), report);
     assert!(std::fs::read_to_string(folder.join("again.md")).unwrap().starts_with("# 搬家 spring 已完成"));
+    // The configuration may be another one by then.
+    let (code, _) = ask(folder, &["move", "seal", "spring", "--config", "other.toml", "--out", "other.json"]);
+    assert_eq!((code, std::fs::read_to_string(folder.join("other.json")).unwrap()), (Some(0), report.clone()));
     let (_, said) = ask(folder, &["move", "show", "spring"]);
+    assert!(said.contains("Its report has the SHA-256"), "{said}");
     assert_eq!((said.matches(" credentials_removed ").count(), said.matches(" sealed ").count()), (1, 1), "{said}");
     gateway.signal("TERM");
     assert!(gateway.end().success());

@@ -59,7 +59,7 @@ pub struct Head {
     pub open_at_source: u64,
 }
 
-/// A key of an account and its last request that went to the source.
+/// A key of an account and its last request that the source began to answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastCaller {
@@ -71,7 +71,7 @@ pub struct LastCaller {
     pub route: RouteName,
     /// When its last request was accepted.
     pub at: Timestamp,
-    /// How many of its requests went to the source during the move.
+    /// How many of its requests the source began to answer during the move.
     pub requests: u64,
 }
 

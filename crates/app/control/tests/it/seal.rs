@@ -111,9 +111,10 @@ async fn a_live_move_without_credentials_is_sealed_once_and_its_report_stays_the
     for minutes_ago in [25, 20, 12] {
         rig.request("acme", "openai/gpt-4o", minutes_ago, Outcome::Answered);
     }
-    // The same model behind the same border is the source too; what was refused may never have been sent.
+    // The same model behind the same border is the source too; what ended without content may never have been sent.
     rig.request("zeta", "openai-2/gpt-4o", 15, Outcome::Failed);
     rig.request("iota", "openai/gpt-4o", 3, Outcome::Refused);
+    rig.request("iota", "openai/gpt-4o", 2, Outcome::Abandoned);
     rig.go_live().await;
     rig.request("acme", "zhipu/glm-4.7", 5, Outcome::Answered);
     rig.request("acme", "zhipu/glm-4.7", 4, Outcome::Abandoned);
@@ -130,7 +131,7 @@ async fn a_live_move_without_credentials_is_sealed_once_and_its_report_stays_the
         (Some(LiveBy::Override), &["openai".to_owned()][..])
     );
     let total = found.sum.total;
-    assert_eq!((total.accepted, total.answered, total.refused, total.failed, total.abandoned), (7, 4, 1, 1, 1));
+    assert_eq!((total.accepted, total.answered, total.refused, total.failed, total.abandoned), (8, 4, 1, 1, 2));
     assert!(found.sum.is_exact());
     let caller = |account: &str, minutes_ago, requests| LastCaller {
         account: account.to_owned(),
@@ -150,8 +151,8 @@ async fn a_live_move_without_credentials_is_sealed_once_and_its_report_stays_the
     assert_eq!(rig.loaded().await.events.len(), 4);
 
     let (english, chinese) = (html(&found, Lang::En), markdown(&found, Lang::Zh));
-    assert!(english.contains("acme-key") && english.contains("7 accepted = 4 answered"), "{english}");
-    assert!(chinese.contains("受理 7 = 已答 4") && chinese.contains(&found.key), "{chinese}");
+    assert!(english.contains("acme-key") && english.contains("8 accepted = 4 answered"), "{english}");
+    assert!(chinese.contains("受理 8 = 已答 4") && chinese.contains(&found.key), "{chinese}");
 }
 
 #[tokio::test]

@@ -190,6 +190,12 @@ async fn a_course_that_does_not_fit_is_refused_and_the_old_one_stays() {
     assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
     let same = Course { destination: SOURCE.parse().unwrap(), ..course(Stage::Record) };
     assert_eq!(rig.gateway.set_courses(BTreeMap::from([(same.route.clone(), same)])).unwrap_err().len(), 1);
+    // At its end a move's source leaves the configuration; from live on its course fits without it.
+    let gone = Course { source: "baidu/ernie-5.1".parse().unwrap(), ..course(Stage::Live) };
+    set(&rig, gone.clone());
+    assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
+    let early = Course { stage: Stage::Canary, ..gone };
+    assert_eq!(rig.gateway.set_courses(BTreeMap::from([(early.route.clone(), early)])).unwrap_err().len(), 1);
     // A reload that takes the destination away still keeps the source from being asked after its date.
     set(&rig, Course { source_until: Some(rig.clock.now()), ..course(Stage::Live) });
     rig.reload(|config| {

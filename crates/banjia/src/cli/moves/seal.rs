@@ -16,13 +16,16 @@ use banjia_control::report::seal::{html, markdown};
 use banjia_gateway::Snapshot;
 use banjia_movement::seal::{SignedReport, verify};
 use banjia_movement::spec::{MoveSpec, span};
-use banjia_movement::stage::Order;
+use banjia_movement::stage::{Move, Order};
 use banjia_store::{ReportKey, Store};
-use banjia_types::{Timestamp, VendorName};
+use banjia_types::{Stage, Timestamp, VendorName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+/// The source's credentials, and the name under which each vendor is cut.
+type Witness = (SourceKeys, BTreeMap<VendorName, VendorName>);
 
 /// How often is looked again while something only needs time.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -67,22 +70,9 @@ pub(super) async fn run(
     store: &Store,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
-    let Some(loaded) = database.loaded()? else {
-        bail!(
-            "whether the source's credentials are gone is read from the configuration file that `banjia serve` runs with: \
-             name it with --config"
-        );
-    };
+    let (out, page) = places(args)?;
     let of = moves::load(store, &args.id).await?.of;
-    let misfits = misfits(of.spec(), &loaded, Needed::Destinations);
-    if !misfits.is_empty() {
-        printer.line(&format!("{} is not sealed: this is not the configuration that carries it.", args.id));
-        for misfit in misfits {
-            printer.line(&format!("- {misfit}"));
-        }
-        return Ok(ExitCode::FAILURE);
-    }
-    let (keys, borders) = source_keys(of.spec(), &loaded.snapshot);
+    let Some((keys, borders)) = witness(&of, database, printer)? else { return Ok(ExitCode::FAILURE) };
     let key = ReportKey::beside(store.path())?;
     match patiently(args, by, store, (&keys, &borders, &key), printer).await? {
         Sealing::Open(obstacles) => {
@@ -96,9 +86,42 @@ pub(super) async fn run(
             if !is_new {
                 printer.note("It was sealed before; this is the report of then.");
             }
-            write(args, &report, &public_key(&key), printer)
+            write((args, &out, &page), &report, &public_key(&key), printer)
         }
     }
+}
+
+/// Where the report and its page go.
+fn places(args: &Args) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-report.json", args.id)));
+    let page = args.page.clone().unwrap_or_else(|| out.with_extension("html"));
+    if page == out {
+        bail!("the report and its page would both go to {}; name another with --out or --page", out.display());
+    }
+    Ok((out, page))
+}
+
+/// What the configuration says; none when it is not the one that carries the move, which is told then. A move that is sealed
+/// needs no witness any more.
+fn witness(of: &Move, database: &Database, printer: &mut Printer) -> anyhow::Result<Option<Witness>> {
+    if of.stage() == Stage::Sealed {
+        return Ok(Some(Witness::default()));
+    }
+    let Some(loaded) = database.loaded()? else {
+        bail!(
+            "whether the source's credentials are gone is read from the configuration file that `banjia serve` runs with: \
+             name it with --config"
+        );
+    };
+    let misfits = misfits(of.spec(), &loaded, Needed::Destinations);
+    if misfits.is_empty() {
+        return Ok(Some(source_keys(of.spec(), &loaded.snapshot)));
+    }
+    printer.line(&format!("{} is not sealed: this is not the configuration that carries it.", of.spec().id));
+    for misfit in misfits {
+        printer.line(&format!("- {misfit}"));
+    }
+    Ok(None)
 }
 
 /// Asks until nothing stands in the way, something does that time does not heal, or the time for waiting is over.
@@ -130,27 +153,22 @@ async fn patiently(
 
 /// The entries behind the source's border: those that hold a credential, and the move's own if it does not. With the name under
 /// which each vendor is cut.
-pub(crate) fn source_keys(spec: &MoveSpec, snapshot: &Snapshot) -> (SourceKeys, BTreeMap<VendorName, VendorName>) {
-    let mut borders = snapshot.borders();
-    let with_one: Vec<_> = snapshot.credentials().map(|(name, border)| (name.clone(), border.clone())).collect();
-    borders.extend(with_one.iter().cloned());
+pub(crate) fn source_keys(spec: &MoveSpec, snapshot: &Snapshot) -> Witness {
+    let borders = snapshot.borders();
     let source = spec.source_vendor();
     let own = borders.get(source).unwrap_or(source);
-    let held: Vec<_> = with_one
-        .iter()
-        .filter(|(name, border)| name == source || border == own)
-        .map(|(name, _)| name.to_string())
-        .collect();
+    let is_its = |(name, border): &(&VendorName, &VendorName)| *name == source || *border == own;
+    let held: Vec<_> = snapshot.credentials().filter(is_its).map(|(name, _)| name.to_string()).collect();
     let gone = if held.is_empty() { vec![source.to_string()] } else { Vec::new() };
     (SourceKeys { held, gone }, borders)
 }
 
-fn write(args: &Args, report: &SignedReport, key: &str, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-report.json", args.id)));
-    let page = args.page.clone().unwrap_or_else(|| out.with_extension("html"));
-    if page == out {
-        bail!("the report and its page would both go to {}; name another with --out or --page", out.display());
-    }
+fn write(
+    (args, out, page): (&Args, &Path, &Path),
+    report: &SignedReport,
+    key: &str,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitCode> {
     let verified = verify(&report.text).context("the report does not verify")?;
     let lang = match args.lang {
         Language::En => Lang::En,
@@ -158,19 +176,14 @@ fn write(args: &Args, report: &SignedReport, key: &str, printer: &mut Printer) -
     };
     let is_markdown = page.extension().is_some_and(|ending| ending == "md");
     let shown = if is_markdown { markdown(&verified, lang) } else { html(&verified, lang) };
-    put(&out, &format!("{}\n", report.text))?;
-    put(&page, &shown)?;
+    put(out, &format!("{}\n", report.text))?;
+    put(page, &shown)?;
     let total = verified.sum.total;
-    printer.line(&format!(
-        "{} is sealed. {} requests were accepted across the cut, each with its end.",
-        args.id, total.accepted
-    ));
-    if verified.sum.lost > 0 {
-        printer.line(&format!(
-            "Of these, {} are lost with a process that was killed; the report says when.",
-            verified.sum.lost
-        ));
-    }
+    let lost = match verified.sum.lost {
+        0 => "each has its end".to_owned(),
+        lost => format!("{lost} of them were lost with a process that was killed, and each other one has its end"),
+    };
+    printer.line(&format!("{} is sealed. {} requests were accepted across the cut; {lost}.", args.id, total.accepted));
     printer.line(&format!("The report: {}, for people: {}", out.display(), page.display()));
     if verified.key == key {
         printer

@@ -98,6 +98,9 @@ pub(super) async fn show(store: &Store, id: &str, beside: Beside<'_>, printer: &
         printer.line("\nGates that do not hold yet:");
         printer.line(&table(&["route", "target", "why"], &gates, printer.width()));
     }
+    if let Some(hash) = &of.state().sealed {
+        printer.line(&format!("\nIts report has the SHA-256 {hash}; `banjia move seal {id}` writes it again."));
+    }
     unknown(of, (verdicts, borders.is_some()), printer);
     if !verdicts {
         told(&loaded, printer);

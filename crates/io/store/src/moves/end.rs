@@ -7,7 +7,7 @@ use crate::{Store, StoreError};
 use banjia_types::{AccountId, KeyId, RouteName, Target, Timestamp};
 use serde_json::Value;
 
-/// A key of an account and its requests that went to a target.
+/// A key of an account and its requests that a target began to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceCaller {
     /// The account.
@@ -32,8 +32,8 @@ pub struct Seal<'s> {
 }
 
 impl Store {
-    /// Who was sent to a target on a route in a period, the last first. A request that ended refused is not among them: it
-    /// may have been refused before anybody was asked.
+    /// Whom a target began to answer on a route in a period, the last first. A request that ended before any content is not
+    /// among them: it may have ended before anybody was asked.
     pub async fn callers_at(
         &self,
         route: &RouteName,
@@ -42,7 +42,7 @@ impl Store {
     ) -> Result<Vec<SourceCaller>, StoreError> {
         const SQL: &str = "SELECT account, api_key, MAX(accepted_at) AS last, COUNT(*) FROM ledger \
              WHERE route = $1 AND vendor = $2 AND model = $3 AND accepted_at >= $4 AND accepted_at < $5 \
-             AND outcome <> 'refused' GROUP BY account, api_key ORDER BY last DESC, account, api_key";
+             AND (outcome IN ('answered', 'failed') OR (outcome = 'abandoned' AND status <> 0)) GROUP BY account, api_key ORDER BY last DESC, account, api_key";
         let found: Vec<(Option<String>, Option<String>, i64, i64)> = sqlx::query_as(SQL)
             .bind(route.as_str())
             .bind(target.vendor.as_str())
