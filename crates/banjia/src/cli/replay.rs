@@ -205,17 +205,14 @@ fn say_plan(plan: &Plan, printer: &mut Printer) {
     if plan.to_ask() == 0 {
         return;
     }
-    let but = |unknown: u64| match unknown {
-        0 => String::new(),
-        unknown => format!(", without {unknown} whose price or length is not known"),
+    let amount = |sums: &[Money], unknown: u64| match (sums, unknown) {
+        ([], _) => "not known".to_owned(),
+        (sums, 0) => amounts(sums),
+        (sums, unknown) => format!("{}, without {unknown} whose price or length is not known", amounts(sums)),
     };
-    let amount = |sums: &[Money]| if sums.is_empty() { "unknown".to_owned() } else { amounts(sums) };
-    printer.line(&format!(
-        "Cost, with as many tokens as were recorded: {}{}.",
-        amount(&plan.about),
-        but(plan.about_unknown)
-    ));
-    printer.line(&format!("Cost, at most: {}{}.", amount(&plan.at_most), but(plan.at_most_unknown)));
+    let (about, most) = (amount(&plan.about, plan.about_unknown), amount(&plan.at_most, plan.at_most_unknown));
+    printer.line(&format!("Cost, with as many tokens as were recorded: {about}."));
+    printer.line(&format!("Cost, at most: {most}."));
 }
 
 fn say_sums(sums: &Sums, printer: &mut Printer) {

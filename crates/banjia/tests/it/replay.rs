@@ -1,8 +1,8 @@
 //! Recorded requests asked again: of another target, of the source itself, and not of a source that was left.
 
-use crate::process::{ask, banjia, run, sandbox};
+use crate::process::{Running, ask, banjia, run, sandbox};
 use crate::serve::{config, serve, status_of};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitStatus;
 
@@ -71,4 +71,42 @@ async fn recorded_requests_are_asked_again_once_each_and_never_of_a_source_that_
     assert!(!status.success() && said.contains("zhipu/glm-9 is not among the targets"), "{said}");
     let (status, _, said) = replay(folder, &[]);
     assert!(status.code() == Some(2) && said.contains("--target"), "{said}");
+}
+
+/// Requests that the source answered, as an export tells them.
+fn recorded(count: u64) -> String {
+    let line = |number: u64| {
+        let message = json!({ "role": "user", "content": format!("Say {number}.") });
+        let capture = json!({ "id": number.to_string(), "leg": "live", "at": 1_790_000_000_000_u64 + number, "route": "one",
+            "target": "openai/gpt-4o", "endpoint": "chat", "outcome": "answered",
+            "request": { "model": "one", "messages": [message], "max_tokens": 9 }, "answer": { "choices": [] } });
+        format!("{capture}\n")
+    };
+    (0..count).map(line).collect()
+}
+
+#[tokio::test]
+async fn an_interrupt_lets_those_under_way_end_and_the_next_run_does_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (_sandbox, vendors) = sandbox(folder, &["--first-token-ms", "150"]);
+    let text = format!("{}\n[capture]\ncopies_per_minute_max = 100000\n", config(&vendors, &ROUTES));
+    std::fs::write(folder.join("banjia.toml"), text).unwrap();
+    std::fs::write(folder.join("set.jsonl"), recorded(80)).unwrap();
+    assert!(run(banjia(folder).args(["captures", "import", "set.jsonl"])).0.success());
+    let command = ["replay", "--route", "one", "--target", "zhipu/glm-4.7", "--concurrency", "2"];
+    let mut replay = Running::start(banjia(folder).args(command));
+    while asked(&vendors).await[1] == 0 {
+        tokio::task::yield_now().await;
+    }
+    replay.signal("INT");
+    replay.wait_for("It was stopped before its end");
+    assert_eq!(replay.end().code(), Some(1));
+    let [_, first] = asked(&vendors).await;
+    assert!(first < 80, "{first} of 80 were asked");
+    let (status, said, _) = self::replay(folder, &["--target", "zhipu/glm-4.7", "--concurrency", "20"]);
+    let rest = 80 - first;
+    assert!(status.success(), "{said}");
+    let sums = format!("80 questions: {first} recorded before, {rest} asked, 0 skipped.");
+    assert!(said.contains(&sums), "{said}\nis not: {sums}");
 }
