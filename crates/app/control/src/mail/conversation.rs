@@ -92,7 +92,7 @@ impl Conversation {
                 Ok(Err(error)) => Delivery::Later(chain(&error)),
                 Err(_) => Delivery::Later(self.no_answer()),
             };
-            self.connection.abort().await;
+            self.give_up().await;
             return said;
         }
         let said = match timeout(self.limit, self.connection.message(bytes)).await {
@@ -102,8 +102,15 @@ impl Conversation {
             Ok(Err(error)) => Delivery::Lost(chain(&error)),
             Err(_) => Delivery::Lost(self.no_answer()),
         };
-        self.connection.abort().await;
+        self.give_up().await;
         said
+    }
+
+    /// Ends the conversation; a server that is silent is not waited for here either.
+    async fn give_up(&mut self) {
+        if timeout(self.limit, self.connection.abort()).await.is_err() {
+            tracing::debug!("the mail server did not answer the goodbye either");
+        }
     }
 
     fn no_answer(&self) -> String {
