@@ -50,17 +50,18 @@ pub(super) struct Args {
 enum Story {
     /// A provider closes a border: traffic from many places, a new list, the dry run, mails, a brownout, the day, the audit.
     Border,
-    /// A business leaves a vendor that will close: survey, plan, record, shadow, parity, canary with a step back, live, the date.
+    /// A business leaves a vendor that will close: survey, plan, record, shadow, parity, a drill, a canary that steps back, the date,
+    /// a signed report.
     Move(MoveArgs),
 }
 
 /// Arguments of `banjia demo move`.
 #[derive(Debug, clap::Args)]
 struct MoveArgs {
-    /// Where everything is left: the plan, pages of parity, the database. Default: a new folder among the temporary files.
+    /// Where everything is left: the plan, pages of parity, the report, the database. Default: a new folder among the temporary files.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// How long it takes at least. Five weeks pass in it; a slow machine takes longer for the same evidence.
+    /// About how long it takes. Five weeks pass in it; a slow machine takes longer for the same evidence.
     #[arg(long, default_value_t = 100)]
     seconds: u64,
     /// Chooses the requests and the sandbox's answers.

@@ -44,7 +44,7 @@ const PERSON: &str = "kim";
 /// How the story is played.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// How long it takes, if the machine is fast enough.
+    /// About how long it takes, if the machine is fast enough.
     pub(crate) length: Duration,
     /// Chooses the requests and the sandbox's answers.
     pub(crate) seed: u64,

@@ -22,6 +22,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+/// About how many steps the story has: five weeks of [`STEP`]s, with a day at once where only a date is awaited.
+const STEPS: u32 = 100;
+
 /// The story so far.
 pub(super) struct Days {
     pub(super) stage: Stage,
@@ -62,7 +65,6 @@ struct Day {
 
 impl Days {
     pub(super) fn new(stage: Stage, settings: &Settings, pages: Arc<Mutex<Vec<u64>>>) -> anyhow::Result<Self> {
-        let (begins, ends) = (moment(BEGINS)?, moment(ENDS)?);
         Ok(Self {
             stage,
             plot: Plot::default(),
@@ -75,8 +77,8 @@ impl Days {
             pages,
             mix: Mix::new(settings.seed, &WEEKS),
             screen: Screen::plain(),
-            next: begins,
-            pace: settings.length / steps(begins, ends),
+            next: moment(BEGINS)?,
+            pace: settings.length / STEPS,
             day: Day::default(),
             is_live: false,
             shown: 0,

@@ -44,6 +44,14 @@ pub(super) async fn tell(days: &Days, store: &Store, printer: &mut Printer) -> a
     balance(days, store, &mut wrong, printer).await?;
     printer.line("\nThe signed report (banjia verify):\n");
     tell_verified(&sealed.verified, true, printer);
+    say(
+        &format!(
+            "The same report with one request more in its books: {}",
+            sealed.forged.as_deref().unwrap_or("it holds")
+        ),
+        printer,
+    );
+    wrong.must(sealed.forged.is_some(), || "a forged report was not noticed".to_owned());
     wrong.must(sealed.verified.key == sealed.key, || "the report is signed by another key".to_owned());
     let mut files = vec![days.stage.dir.join("plan.html")];
     files.extend(pages);
