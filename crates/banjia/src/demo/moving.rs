@@ -29,7 +29,7 @@ use std::time::Duration;
 const MOVE: &str = "leave-by-new-year";
 /// The zone of the story's dates, as `move.toml` says it.
 const ZONE: Tz = Tz::Asia__Shanghai;
-/// When the story begins, when the letter comes, the source's date, and the end. All of them fall on a step of [`STEP`].
+/// When the story begins, when the letter comes, the source's date, and the end. Letter and end fall on a step of [`STEP`].
 const BEGINS: &str = "2026-11-29T03:00";
 const LETTER: &str = "2026-12-02T09:00";
 const SOURCE_UNTIL: &str = "2027-01-01T00:00";

@@ -130,3 +130,24 @@ pub(super) fn text(stage: &Stage, plan: &Plan) -> anyhow::Result<String> {
     }
     Ok(TEXT.replace("@source@", &stage.source).replace("@routes@", &routes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BEGINS, ENDS, LETTER, MOVE, STEP};
+    use super::*;
+    use banjia_movement::spec::MoveSpec;
+
+    #[test]
+    fn the_move_is_the_one_that_the_story_tells() {
+        let routes = "[[routes]]\nroute = \"r\"\nsource = \"a/m\"\ndestination = \"b/m\"\nsecond = \"c/m\"\n";
+        let spec = MoveSpec::parse(&TEXT.replace("@source@", "a").replace("@routes@", routes)).unwrap();
+        assert_eq!((spec.id.as_str(), spec.zone), (MOVE, ZONE));
+        let [begins, letter, until, ends] =
+            [BEGINS, LETTER, SOURCE_UNTIL, ENDS].map(|text| stage::moment(text).unwrap());
+        assert_eq!(spec.source_until, until);
+        assert!(begins < letter && letter < spec.deadline && spec.deadline < until && until < ends);
+        for at in [letter, ends] {
+            assert_eq!(at.since(begins).as_millis() % STEP.as_millis(), 0, "the story stops between two steps");
+        }
+    }
+}
