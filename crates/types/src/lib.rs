@@ -3,6 +3,7 @@
 //! Rules: words and arithmetic on them. No rule of the product, no JSON value, no I/O, no clock. Every crate may use this
 //! one, and this one uses none of ours.
 
+pub mod calendar;
 mod country;
 mod course;
 mod error_class;

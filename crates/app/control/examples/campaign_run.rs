@@ -1,13 +1,13 @@
 //! Runs a campaign of many accounts until it is done, or until it is killed: `campaign_run DATABASE PORT ACCOUNTS DAY`.
 //! `tests/campaign/run.py` kills it a thousand times.
 
-use banjia_border::calendar;
 use banjia_border::policy::Policy;
 use banjia_border::registry::embedded;
 use banjia_control::mail::{MailTls, SmtpConfig};
 use banjia_control::{Mailer, Runner, Templates};
 use banjia_store::{By, Location, Recipient, Store};
 use banjia_types::Timestamp;
+use banjia_types::calendar;
 use std::error::Error;
 
 const POLICY: &str = include_str!("../../../core/border/policies/openai-2024.toml");

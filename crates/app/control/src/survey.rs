@@ -7,10 +7,10 @@
 #[cfg(test)]
 mod tests;
 
-use banjia_movement::calendar;
 use banjia_movement::plan::{Facts, LossCount, Losses};
 use banjia_movement::survey::{Language, Seen, Shape, Survey, Traffic, fold};
 use banjia_store::{Capture, Row};
+use banjia_types::calendar;
 use banjia_types::{Leg, LossLevel, RouteName, Target};
 use banjia_wire::{BodyLimits, Endpoint, Head, Profile, encode};
 use bytes::Bytes;

@@ -4,12 +4,12 @@
 //! misspells is an error and not an empty place; what comes from outside is escaped in HTML; a template that does not say how
 //! to unsubscribe cannot be used for notices of which an account may want no more.
 
-use banjia_border::calendar;
 use banjia_border::campaign::Step;
 use banjia_border::country::Lang;
 use banjia_border::decide::draw;
 use banjia_border::policy::Policy;
 use banjia_store::Recipient;
+use banjia_types::calendar;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde_json::Value;
 use std::path::Path;

@@ -12,13 +12,13 @@ mod tests;
 pub(crate) use evidence::Evidence;
 
 use crate::config::BorderConfig;
-use banjia_border::calendar;
 use banjia_border::decide::{Question, Verdict, decide, decide_all};
 use banjia_border::facts::{AccountFacts, Agreement, Facts, NetworkFact};
 use banjia_border::geo::{GeoTable, look_up, placeless};
 use banjia_border::mmdb::Mmdb;
 use banjia_border::policy::{Exemption, Policy, Streams};
 use banjia_store::BorderNote;
+use banjia_types::calendar;
 use banjia_types::{Place, RequestId, Timestamp, VerdictKind};
 use http::HeaderMap;
 use std::net::IpAddr;

@@ -172,6 +172,17 @@ impl Snapshot {
         with_one.map(|vendor| (&vendor.name, &vendor.border))
     }
 
+    /// For each vendor whose list is known, whether it serves all accounts: true or false, and not in it where the records do
+    /// not tell. Records alone are judged, as if everybody called from where they reside; a request is judged by its address too.
+    pub fn served(&self, at: Timestamp) -> BTreeMap<VendorName, bool> {
+        let of = |vendor: &Arc<Vendor>| {
+            let list = vendor.serves.as_ref()?;
+            let is_served = callers::serves_all(list, self.accounts.values(), at)?;
+            Some((vendor.name.clone(), is_served))
+        };
+        self.vendors.iter().filter_map(of).collect()
+    }
+
     /// What is allowed but worth saying: models that are switched off soon, models that no profile knows.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings

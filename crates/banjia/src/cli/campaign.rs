@@ -239,7 +239,7 @@ async fn new(
     }
     printer.line(&format!("{id}: {} accounts will be told of {}.", audience.recipients.len(), policy.label()));
     for step in Step::ALL {
-        let at = step.at(&policy).map_or_else(String::new, |at| banjia_border::calendar::show(at, policy.zone()));
+        let at = step.at(&policy).map_or_else(String::new, |at| banjia_types::calendar::show(at, policy.zone()));
         printer.line(&format!("  {step:<5} {at}"));
     }
     let wishes = store.unsubscribed().await?;

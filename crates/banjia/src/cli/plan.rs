@@ -6,11 +6,11 @@ use crate::config::{self, Loaded, report::Findings};
 use anyhow::{Context as _, anyhow, bail};
 use banjia_control::report::plan::{Lang, html, markdown};
 use banjia_control::survey::{LossCounter, Profiles, facts};
-use banjia_movement::calendar;
 use banjia_movement::plan::{Candidate, Durations, Facts, Limits, Losses, Plan, PlanInput, Rate, plan};
 use banjia_movement::suggest::suggestions;
 use banjia_movement::survey::Survey;
-use banjia_types::{RouteName, Target, Timestamp};
+use banjia_types::calendar;
+use banjia_types::{RouteName, Target, Timestamp, VendorName};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -109,15 +109,17 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     if args.survey.is_none() || args.sources.is_named() {
         args.sources.each(|_| {}, |capture| counter.capture(capture))?;
     }
+    let now = Timestamp::from(chrono::Utc::now());
     let made = make(Asked {
         survey: &survey,
+        served: &loaded.as_ref().map(|loaded| loaded.snapshot.served(deadline)).unwrap_or_default(),
         losses: counter.done(),
         targets: &targets,
         profiles: &profiles,
         limits: &args.limit,
         rate: &args.rate.clone().unwrap_or_default(),
         deadline,
-        now: Timestamp::from(chrono::Utc::now()),
+        now,
     });
     let lang = match args.lang {
         Language::En => Lang::En,
@@ -141,6 +143,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) profiles: &'a Profiles,
     /// What is known of vendors' tiers, by `vendor` or `vendor/model`; the last one counts.
     pub(crate) limits: &'a [(String, Limits)],
+    /// Whether vendors serve the accounts of the configuration, where that is known.
+    pub(crate) served: &'a BTreeMap<VendorName, bool>,
     pub(crate) rate: &'a Rate,
     pub(crate) deadline: Timestamp,
     pub(crate) now: Timestamp,
@@ -148,13 +152,14 @@ pub(crate) struct Asked<'a> {
 
 /// Makes the plan.
 pub(crate) fn make(asked: Asked<'_>) -> Plan {
-    let Asked { survey, mut losses, targets, profiles, limits, rate, deadline, now } = asked;
+    let Asked { survey, mut losses, targets, profiles, limits, served, rate, deadline, now } = asked;
     let known = |target: &Target| {
         let mut known = profiles.get(target.vendor.as_str()).map_or_else(
             || Facts { source: "no profile".into(), ..Facts::default() },
             |profile| facts(profile, target.model.as_str()),
         );
         let said = |whose: &str| limits.iter().rev().find(|(name, _)| name == whose).map(|(_, limits)| limits.clone());
+        known.serves = served.get(&target.vendor).copied();
         known.limits = said(&target.to_string()).or_else(|| said(target.vendor.as_str())).unwrap_or_default();
         known
     };

@@ -82,3 +82,39 @@ fn a_plan_has_two_destinations_losses_of_the_real_requests_and_a_timetable() {
         assert!(!status.success(), "{bad:?}");
     }
 }
+
+#[test]
+fn a_candidate_whose_vendor_does_not_serve_these_accounts_is_no_destination() {
+    let folder = tempfile::tempdir().unwrap();
+    write_captures(&folder.path().join("c.jsonl"));
+    let config = |residence: &str| {
+        let vendor = |name: &str, serves: &str| {
+            format!(
+                "[[vendors]]\nname = \"{name}\"\nprofile = \"openai-compatible\"\nbase = \"http://127.0.0.1:1/{name}\"\n\
+                 serves = \"{serves}\"\n"
+            )
+        };
+        let vendors = vendor("listed", "openai-2024") + &vendor("unlisted", "none");
+        format!("{vendors}[[accounts]]\nid = \"shop\"\n{residence}\n")
+    };
+    for (residence, serves) in [("residence = \"CN\"", "false"), ("residence = \"FR\"", "true"), ("", "null")] {
+        std::fs::write(folder.path().join("banjia.toml"), config(residence)).unwrap();
+        let plan = ["plan", "--config", "banjia.toml", "--captures", "c.jsonl", "--deadline", "2099-01-01"];
+        let candidates = ["--candidate", "listed/m", "--candidate", "unlisted/m", "--format", "json"];
+        let (status, said, error) = run(banjia(folder.path()).args(plan).args(candidates));
+        assert!(status.success(), "{error}");
+        let plan: Value = serde_json::from_str(&said).unwrap();
+        let ranked = plan["routes"][0]["ranked"].as_array().unwrap();
+        let listed = ranked.iter().find(|ranked| ranked["target"] == "listed/m").unwrap();
+        let is_refused = listed["reasons"].to_string().contains("not_served");
+        assert_eq!(is_refused, serves == "false", "{residence}: {listed}");
+        let risks = plan["risks"].to_string();
+        let is_unknown =
+            |target: &str| risks.contains(&format!("{{\"kind\":\"serves_unknown\",\"target\":\"{target}\"}}"));
+        let chosen = [&plan["routes"][0]["destination"], &plan["routes"][0]["second"]];
+        assert_eq!(chosen.contains(&&json!("listed/m")), serves != "false", "{plan}");
+        assert_eq!(is_unknown("listed/m"), serves == "null", "{risks}");
+        // Of the destination alone a risk is told: when the listed one is refused that is the other, of which nothing is known.
+        assert_eq!(is_unknown("unlisted/m"), serves == "false", "{risks}");
+    }
+}

@@ -6,9 +6,9 @@
 //! mail is worse than a list for a person to look at; who has unsubscribed is told only by a campaign whose notices the law or
 //! the contract demands, and what is therefore not sent is a notice in a state of its own.
 
-use crate::calendar;
 use crate::policy::Policy;
 use banjia_types::Timestamp;
+use banjia_types::calendar;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;

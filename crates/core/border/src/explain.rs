@@ -3,11 +3,11 @@
 //! Rules: it says which rule decided, on which facts, who told them and how old they are, and when it may change. It is
 //! made from the verdict and never decides again.
 
-use crate::calendar;
 use crate::country::{Lang, name};
 use crate::decide::{Question, RuleRef, Verdict, in_words};
 use crate::facts::{FactKind, Facts};
 use crate::policy::{Phase, Policy};
+use banjia_types::calendar;
 use banjia_types::{Place, Timestamp, VerdictKind};
 use serde::Serialize;
 

@@ -4,7 +4,6 @@
 //!
 //! - [`decide`](mod@decide): the verdict for one caller at one time
 //! - [`policy`]: the dated rules, read from TOML
-//! - [`calendar`]: dates in a zone become moments
 //! - [`facts`]: what is known of a caller, from where, how old
 //! - [`owners`]: shares along chains of owners
 //! - [`registry`]: dated lists of supported countries and territories
@@ -22,7 +21,6 @@
 
 pub mod affected;
 pub mod audit;
-pub mod calendar;
 pub mod campaign;
 pub mod country;
 pub mod decide;

@@ -8,7 +8,6 @@
 //! - [`balance`]: accepted against ended, minute by minute
 //! - [`course`]: what a gateway must know of it
 //! - [`seal`]: the end, and a signed report of it
-//! - [`calendar`]: dates in a zone become moments
 //! - [`plan`]: where to go, what it costs and loses, and by when
 //! - [`suggest`]: which targets stand nearest to a model
 //! - [`survey`]: what is used
@@ -17,7 +16,6 @@
 #![warn(missing_docs)]
 
 pub mod balance;
-pub mod calendar;
 pub mod course;
 pub mod gate;
 pub mod plan;

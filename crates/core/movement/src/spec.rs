@@ -205,6 +205,6 @@ impl MoveSpec {
 
     /// A moment as the people of the move's zone write it.
     pub fn show(&self, at: Timestamp) -> String {
-        crate::calendar::show(at, self.zone)
+        banjia_types::calendar::show(at, self.zone)
     }
 }

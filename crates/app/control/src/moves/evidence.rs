@@ -102,7 +102,7 @@ pub(super) fn destinations(moved: &MovedRoute) -> impl Iterator<Item = &Target> 
 
 /// The first moment of the present day in the move's zone.
 fn day_begin(seen: &Seen<'_>) -> Timestamp {
-    use banjia_movement::calendar;
+    use banjia_types::calendar;
     let zone = seen.loaded.of.spec().zone;
     let midnight = calendar::local(seen.now, zone).date().and_time(chrono::NaiveTime::MIN);
     calendar::moment(midnight, zone)

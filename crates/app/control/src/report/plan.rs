@@ -6,8 +6,8 @@
 mod words;
 
 use super::page::{self, Block};
-use banjia_movement::calendar;
 use banjia_movement::plan::{Cost, Plan, Ranked, RoutePlan};
+use banjia_types::calendar;
 use banjia_types::{Money, Timestamp};
 use chrono_tz::Tz;
 pub(super) use words::Words;

@@ -6,11 +6,11 @@
 use super::page::{self, Block};
 use super::plan::{Lang, Words};
 use banjia_movement::balance::Minute;
-use banjia_movement::calendar;
 use banjia_movement::gate::ParityVerdict;
 use banjia_movement::seal::Verified;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{Event, LiveBy};
+use banjia_types::calendar;
 use banjia_types::{Tally, Timestamp};
 use chrono_tz::Tz;
 

@@ -9,7 +9,6 @@ mod seal;
 mod unsubscribed;
 mod webhooks;
 
-use banjia_border::calendar;
 use banjia_border::campaign::{NoticeState, Step};
 use banjia_border::policy::Policy;
 use banjia_border::registry::embedded;
@@ -18,6 +17,7 @@ use banjia_control::sink::{Mood, Sink};
 use banjia_control::{Done, Mailer, Runner, Templates};
 use banjia_store::{By, Campaign, Location, Recipient, Store};
 use banjia_types::Timestamp;
+use banjia_types::calendar;
 use serde_json::json;
 use std::time::Duration;
 

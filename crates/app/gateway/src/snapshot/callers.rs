@@ -1,14 +1,44 @@
 //! Callers and where they are: accounts, keys, the border's settings, and whom a vendor serves.
 
 use super::{Check, Key, near};
+use crate::border::serves;
 use crate::config::{AccountConfig, BorderConfig, Config, KeyConfig, VendorConfig};
 use crate::keys::KeyHash;
-use banjia_border::facts::{AccountFacts, Fact};
+use banjia_border::facts::{AccountFacts, Agreement, Fact, Facts, NetworkFact};
 use banjia_border::policy::{Policy, Unknown};
-use banjia_border::{calendar, country, owners, registry};
+use banjia_border::{country, owners, registry};
+use banjia_types::calendar;
 use banjia_types::{AccountId, Place, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// Whether a vendor with this list serves all of these accounts, calling from where they reside. None when no account is refused
+/// and of one the residence is unknown, or when there is none.
+pub(super) fn serves_all<'a>(
+    list: &Policy,
+    accounts: impl Iterator<Item = &'a Arc<AccountFacts>>,
+    at: Timestamp,
+) -> Option<bool> {
+    let mut verdict = None;
+    for account in accounts {
+        let served = account.residence.as_ref().map(|residence| {
+            let network = NetworkFact {
+                place: residence.value,
+                agreement: Agreement::Alone,
+                asn: None,
+                source: "the account's residence".into(),
+                as_of: residence.as_of,
+            };
+            serves(list, &Facts { network: Some(network), account: Some(account.clone()) }, at)
+        });
+        verdict = match (verdict, served) {
+            (_, Some(false)) => return Some(false),
+            (None, served) => Some(served),
+            (Some(so_far), served) => Some(so_far.and(served)),
+        };
+    }
+    verdict.flatten()
+}
 
 impl Check {
     /// The list that says whom a vendor serves.

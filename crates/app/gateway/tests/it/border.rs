@@ -22,7 +22,7 @@ const UNITED_STATES: &str = "18.204.0.1";
 const BODY: &str = r#"{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported","param":null,"type":"request_forbidden"}}"#;
 
 fn moment(text: &str) -> Timestamp {
-    banjia_border::calendar::moment(banjia_border::calendar::read(text).unwrap(), chrono_tz::Tz::Asia__Shanghai)
+    banjia_types::calendar::moment(banjia_types::calendar::read(text).unwrap(), chrono_tz::Tz::Asia__Shanghai)
 }
 
 fn rules(text: &str) -> Rules {

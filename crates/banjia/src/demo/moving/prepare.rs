@@ -6,10 +6,10 @@ use crate::cli::{Asked, Printer, each_stored, make_plan, survey_routes, table};
 use anyhow::Context as _;
 use banjia_control::report::plan::{Lang, html};
 use banjia_control::survey::{LossCounter, Surveyor};
-use banjia_movement::calendar;
 use banjia_movement::plan::{Plan, Ranked, Rate, RoutePlan};
 use banjia_movement::survey::Survey;
 use banjia_store::{CaptureCursor, CaptureFilter, Period};
+use banjia_types::calendar;
 use banjia_types::{Money, RouteName, Target};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -54,6 +54,7 @@ pub(super) async fn plan(stage: &Stage, survey: &Survey, printer: &mut Printer) 
         targets: &targets,
         profiles: &stage.profiles,
         limits: &[],
+        served: &stage.served,
         rate: &Rate::default(),
         deadline: stage::moment(SOURCE_UNTIL)?,
         now: stage.clock.now(),

@@ -49,6 +49,8 @@ pub(super) struct Stage {
     /// What each route may be asked of, the source first.
     pub(super) targets: BTreeMap<RouteName, Vec<Target>>,
     pub(super) profiles: Profiles,
+    /// Which vendors serve these callers, where that is known.
+    pub(super) served: BTreeMap<VendorName, bool>,
     pub(super) key: SealKey,
     pub(super) dir: PathBuf,
     gateway: Config,
@@ -78,8 +80,8 @@ impl Stage {
         let source = first.context("the demo's first route has no target")?.vendor.to_string();
         let snapshot = Snapshot::compile(&gateway, &loaded.profiles)
             .map_err(|problems| anyhow::anyhow!("the demo's configuration is broken: {problems:?}"))?;
-        let borders = snapshot.borders();
         let (clock, database) = (Clock::default(), settings.dir.join("banjia.db"));
+        let (borders, served) = (snapshot.borders(), snapshot.served(clock.now()));
         let running = compose::start(snapshot, &Location::File(database), None, clock.clone()).await?;
         let key = seal_key(&gateway.capture, running.store.path())?;
         let mut mover = Mover::new(running.store.clone(), "demo".to_owned(), Some(key.clone()), on_page);
@@ -87,7 +89,7 @@ impl Stage {
         let client = shop::client(&format!("http://{}/v1", running.handle.addr), &secrets)?;
         let (dir, profiles) = (settings.dir.clone(), loaded.profiles);
         let running = Some(running);
-        Ok(Self { running, clock, client, sandbox, source, targets, profiles, key, dir, gateway, mover })
+        Ok(Self { running, clock, client, sandbox, source, targets, profiles, served, key, dir, gateway, mover })
     }
 
     /// The gateway.
@@ -194,6 +196,6 @@ const fn is_done(copies: CopyStats) -> bool {
 
 /// A moment of the story, by the wall clock of its zone.
 pub(super) fn moment(text: &str) -> anyhow::Result<Timestamp> {
-    use banjia_movement::calendar;
+    use banjia_types::calendar;
     calendar::read(text).map(|local| calendar::moment(local, super::ZONE)).map_err(anyhow::Error::msg)
 }

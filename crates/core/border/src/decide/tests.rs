@@ -13,7 +13,7 @@ fn policy(text: &str) -> Policy {
 }
 
 fn at(text: &str) -> Timestamp {
-    crate::calendar::moment(crate::calendar::read(text).unwrap(), chrono_tz::Tz::UTC)
+    banjia_types::calendar::moment(banjia_types::calendar::read(text).unwrap(), chrono_tz::Tz::UTC)
 }
 
 fn place(text: &str) -> Option<Place> {

@@ -3,10 +3,10 @@
 use super::raw::{RawBrownout, RawExemption, RawOwners, RawPolicy, RawRule, RawWhen};
 use super::rule::{OwnersTest, Rule, When};
 use super::{Brownout, BrownoutShare, Exemption, Phases, Policy, Streams};
-use crate::calendar;
 use crate::owners::Share;
 use crate::read::{Reader, did_you_mean};
 use crate::registry::{List, PlaceSet, Registry, find, read_except, read_places};
+use banjia_types::calendar;
 use banjia_types::{AccountId, Problem, Timestamp, VerdictKind};
 use chrono_tz::Tz;
 use sha2::{Digest as _, Sha256};

@@ -3,8 +3,8 @@
 //! Rules: a weekly blackout is what the wall clock of the zone shows, on both sides of a change of clocks; one whose end is not
 //! after its begin runs over midnight, into the day after each of its days. A dated one is two moments.
 
-use crate::calendar;
 use banjia_types::Timestamp;
+use banjia_types::calendar;
 use chrono::{Datelike as _, Days, NaiveTime, Weekday};
 use chrono_tz::Tz;
 

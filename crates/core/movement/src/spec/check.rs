@@ -2,8 +2,8 @@
 
 use super::raw::{RawBlackout, RawCanary, RawGates, RawRecord, RawRoute, RawShadow};
 use super::{AXES, Blackout, Canary, Gates, MoveSpec, MovedRoute, OnDeadline, Recording, Shadowing, Title, amount};
-use crate::calendar;
 use crate::read::Reader;
+use banjia_types::calendar;
 use banjia_types::{Money, Problem, RouteName, Share, Target, Timestamp, nearest};
 use chrono::{NaiveTime, Weekday};
 use chrono_tz::Tz;

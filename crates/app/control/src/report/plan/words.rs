@@ -1,8 +1,8 @@
 //! The plan's sentences in English and Chinese.
 
-use banjia_movement::calendar;
 use banjia_movement::plan::{Bound, Note, Rate, Reason, Rebuild};
 use banjia_movement::survey::Coverage;
+use banjia_types::calendar;
 use banjia_types::{Stage, Timestamp};
 use chrono_tz::Tz;
 

@@ -1,15 +1,16 @@
-//! Dates in a zone become moments.
+//! Dates in a zone become moments, and moments the wall clock of a zone.
 //!
-//! Rules: a policy names its zone; a date means its first moment there. A time that the zone's clocks skip is the first
-//! moment after the gap; one that they show twice is the earlier. So a date never gives two moments and never none.
+//! Rules: whoever writes a date names its zone; a date means its first moment there. A time that the zone's clocks skip is the
+//! first moment after the gap; one that they show twice is the earlier: whoever must be gone by a date is gone by its
+//! earliest reading. So a date never gives two moments and never none. Policies and moves are read by the same rules.
 
-use banjia_types::Timestamp;
-use chrono::{Days, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
+use crate::Timestamp;
+use chrono::{Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
 
 /// The longest gap that is looked through: zones have skipped a whole day.
 const GAP_MINUTES_MAX: i64 = 36 * 60;
-/// Years that a policy may speak of.
+/// Years that a date may lie in.
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2200;
 
 /// Reads `2024-07-09` or `2024-07-09T10:00`, in local time.
@@ -18,7 +19,7 @@ const YEARS: std::ops::RangeInclusive<i32> = 2000..=2200;
 /// What is wrong with the text.
 pub fn read(text: &str) -> Result<NaiveDateTime, String> {
     let wrong =
-        || format!("a date is written \"2024-07-09\" or \"2024-07-09T10:00\", in the policy's zone; found {text:?}");
+        || format!("a date is written \"2024-07-09\" or \"2024-07-09T10:00\", in the zone of the text; found {text:?}");
     let local = match text.split_once('T') {
         None => text.parse::<NaiveDate>().ok().and_then(|date| date.and_hms_opt(0, 0, 0)),
         Some(_) => ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -39,6 +40,24 @@ pub fn moment(local: NaiveDateTime, zone: Tz) -> Timestamp {
     }
     // No zone skips more than a day; if one ever did, its standard reading in UTC is still a moment.
     Timestamp(local.and_utc().timestamp_millis())
+}
+
+/// What is odd about a local time, as a sentence: clocks skip it, or show it twice.
+pub fn oddity(local: NaiveDateTime, zone: Tz) -> Option<String> {
+    let shown = local.format("%Y-%m-%d %H:%M");
+    let at = moment(local, zone);
+    match zone.from_local_datetime(&local) {
+        LocalResult::Single(_) => None,
+        LocalResult::None => Some(format!("clocks in {zone} skip {shown}; {} is meant", show(at, zone))),
+        LocalResult::Ambiguous(..) => {
+            Some(format!("clocks in {zone} show {shown} twice; the earlier, {}, is meant", show(at, zone)))
+        }
+    }
+}
+
+/// What the clocks of `zone` show at a moment.
+pub fn local(at: Timestamp, zone: Tz) -> NaiveDateTime {
+    chrono::DateTime::from_timestamp_millis(at.0).unwrap_or_default().with_timezone(&zone).naive_local()
 }
 
 /// The local date of a moment in `zone`.
@@ -70,10 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_its_first_moment_in_the_zone() {
+    fn a_date_is_its_first_moment_in_the_zone_and_shown_there() {
         assert_eq!(at("2024-07-09", Tz::Asia__Shanghai), "2024-07-08T16:00:00.000Z");
         assert_eq!(at("2024-07-09", Tz::America__Los_Angeles), "2024-07-09T07:00:00.000Z");
         assert_eq!(at("2024-07-09T10:30", Tz::UTC), "2024-07-09T10:30:00.000Z");
+        let cut = moment(read("2024-07-09").unwrap(), Tz::Asia__Shanghai);
+        assert_eq!(show(cut, Tz::Asia__Shanghai), "2024-07-09 00:00 CST");
+        assert_eq!(local(cut, Tz::UTC), read("2024-07-08T16:00").unwrap());
     }
 
     #[test]
