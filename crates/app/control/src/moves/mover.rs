@@ -82,7 +82,7 @@ impl Mover {
         Ok(ticked)
     }
 
-    /// The courses of all moves, whoever looks at them, like [`courses`]; what was read before is not read again.
+    /// The courses of all moves, whoever looks at them, like [`super::courses`]; what was read before is not read again.
     ///
     /// # Errors
     /// The database, or a move that cannot be read.
