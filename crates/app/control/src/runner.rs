@@ -1,16 +1,17 @@
 //! Sends what is due.
 //!
 //! Rules: one runner works on a database (it holds the file's runner lock); what an earlier one left intended becomes unknown
-//! before anything is sent; each notice is intended on the disk, then sent, then settled; a server that does not talk to us
-//! ends the round with nothing intended; a rate is kept. So whatever is killed wherever, no notice is sent twice. Who has
-//! unsubscribed is looked up just before a mail is intended, and is listed where no mail goes.
+//! before anything is sent; each notice is intended on the disk, then sent, then settled; a server that does not talk to us, or
+//! takes no mail of ours, ends the look with nothing intended; a rate is kept. So whatever is killed wherever, no notice is
+//! sent twice. A look is long where the rate is low: who has unsubscribed is looked up just before a mail is intended, and is
+//! listed where no mail goes; a campaign that is paused or gets another date or round meanwhile intends nothing more.
 
 use crate::mail::{Conversation, MailError, Mailer};
 use crate::templates::{TemplateError, Templates, Wish, Written};
 use banjia_border::campaign::{Delivery, NoticeState, Step, due, settle};
 use banjia_border::decide::draw;
 use banjia_border::policy::Policy;
-use banjia_store::{Campaign, Recipient, RunnerLock, Store, StoreError, Which};
+use banjia_store::{Campaign, Intent, Recipient, RunnerLock, Store, StoreError, Which};
 use banjia_types::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Done {
     pub unknown: u64,
     /// Mails that were not sent, because their accounts have unsubscribed.
     pub unsubscribed: u64,
+    /// Whether the campaign was paused, or got another date or round, while the look ran: the rest was left.
+    pub is_cut_short: bool,
 }
 
 /// Why a look ended early.
@@ -117,12 +120,16 @@ impl Runner {
         let mut conversation = None;
         for recipient in waiting {
             match self.tell(round, &recipient, &mut conversation).await? {
-                None | Some(NoticeState::Intended | NoticeState::Bounced) => {}
-                Some(NoticeState::Sent) => done.sent += 1,
-                Some(NoticeState::Retrying) => done.later += 1,
-                Some(NoticeState::Unknown) => done.unknown += 1,
-                Some(NoticeState::Refused) => done.refused += 1,
-                Some(NoticeState::Unsubscribed) => done.unsubscribed += 1,
+                Told::Others | Told::Came(NoticeState::Intended | NoticeState::Bounced) => {}
+                Told::Came(NoticeState::Sent) => done.sent += 1,
+                Told::Came(NoticeState::Retrying) => done.later += 1,
+                Told::Came(NoticeState::Unknown) => done.unknown += 1,
+                Told::Came(NoticeState::Refused) => done.refused += 1,
+                Told::Came(NoticeState::Unsubscribed) => done.unsubscribed += 1,
+                Told::Over => {
+                    done.is_cut_short = true;
+                    break;
+                }
             }
         }
         if let Some(conversation) = conversation {
@@ -131,40 +138,46 @@ impl Runner {
         Ok(done)
     }
 
-    /// Sends one notice; what became of it, or none when it was not ours to send.
+    /// Sends one notice.
     async fn tell(
         &mut self,
         round: Round<'_>,
         to: &Recipient,
         conversation: &mut Option<Conversation>,
-    ) -> Result<Option<NoticeState>, RunError> {
-        let Round { campaign, step, now, .. } = round;
+    ) -> Result<Told, RunError> {
+        let Round { campaign, policy, step, now } = round;
         let id = message_id(campaign, step, to, self.mailer.domain());
         let which = Which { campaign: &campaign.id, account: &to.account, round: campaign.round, step };
-        if campaign.mandatory.is_none()
-            && let Some(wish) = self.store.unsubscribed_of(&to.account).await?
-        {
-            let said = format!("unsubscribed {}: {}", wish.at, wish.said);
-            let is_ours = self.store.withhold(which, &id, &self.name, &said, now).await?;
-            return Ok(is_ours.then_some(NoticeState::Unsubscribed));
+        if let Some(told) = self.withheld(round, which, &id).await? {
+            return Ok(told);
         }
         let written = self.written(round, to)?;
         let (address, bytes) = match self.mailer.compose(&to.email, &id, &written) {
             Ok(made) => made,
             // An address that no mail can go to is an answer and not an end of the campaign.
-            Err(error) => return self.refuse(which, &id, error.to_string(), now).await,
+            Err(error) => return self.refuse(round, which, &id, error.to_string()).await,
         };
         sleep_until(self.next).await;
         let mut open = match conversation.take() {
             Some(open) => open,
             None => self.mailer.connect().await?,
         };
-        if !self.store.intend(which, &id, &self.name, now).await? {
-            *conversation = Some(open);
-            return Ok(None);
+        // Who writes is said before the mail is intended: an answer to that is no receiver's fate.
+        let later = open.begin().await?;
+        // Asked again: the account may have unsubscribed while the rate was kept and the server was slow.
+        let without = match self.withheld(round, which, &id).await? {
+            None => Told::without(self.store.intend(which, policy.version(), &id, &self.name, now).await?),
+            withheld => withheld,
+        };
+        if let Some(told) = without {
+            open.close().await;
+            return Ok(told);
         }
         self.next = Instant::now() + Duration::from_mins(1) / self.mailer.per_minute_max().max(1);
-        let delivery = open.send(&address, &bytes).await;
+        let delivery = match later {
+            Some(later) => later,
+            None => open.send(&address, &bytes).await,
+        };
         if delivery == Delivery::Taken {
             *conversation = Some(open);
         }
@@ -174,7 +187,18 @@ impl Runner {
         if !self.store.settle(which, &self.name, result, now).await? {
             tracing::error!(campaign = campaign.id, account = %to.account, "a notice was taken over while it was sent");
         }
-        Ok(Some(state))
+        Ok(Told::Came(state))
+    }
+
+    /// Lists a notice that is not sent because its account has unsubscribed; none when it has not, or is told all the same.
+    async fn withheld(&self, round: Round<'_>, which: Which<'_>, id: &str) -> Result<Option<Told>, StoreError> {
+        if round.campaign.mandatory.is_some() {
+            return Ok(None);
+        }
+        let Some(wish) = self.store.unsubscribed_of(which.account).await? else { return Ok(None) };
+        let said = format!("unsubscribed {}: {}", wish.at, wish.said);
+        let is_ours = self.store.withhold(which, id, &self.name, &said, round.now).await?;
+        Ok(Some(if is_ours { Told::Came(NoticeState::Unsubscribed) } else { Told::Others }))
     }
 
     fn written(&self, round: Round<'_>, to: &Recipient) -> Result<Written, TemplateError> {
@@ -183,18 +207,34 @@ impl Runner {
         self.templates.write(round.policy, round.step, to, wish)
     }
 
-    async fn refuse(
-        &self,
-        which: Which<'_>,
-        id: &str,
-        said: String,
-        now: Timestamp,
-    ) -> Result<Option<NoticeState>, RunError> {
-        if !self.store.intend(which, id, &self.name, now).await? {
-            return Ok(None);
+    async fn refuse(&self, round: Round<'_>, which: Which<'_>, id: &str, said: String) -> Result<Told, RunError> {
+        let intent = self.store.intend(which, round.policy.version(), id, &self.name, round.now).await?;
+        if let Some(told) = Told::without(intent) {
+            return Ok(told);
         }
-        self.store.settle(which, &self.name, (NoticeState::Refused, said, None), now).await?;
-        Ok(Some(NoticeState::Refused))
+        self.store.settle(which, &self.name, (NoticeState::Refused, said, None), round.now).await?;
+        Ok(Told::Came(NoticeState::Refused))
+    }
+}
+
+/// What became of one recipient in a look.
+enum Told {
+    /// Its notice came to this.
+    Came(NoticeState),
+    /// Its notice was not ours to send.
+    Others,
+    /// The campaign is not what it was when the look began.
+    Over,
+}
+
+impl Told {
+    /// What an intention comes to that lets no mail go; none when it is ours.
+    const fn without(intent: Intent) -> Option<Self> {
+        match intent {
+            Intent::Ours => None,
+            Intent::Others => Some(Self::Others),
+            Intent::Over => Some(Self::Over),
+        }
     }
 }
 

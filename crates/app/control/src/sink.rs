@@ -22,6 +22,8 @@ pub enum Mood {
     Later,
     /// It refuses receivers for good (550).
     Never,
+    /// It takes no mail of this sender (530).
+    NoSender,
     /// It takes the mail and breaks off before it says so.
     Lost,
     /// It refuses the whole mail for now, after its last line (452).
@@ -115,6 +117,7 @@ async fn talk(socket: TcpStream, kept: &Mutex<Kept>) -> std::io::Result<()> {
         let word = line.split_ascii_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let answer = match word.as_str() {
             "EHLO" => "250-sink\r\n250 8BITMIME\r\n",
+            "MAIL" if mood() == Mood::NoSender => "530 5.7.0 authentication required\r\n",
             "RCPT" if mood() == Mood::Later => "451 come back later\r\n",
             "RCPT" if mood() == Mood::Never => "550 nobody of that name\r\n",
             "RCPT" => {

@@ -292,6 +292,10 @@ async fn send(
                 "{} {step}: {} sent, {} later, {} refused, {} unknown, {} unsubscribed",
                 campaign.id, done.sent, done.later, done.refused, done.unknown, done.unsubscribed
             ));
+            if done.is_cut_short {
+                let id = &campaign.id;
+                printer.note(&format!("{id} was paused, or got another date or round, meanwhile; the rest was left"));
+            }
         }
         courier.tick(Timestamp::from(chrono::Utc::now())).await?;
         if !watch {

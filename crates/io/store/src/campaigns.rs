@@ -105,6 +105,26 @@ pub struct Which<'a> {
     pub step: Step,
 }
 
+/// Whether a runner may send a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// It is written down, and this runner sends it.
+    Ours,
+    /// It was sent, is another's, or waits for its time.
+    Others,
+    /// The campaign is paused or in another round, or its policy has another version by now: nothing is sent as it was.
+    Over,
+}
+
+/// The campaign `$1` as a runner saw it: in round `$2`, of version `$3` of its policy.
+macro_rules! as_seen {
+    () => {
+        "FROM campaign WHERE campaign.id = $1 AND campaign.state = 'running' AND campaign.round = $2 \
+         AND NOT EXISTS (SELECT 1 FROM policy \
+             WHERE policy.id = campaign.policy AND policy.version = $3 AND policy.state = 'retired')"
+    };
+}
+
 /// Campaign, account, round and step.
 type NoticeKey = (String, String, i64, String);
 
@@ -237,28 +257,35 @@ impl Store {
         rows.into_iter().map(notice).collect()
     }
 
-    /// Writes down that a mail will be sent now, on the disk before this returns. True when this runner may send it: it was
-    /// never intended, or it waits for another attempt whose time has come.
+    /// Writes down that a mail will be sent now, on the disk before this returns. It is this runner's when it was never
+    /// intended, or waits for another attempt whose time has come, and the campaign still is what the runner saw: running, in
+    /// this round, of this version of its policy. One statement sees all of that.
     pub async fn intend(
         &self,
         which: Which<'_>,
+        policy_version: u32,
         message_id: &str,
         runner: &str,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        const SQL: &str = "INSERT INTO notice \
+    ) -> Result<Intent, StoreError> {
+        const SQL: &str = concat!(
+            "INSERT INTO notice \
              (campaign, account, round, step, state, runner, message_id, attempts, retry_at, said, changed_at) \
-             VALUES ($1, $2, $3, $4, 'intended', $5, $6, 1, NULL, '', $7) \
-             ON CONFLICT (campaign, account, round, step) DO UPDATE \
-             SET state = 'intended', runner = $5, attempts = attempts + 1, retry_at = NULL, changed_at = $7 \
-             WHERE notice.state = 'retrying' AND notice.retry_at <= $7";
+             SELECT $1, $4, $2, $5, 'intended', $6, $7, 1, NULL, '', $8 ",
+            as_seen!(),
+            " ON CONFLICT (campaign, account, round, step) DO UPDATE \
+             SET state = 'intended', runner = $6, attempts = attempts + 1, retry_at = NULL, changed_at = $8 \
+             WHERE notice.state = 'retrying' AND notice.retry_at <= $8"
+        );
+        const SEEN: &str = concat!("SELECT 1 ", as_seen!());
         let failed = || StoreError::sql("write down that a notice will be sent");
         let mut connection = self.write.acquire().await.map_err(failed())?;
         sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await.map_err(failed())?;
         let done = sqlx::query(SQL)
             .bind(which.campaign)
-            .bind(which.account.as_str())
             .bind(i64::from(which.round))
+            .bind(i64::from(policy_version))
+            .bind(which.account.as_str())
             .bind(which.step.as_str())
             .bind(runner)
             .bind(message_id)
@@ -267,7 +294,17 @@ impl Store {
             .await;
         // The writer is shared: whatever happened, it goes back to the usual setting.
         sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await.map_err(failed())?;
-        Ok(done.map_err(failed())?.rows_affected() == 1)
+        if done.map_err(failed())?.rows_affected() == 1 {
+            return Ok(Intent::Ours);
+        }
+        let seen: Option<(i64,)> = sqlx::query_as(SEEN)
+            .bind(which.campaign)
+            .bind(i64::from(which.round))
+            .bind(i64::from(policy_version))
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(failed())?;
+        Ok(if seen.is_some() { Intent::Others } else { Intent::Over })
     }
 
     /// Writes down what became of a notice that this runner intended. False when it is another's by now.

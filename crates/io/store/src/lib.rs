@@ -27,7 +27,7 @@ mod webhooks;
 pub use accounts::{Appeal, Unsubscribed};
 pub use audit::{AuditRow, AuditWriter, NewAudit};
 pub use batch::{LedgerWriter, Slot, WriterConfig};
-pub use campaigns::{Campaign, Notice, Recipient, RunnerLock, Which};
+pub use campaigns::{Campaign, Intent, Notice, Recipient, RunnerLock, Which};
 pub use captures::{Capture, CaptureCursor, CaptureFilter, CaptureMark, CapturePage, CaptureSum};
 pub use cuts::Cut;
 pub use error::StoreError;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 /// A conversation with a mail server, ready for mails.
 pub struct Conversation {
     connection: AsyncSmtpConnection,
+    host: String,
     from: Address,
     limit: Duration,
 }
@@ -40,7 +41,7 @@ impl Mailer {
             Ok(opened) => opened.map_err(|said| refused(explained(said)))?,
             Err(_) => return Err(refused(format!("it was not ready within {limit:?}"))),
         };
-        Ok(Conversation { connection, from: self.from.email.clone(), limit })
+        Ok(Conversation { connection, host: self.config.host.clone(), from: self.from.email.clone(), limit })
     }
 
     async fn open(&self, limit: Duration) -> Result<AsyncSmtpConnection, String> {
@@ -78,22 +79,30 @@ impl Mailer {
 }
 
 impl Conversation {
-    /// Hands over one mail. After anything but [`Delivery::Taken`] the conversation is over.
+    /// Says who writes. None: a mail may follow. Else why this mail comes later, and the conversation is over.
+    ///
+    /// # Errors
+    /// The server takes no mail of ours. It does not know the receiver yet, so this says nothing about one.
+    pub async fn begin(&mut self) -> Result<Option<Delivery>, MailError> {
+        match self.say(Mail::new(Some(self.from.clone()), vec![]).to_string()).await {
+            Ok(()) => Ok(None),
+            Err(Delivery::Never(said)) => {
+                let said = format!(
+                    "it takes no mail from {}: {said}. See mail.from, mail.user and mail.password; what is due stays due",
+                    self.from
+                );
+                Err(MailError::Server { host: self.host.clone(), said })
+            }
+            Err(later) => Ok(Some(later)),
+        }
+    }
+
+    /// Hands over one mail, after [`Self::begin`]. After anything but [`Delivery::Taken`] the conversation is over.
     pub async fn send(&mut self, to: &Address, bytes: &[u8]) -> Delivery {
-        for command in [
-            Mail::new(Some(self.from.clone()), vec![]).to_string(),
-            Rcpt::new(to.clone(), vec![]).to_string(),
-            Data.to_string(),
-        ] {
-            // The mail's text was not sent, so whatever happened, it was not taken.
-            let said = match timeout(self.limit, self.connection.command(command)).await {
-                Ok(Ok(_)) => continue,
-                Ok(Err(error)) if error.is_permanent() => Delivery::Never(chain(&error)),
-                Ok(Err(error)) => Delivery::Later(chain(&error)),
-                Err(_) => Delivery::Later(self.no_answer()),
-            };
-            self.give_up().await;
-            return said;
+        for command in [Rcpt::new(to.clone(), vec![]).to_string(), Data.to_string()] {
+            if let Err(said) = self.say(command).await {
+                return said;
+            }
         }
         let said = match timeout(self.limit, self.connection.message(bytes)).await {
             Ok(Ok(_)) => return Delivery::Taken,
@@ -104,6 +113,18 @@ impl Conversation {
         };
         self.give_up().await;
         said
+    }
+
+    /// Says a command before the mail's text was sent: whatever happens, the mail was not taken.
+    async fn say(&mut self, command: String) -> Result<(), Delivery> {
+        let said = match timeout(self.limit, self.connection.command(command)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) if error.is_permanent() => Delivery::Never(chain(&error)),
+            Ok(Err(error)) => Delivery::Later(chain(&error)),
+            Err(_) => Delivery::Later(self.no_answer()),
+        };
+        self.give_up().await;
+        Err(said)
     }
 
     /// Ends the conversation; a server that is silent is not waited for here either.

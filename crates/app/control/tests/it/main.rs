@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod dkim;
+mod long_look;
 mod mail_tls;
 mod moves;
 mod seal;
@@ -15,7 +16,7 @@ use banjia_border::registry::embedded;
 use banjia_control::mail::{MailTls, SmtpConfig};
 use banjia_control::sink::{Mood, Sink};
 use banjia_control::{Done, Mailer, Runner, Templates};
-use banjia_store::{By, Campaign, Location, Recipient, Store};
+use banjia_store::{By, Campaign, Intent, Location, Recipient, Store};
 use banjia_types::Timestamp;
 use banjia_types::calendar;
 use serde_json::json;
@@ -188,8 +189,9 @@ async fn what_an_ended_process_had_begun_is_unknown() {
     rig.runner = None;
     let account = "acme".into();
     let which = banjia_store::Which { campaign: "july", account: &account, round: 1, step: Step::TwoWeeks };
-    assert!(rig.store.intend(which, "1@example.com", "one", day("2024-06-25T10:00")).await.unwrap());
-    assert!(!rig.store.intend(which, "1@example.com", "two", day("2024-06-25T10:00")).await.unwrap(), "it is taken");
+    let intend = async |runner| rig.store.intend(which, 1, "1@example.com", runner, day("2024-06-25T10:00")).await;
+    assert_eq!(intend("one").await.unwrap(), Intent::Ours);
+    assert_eq!(intend("two").await.unwrap(), Intent::Others, "it is taken");
     let mut second = runner(&rig.store, &rig.sink, "two").await;
     let done = second.tick(&rig.campaign().await, &policy(), day("2024-06-25T10:00")).await.unwrap();
     assert_eq!((done, rig.sink.taken().len()), (Done::default(), 0));
