@@ -1,7 +1,7 @@
 //! The gateway's legs, lent to the control plane as a function: neither knows the other, and both meet here.
 //!
 //! Rules: what comes back is redacted as captures are; while legs are asked beside a running gateway, they follow the moves' courses,
-//! so that a source that is left in the meantime is not asked any more.
+//! so that a source that is left in the meantime is not asked any more, and a vendor that refused the gateway is not asked either.
 
 use anyhow::anyhow;
 use banjia_control::leg::{NotSent, Question, Reply};
@@ -23,7 +23,7 @@ pub(crate) type Coming = Pin<Box<dyn Future<Output = Result<Reply, NotSent>> + S
 /// Legs without a gateway, with the cuts and courses of this database.
 ///
 /// # Errors
-/// The database, or moves that do not fit the routes.
+/// The database.
 pub(crate) async fn legs(snapshot: Snapshot, store: &Store) -> anyhow::Result<Legs> {
     let parts = LegsParts {
         snapshot,
@@ -35,17 +35,21 @@ pub(crate) async fn legs(snapshot: Snapshot, store: &Store) -> anyhow::Result<Le
     Ok(Gateway::legs_only(parts).await?)
 }
 
-/// Keeps the courses of such legs new. Never ends.
+/// Keeps the courses and cuts of such legs new. Never ends.
 pub(crate) async fn follow(legs: &Legs, store: &Store) {
     loop {
         tokio::time::sleep(COURSES_EVERY).await;
         match moves::courses(store).await {
             Ok(courses) => {
                 for problem in legs.set_courses(courses).err().into_iter().flatten() {
-                    tracing::warn!("{problem}: the courses stay as they were");
+                    tracing::warn!("{problem}");
                 }
             }
             Err(error) => tracing::warn!(%error, "the moves were not read; their courses stay as they were"),
+        }
+        match store.cuts().await {
+            Ok(cuts) => legs.take_cuts(&cuts.into_iter().map(|cut| cut.vendor).collect::<Vec<_>>()),
+            Err(error) => tracing::warn!(%error, "whom other processes were refused by was not read"),
         }
     }
 }
@@ -65,8 +69,8 @@ pub(crate) fn lend(legs: &Legs, redact: &RedactConfig) -> anyhow::Result<impl Fn
 }
 
 async fn ask(legs: &Legs, redactor: &Redactor, question: Question) -> Result<Reply, NotSent> {
-    let Question { route, target, endpoint, body, account } = question;
-    let asked = legs.ask(LegRequest { route, target, endpoint, body, account }).await;
+    let Question { route, target, endpoint, body, account, network } = question;
+    let asked = legs.ask(LegRequest { route, target, endpoint, body, account, network }).await;
     let answered = asked.map_err(|why| NotSent(why.to_string()))?;
     let mut answer = answered.answer;
     let redactions = answer.as_mut().map_or(0, |answer| redactor.redact(answer));

@@ -3,7 +3,7 @@
 //! Rules: the function is the gateway's, lent by the binary, because only there a request is put into a vendor's words and every
 //! bound (border, dates, residency, cuts, tools, pace) is kept. What comes back is ready to be kept: texts are redacted already.
 
-use banjia_types::{AccountId, ErrorClass, Money, Outcome, RouteName, Target, Usage};
+use banjia_types::{AccountId, ErrorClass, Money, Outcome, Place, RouteName, Target, Usage};
 use serde_json::Value;
 
 /// What is to be asked.
@@ -19,6 +19,8 @@ pub struct Question {
     pub body: Value,
     /// Whose request it was: it decides whether the target's vendor serves it.
     pub account: Option<AccountId>,
+    /// From which network's place its end user called, by the ledger: it decides as well. None where the ledger does not know.
+    pub network: Option<Place>,
 }
 
 /// How it went.

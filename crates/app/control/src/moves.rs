@@ -24,7 +24,7 @@ use banjia_movement::seal::NotVerified;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{Event, Impossible, Move, Page, apply, create};
 use banjia_store::{By, MoveRow, SealKey, Store, StoreError};
-use banjia_types::{Course, Money, Problem, RouteName, Timestamp};
+use banjia_types::{Course, Money, Problem, RouteName, Stage, Timestamp};
 use std::collections::BTreeMap;
 use verdicts::Verdicts;
 
@@ -59,6 +59,14 @@ pub enum MoveError {
     /// What was ordered cannot be done.
     #[error(transparent)]
     Refused(#[from] Impossible),
+    /// A route that another move has, which is not sealed.
+    #[error("the route {route:?} is moved by {by:?} already; seal that move first, or take the route out of this one", route = .route.as_str())]
+    Moving {
+        /// The route.
+        route: RouteName,
+        /// The other move.
+        by: String,
+    },
     /// A move that was sealed elsewhere.
     #[error("the move {0:?} is sealed, and this database does not hold its report")]
     NoReport(String),
@@ -93,6 +101,12 @@ pub async fn make(store: &Store, text: &str, by: By<'_>) -> Result<Loaded, MoveE
     let mut of = Move::new(spec);
     let first = create(&of, by.actor, by.at);
     let id = of.spec().id.clone();
+    for other in all(store).await?.iter().filter(|it| it.of.stage() != Stage::Sealed && it.of.spec().id != id) {
+        let theirs = &other.of.spec().routes;
+        if let Some(both) = of.spec().routes.iter().find(|mine| theirs.iter().any(|it| it.route == mine.route)) {
+            return Err(MoveError::Moving { route: both.route.clone(), by: other.of.spec().id.clone() });
+        }
+    }
     if !store.create_move(&id, text, &body(&first), by).await? {
         return Err(MoveError::Taken(id));
     }
@@ -213,7 +227,7 @@ fn body(event: &Event) -> serde_json::Value {
     serde_json::to_value(event).expect("names, numbers and texts are always JSON")
 }
 
-/// The courses of all moves, for a gateway. Of two moves of one route the older one rules.
+/// The courses of all moves, for a gateway. Of two moves of one route the one that is not sealed rules, else the older one.
 ///
 /// # Errors
 /// The database, or a move that cannot be read.
@@ -226,7 +240,9 @@ async fn courses_of(
     moves: impl IntoIterator<Item = &Loaded>,
 ) -> Result<BTreeMap<RouteName, Course>, MoveError> {
     let mut found = BTreeMap::new();
-    for loaded in moves {
+    // A route can move again: the sealed move's destination is then the next one's source.
+    let (sealed, open): (Vec<_>, Vec<_>) = moves.into_iter().partition(|loaded| loaded.of.stage() == Stage::Sealed);
+    for loaded in open.into_iter().chain(sealed) {
         let spent = evidence::copies_cost(store, loaded).await?;
         for course in loaded.of.courses(&spent) {
             found.entry(course.route.clone()).or_insert(course);

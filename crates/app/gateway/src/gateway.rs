@@ -78,9 +78,6 @@ pub enum StartError {
     /// The key of captures does not fit: what would be recorded could not be read.
     #[error("captures cannot be sealed")]
     Seal(#[source] StoreError),
-    /// Courses that do not fit the routes.
-    #[error("a move does not fit the routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Courses(Vec<Problem>),
 }
 
 /// What legs without a gateway are made of: for a command that asks targets and serves nobody.
@@ -131,12 +128,14 @@ impl Gateway {
     /// Legs without a listener and without a ledger, so that they can be asked beside a running gateway.
     ///
     /// # Errors
-    /// No knowledge of earlier cuts, or courses that do not fit the routes.
+    /// No knowledge of earlier cuts.
     pub async fn legs_only(parts: LegsParts) -> Result<Legs, StartError> {
         let LegsParts { snapshot, upstream, store, clock, courses } = parts;
         let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
         let shared = Shared::open(Base { snapshot, upstream, store, ledger: None, on_alert: None, clock }, &cuts);
-        shared.set_courses(courses).map_err(StartError::Courses)?;
+        for problem in shared.set_courses(courses).err().into_iter().flatten() {
+            tracing::warn!("{problem}");
+        }
         Ok(Legs { shared })
     }
 }
@@ -193,9 +192,15 @@ impl Handle {
     /// course they began with, but a source whose date has come is not asked again by them either.
     ///
     /// # Errors
-    /// Courses that do not fit the routes: a route or a target that is not there. Then all courses stay as they were.
+    /// Courses that do not fit their route: it or a target is not there. Such a route keeps the course that it has; where it has none the
+    /// new one still keeps the source from being asked after its date. The other courses are taken.
     pub fn set_courses(&self, courses: BTreeMap<RouteName, Course>) -> Result<(), Vec<Problem>> {
         self.shared.set_courses(courses)
+    }
+
+    /// Vendors that refused another process of ours: they are cut here too.
+    pub fn take_cuts(&self, vendors: &[VendorName]) {
+        self.shared.take_cuts(vendors);
     }
 
     /// A door to targets outside of callers' requests.

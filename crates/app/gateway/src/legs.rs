@@ -21,8 +21,10 @@ use crate::handle::{Ask, Door};
 use crate::live::LiveRoute;
 use crate::shared::{Shared, now};
 use crate::snapshot::Problem;
-use banjia_border::facts::Facts;
-use banjia_types::{AccountId, Course, ErrorClass, Loss, Money, Outcome, RouteName, Target, Usage};
+use banjia_border::facts::{Agreement, Facts, NetworkFact};
+use banjia_types::{
+    AccountId, Course, ErrorClass, Loss, Money, Outcome, Place, RouteName, Target, Timestamp, Usage, VendorName,
+};
 use banjia_wire::{BodyLimits, Endpoint, Head};
 use bytes::Bytes;
 use serde_json::Value;
@@ -44,6 +46,8 @@ pub struct LegRequest {
     pub body: Value,
     /// Whose request it was: its record decides whether the target's vendor serves it.
     pub account: Option<AccountId>,
+    /// From which network's place its end user called, where that is recorded: it decides as the account's record does.
+    pub network: Option<Place>,
 }
 
 /// How it went.
@@ -150,7 +154,8 @@ impl Legs {
         }
         let ask = Arc::new(ask_of(request.body, &live.route.name, endpoint).map_err(NotAsked::BadRequest)?);
         let account = request.account.as_ref().and_then(|account| world.snapshot.accounts.get(account).cloned());
-        let facts = Facts { network: None, account };
+        let now = self.shared.clock.now();
+        let facts = Facts { network: request.network.map(|place| recorded(place, now)), account };
         drop(world);
         ask_found(&self.shared, Found { live, goal, ask, account: request.account, facts }).await
     }
@@ -158,9 +163,14 @@ impl Legs {
     /// How routes move from now on. Only for legs without a gateway: a gateway's [`crate::Handle::set_courses`] does it.
     ///
     /// # Errors
-    /// Courses that do not fit the routes; then all stay as they were.
+    /// Courses that do not fit their route; the others are taken.
     pub fn set_courses(&self, courses: BTreeMap<RouteName, Course>) -> Result<(), Vec<Problem>> {
         self.shared.set_courses(courses)
+    }
+
+    /// Vendors that refused another process of ours: they are cut here too.
+    pub fn take_cuts(&self, vendors: &[VendorName]) {
+        self.shared.take_cuts(vendors);
     }
 
     /// How legs went, since the start.
@@ -242,6 +252,11 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
             Ok(LegAnswer { class: failure.class, said, may_differ_later: failure.may_differ_later(), ..none })
         }
     }
+}
+
+/// The place that a request came from, as the ledger has it. That it came from there does not age, so it is judged as of now.
+fn recorded(place: Place, now: Timestamp) -> NetworkFact {
+    NetworkFact { place, agreement: Agreement::Alone, asn: None, source: "the ledger".into(), as_of: now }
 }
 
 fn may_ask(shared: &Shared, found: &Found) -> Result<(), NotAsked> {

@@ -136,21 +136,20 @@ impl Lasting {
         World { snapshot: Arc::new(snapshot), routes, keys: Arc::new(keys) }
     }
 
-    /// The same world with other courses; none when they are the ones that it has.
-    ///
-    /// # Errors
-    /// What does not fit the routes; then nothing has changed.
-    pub(crate) fn set_courses(&mut self, courses: Courses, world: &World) -> Result<Option<World>, Vec<Problem>> {
+    /// The same world with other courses, none when they are the ones that it has; and what does not fit the routes.
+    pub(crate) fn set_courses(&mut self, courses: Courses, world: &World) -> (Option<World>, Vec<Problem>) {
+        let (courses, problems) = crate::course::taken(courses, &self.courses, &world.routes);
         if courses == self.courses {
-            return Ok(None);
-        }
-        let problems = crate::course::check(&courses, &world.routes);
-        if !problems.is_empty() {
-            return Err(problems);
+            return (None, problems);
         }
         self.courses = courses;
         let routes = self.routes(&world.snapshot);
-        Ok(Some(World { snapshot: world.snapshot.clone(), routes, keys: world.keys.clone() }))
+        (Some(World { snapshot: world.snapshot.clone(), routes, keys: world.keys.clone() }), problems)
+    }
+
+    /// Cuts what another process was refused by. Returns those that were not cut before.
+    pub(crate) fn take_cuts(&mut self, vendors: &[VendorName]) -> Vec<VendorName> {
+        vendors.iter().filter(|vendor| self.border(vendor).cut()).cloned().collect()
     }
 
     fn routes(&mut self, snapshot: &Snapshot) -> BTreeMap<RouteName, Arc<LiveRoute>> {
@@ -171,7 +170,9 @@ impl Lasting {
             let course = self.courses.get(name).cloned().map(|course| {
                 let vendors: Vec<_> = goals.iter().map(|goal| goal.vendor.clone()).collect();
                 let purse = self.purse(&course);
-                Box::new(LiveCourse::join(course, route, &vendors, purse))
+                let source = &course.source.vendor;
+                let border = snapshot.border_of(source).unwrap_or(source).clone();
+                Box::new(LiveCourse::join(course, route, (&vendors, &border), purse))
             });
             let record = course.as_ref().map_or_else(|| snapshot.capture.share(name), |course| course.course.record);
             routes.insert(name.clone(), Arc::new(LiveRoute { goals, route: route.clone(), course, record }));

@@ -132,13 +132,23 @@ impl Shared {
     /// From now on new requests go by these courses.
     ///
     /// # Errors
-    /// What does not fit the routes; then the courses stay as they are.
+    /// What does not fit the routes; the routes of the others have their courses all the same.
     pub(crate) fn set_courses(&self, courses: Courses) -> Result<(), Vec<Problem>> {
         let mut lasting = lock(&self.lasting);
-        if let Some(world) = lasting.set_courses(courses, &self.world())? {
+        let (world, problems) = lasting.set_courses(courses, &self.world());
+        if let Some(world) = world {
             self.world.store(Arc::new(world));
         }
-        Ok(())
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Learns by whom another process was refused: a vendor's denial is final, whoever of us met it.
+    pub(crate) fn take_cuts(&self, vendors: &[VendorName]) {
+        let newly = lock(&self.lasting).take_cuts(vendors);
+        for vendor in newly {
+            tracing::warn!(%vendor, "another process was told that the vendor does not serve this region; it is cut here too");
+            lock(&self.places).leave(|place| self.world().snapshot.border_of(&place.vendor) == Some(&vendor));
+        }
     }
 
     /// The reflex: this vendor refused our region. It is cut for everybody at once; the record and the alert follow.

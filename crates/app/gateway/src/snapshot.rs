@@ -166,6 +166,11 @@ impl Snapshot {
         self.vendors.iter().map(|vendor| (vendor.name.clone(), vendor.border.clone())).collect()
     }
 
+    /// Under which name a vendor of the configuration is cut; none when there is no such entry.
+    pub fn border_of(&self, vendor: &VendorName) -> Option<&VendorName> {
+        self.vendors.iter().find(|it| it.name == *vendor).map(|it| &it.border)
+    }
+
     /// The vendors that have a credential, each with the name under which it is cut.
     pub fn credentials(&self) -> impl Iterator<Item = (&VendorName, &VendorName)> {
         let with_one = self.vendors.iter().filter(|vendor| vendor.credential.is_some());

@@ -12,7 +12,6 @@ pub(crate) use screen::show;
 use super::{LogChoice, Printer};
 use anyhow::{Context as _, bail};
 use banjia_border::country::Lang;
-use banjia_control::parity::fill::accounts_of;
 use banjia_control::parity::{Expectations, Pairs, Sides, pairs_of};
 use banjia_control::report::parity_html;
 use banjia_parity::compare::About;
@@ -105,7 +104,7 @@ fn judge(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<
             sides.destination
         );
     }
-    args.ask.fill(&mut found.pairs, (&accounts_of(&captures), &sides), log, printer)?;
+    args.ask.fill(&mut found.pairs, (&captures, &sides), log, printer)?;
     let mut report = compare(&found.pairs, &rules(args), args.seed);
     report.about = About {
         source: sides.source.to_string(),

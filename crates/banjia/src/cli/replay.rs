@@ -176,16 +176,16 @@ async fn ask(
         stopped().await
     };
     let sums = tokio::select! {
-        ended = replay.run((plan, bounds), known, question, tell) => ended?,
-        ended = interrupted => {
-            ended?;
-            bail!("ended at once; what was answered is recorded, and the next run asks the rest")
-        }
-        () = lend::follow(&legs, store) => bail!("the moves are not followed any more"),
+        ended = replay.run((plan, bounds), known, question, tell) => ended.map_err(anyhow::Error::from),
+        ended = interrupted => ended.and_then(|()| {
+            Err(anyhow!("ended at once; what was answered is recorded, and the next run asks the rest"))
+        }),
+        () = lend::follow(&legs, store) => Err(anyhow!("the moves are not followed any more")),
     };
     bar.finish_and_clear();
+    // However it ended: that a vendor refused us must be on record before this process is gone.
     legs.finish().await;
-    Ok(sums)
+    sums
 }
 
 /// Drawn on a terminal only.

@@ -73,6 +73,40 @@ async fn recorded_requests_are_asked_again_once_each_and_never_of_a_source_that_
     assert!(status.code() == Some(2) && said.contains("--target"), "{said}");
 }
 
+#[tokio::test]
+async fn a_request_from_where_a_vendor_does_not_serve_is_not_replayed_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (_sandbox, vendors) = sandbox(folder, &[]);
+    let routes: [(&str, &[&str]); 1] = [("one", &["zhipu/glm-4.7", "openai/gpt-4o"])];
+    let openai = "name = \"openai\"\n";
+    let text = config(&vendors, &routes).replace(openai, &format!("{openai}serves = \"openai-2024\"\n"));
+    // The account has no residence; its end users call from the operator's own network, which stands in Hong Kong.
+    let text = format!("{text}\n[capture]\nshare = 1.0\n\n[border]\nhome = \"HK\"\n");
+    std::fs::write(folder.join("banjia.toml"), text).unwrap();
+    let (mut gateway, address) = serve(folder);
+    for _ in 0..2 {
+        assert_eq!(status_of(&address, "one").await, (200, Some("zhipu/glm-4.7".to_owned())));
+    }
+    gateway.signal("TERM");
+    assert!(gateway.end().success());
+    let (_, lines, _) = run(banjia(folder).args(["captures", "export"]));
+
+    let (status, said, _) = replay(folder, &["--target", "openai/gpt-4o"]);
+    let why = "Skipped: 2, the vendor of openai/gpt-4o does not serve this caller";
+    assert!(status.code() == Some(1) && said.contains(why), "{said}");
+    assert_eq!(asked(&vendors).await, [0, 2]);
+
+    // Elsewhere the ledger does not have these requests, so the account alone is judged.
+    std::fs::write(folder.join("set.jsonl"), lines).unwrap();
+    let file = std::fs::read_to_string(folder.join("banjia.toml")).unwrap();
+    std::fs::write(folder.join("banjia.toml"), file.replace("ledger.db", "other.db")).unwrap();
+    assert!(run(banjia(folder).args(["captures", "import", "set.jsonl"])).0.success());
+    let (status, said, _) = replay(folder, &["--target", "openai/gpt-4o"]);
+    assert!(status.success() && said.contains("2 asked, 0 skipped."), "{said}");
+    assert_eq!(asked(&vendors).await, [2, 2]);
+}
+
 /// Requests that the source answered, as an export tells them.
 fn recorded(count: u64) -> String {
     let line = |number: u64| {

@@ -35,6 +35,19 @@ pub struct TrafficRow {
 }
 
 impl Store {
+    /// From which network's place a request came, by its row in the ledger; none where there is no such row (imported captures), or
+    /// where the place was not known or not looked at. `id` as captures have it. What is still in the writer's queue is not seen.
+    pub async fn network_of(&self, accepted_at: Timestamp, id: &str) -> Result<Option<Place>, StoreError> {
+        const SQL: &str = "SELECT network FROM ledger WHERE accepted_at = $1 AND request_id = $2";
+        let found: Option<Option<String>> = sqlx::query_scalar(SQL)
+            .bind(accepted_at.0)
+            .bind(id)
+            .fetch_optional(&self.read)
+            .await
+            .map_err(StoreError::sql("look up where a request came from"))?;
+        Ok(found.flatten().and_then(|place| place.parse().ok()))
+    }
+
     /// The ledger's requests in a period, added up. What is still in the writer's queue is not seen.
     pub async fn traffic(&self, period: Period) -> Result<Vec<TrafficRow>, StoreError> {
         const SQL: &str = "SELECT account, api_key, network, network_differs, asn, \

@@ -1,7 +1,7 @@
 //! What pairs lack and somebody must be asked for: vectors of the answers, and a judge's preferences.
 //!
-//! Rules: each different question is asked once in a run; every question is asked in the name of the account whose request it is, so
-//! the border holds for it; a judge sees each comparison in both orders and is neither side; what could not be had is counted and
+//! Rules: each different question is asked once in a run; every question is asked in the name of the account whose request it is,
+//! and as from where its end user called, so the border holds for it; a judge sees each comparison in both orders and is neither side; what could not be had is counted and
 //! leaves the pair as it is. Where the key, the balance, the model or the region is refused, nothing more is asked.
 
 use super::Sides;
@@ -9,8 +9,8 @@ use crate::leg::{NotSent, Question, Reply};
 use crate::moves::add_up;
 use banjia_parity::judge::{self, Preference};
 use banjia_parity::{Answer, Pair};
-use banjia_store::Capture;
-use banjia_types::{AccountId, ErrorClass, Money, Outcome, RouteName, Target};
+use banjia_store::{Capture, Store, StoreError};
+use banjia_types::{AccountId, ErrorClass, Money, Outcome, Place, RouteName, Target};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -33,8 +33,17 @@ pub struct Asked {
     pub at_once_max: usize,
 }
 
+/// Whose request it is: the border judges by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Caller {
+    /// The account.
+    pub account: Option<AccountId>,
+    /// The place of the network that the end user called from; none where the ledger does not know it.
+    pub network: Option<Place>,
+}
+
 /// Whose request each pair is, by the pair's id.
-pub type Accounts = HashMap<String, Option<AccountId>>;
+pub type Callers = HashMap<String, Caller>;
 
 /// What came of asking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,50 +65,57 @@ pub struct Filled {
 )]
 pub struct Partial(pub Target);
 
-/// Whose requests were captured.
-pub fn accounts_of(captures: &[Capture]) -> Accounts {
-    captures.iter().map(|capture| (capture.id.clone(), capture.account.clone())).collect()
+/// Whose requests were captured. Where they came from is in the ledger, not in the captures.
+///
+/// # Errors
+/// The database.
+pub async fn callers_of(captures: &[Capture], store: &Store) -> Result<Callers, StoreError> {
+    let mut callers = Callers::new();
+    for Capture { id, at, account, .. } in captures {
+        let network = store.network_of(*at, id).await?;
+        callers.insert(id.clone(), Caller { account: account.clone(), network });
+    }
+    Ok(callers)
 }
 
 /// Gives each answer that has a text its vector.
-pub async fn embed<F, Fut>(pairs: &mut [Pair], accounts: &Accounts, asked: &Asked, ask: F) -> Filled
+pub async fn embed<F, Fut>(pairs: &mut [Pair], callers: &Callers, asked: &Asked, ask: F) -> Filled
 where
     F: Fn(Question) -> Fut,
     Fut: Future<Output = Result<Reply, NotSent>>,
 {
-    let mut texts: BTreeMap<Option<AccountId>, Vec<String>> = BTreeMap::new();
+    let mut texts: BTreeMap<Caller, Vec<String>> = BTreeMap::new();
     for pair in pairs.iter() {
-        let account = account(accounts, pair);
-        let own = texts.entry(account).or_default();
+        let own = texts.entry(caller(callers, pair)).or_default();
         own.extend(pair.sources().chain(pair.destinations()).map(Answer::text).filter(|text| !text.is_empty()));
     }
     let mut batches = Vec::new();
-    for (account, mut texts) in texts {
+    for (caller, mut texts) in texts {
         texts.sort_unstable();
         texts.dedup();
-        batches.extend(texts.chunks(TEXTS_MAX).map(|texts| (account.clone(), texts.to_vec())));
+        batches.extend(texts.chunks(TEXTS_MAX).map(|texts| (caller.clone(), texts.to_vec())));
     }
-    let questions = batches.iter().map(|(account, texts)| {
+    let questions = batches.iter().map(|(caller, texts)| {
         let body = json!({ "model": asked.route, "input": texts, "encoding_format": "float" });
-        question(asked, "embeddings", body, account.as_ref())
+        question(asked, "embeddings", body, caller)
     });
     let mut filled = Filled::default();
     let replies = ask_all(questions.collect(), asked, ask, &mut filled).await;
-    let mut known: HashMap<(Option<AccountId>, String), Vec<f32>> = HashMap::new();
-    for ((account, texts), reply) in batches.into_iter().zip(replies) {
+    let mut known: HashMap<(Caller, String), Vec<f32>> = HashMap::new();
+    for ((caller, texts), reply) in batches.into_iter().zip(replies) {
         let Some(answer) = reply else { continue };
         match vectors(&answer, texts.len()) {
             Some(vectors) => {
-                known.extend(texts.into_iter().zip(vectors).map(|(text, vector)| ((account.clone(), text), vector)));
+                known.extend(texts.into_iter().zip(vectors).map(|(text, vector)| ((caller.clone(), text), vector)));
             }
             None => fail(&mut filled, "its answer holds not one vector for each text"),
         }
     }
     for pair in pairs.iter_mut() {
-        let account = account(accounts, pair);
+        let caller = caller(callers, pair);
         let first = [&mut pair.source, &mut pair.destination];
         for answer in first.into_iter().chain(&mut pair.repeats).chain(&mut pair.more) {
-            answer.vector = known.get(&(account.clone(), answer.text())).cloned();
+            answer.vector = known.get(&(caller.clone(), answer.text())).cloned();
             filled.filled += u64::from(answer.vector.is_some());
         }
     }
@@ -112,7 +128,7 @@ where
 /// A judge that is one of the sides.
 pub async fn judge<F, Fut>(
     pairs: &mut [Pair],
-    accounts: &Accounts,
+    callers: &Callers,
     sides: &Sides,
     asked: &Asked,
     ask: F,
@@ -125,7 +141,7 @@ where
         return Err(Partial(asked.target.clone()));
     }
     let mut filled = Filled::default();
-    let mut places: HashMap<(Option<AccountId>, String), usize> = HashMap::new();
+    let mut places: HashMap<(Caller, String), usize> = HashMap::new();
     let mut questions = Vec::new();
     let mut comparisons = Vec::new();
     for (number, pair) in pairs.iter_mut().enumerate() {
@@ -138,14 +154,14 @@ where
             filled.filled += 1;
             continue;
         }
-        let (prompt, account) = (pair.prompt(), account(accounts, pair));
+        let (prompt, caller) = (pair.prompt(), caller(callers, pair));
         let mut place = |first: &str, second: &str| {
             let text = judge::question(&prompt, first, second);
-            *places.entry((account.clone(), text)).or_insert_with_key(|(account, text)| {
+            *places.entry((caller.clone(), text)).or_insert_with_key(|(caller, text)| {
                 let message = json!({ "role": "user", "content": text });
                 let body =
                     json!({ "model": asked.route, "messages": [message], "temperature": 0, "max_tokens": REPLY_MAX });
-                questions.push(question(asked, "chat", body, account.as_ref()));
+                questions.push(question(asked, "chat", body, caller));
                 questions.len() - 1
             })
         };
@@ -172,13 +188,14 @@ where
     Ok(filled)
 }
 
-fn account(accounts: &Accounts, pair: &Pair) -> Option<AccountId> {
-    accounts.get(&pair.id).cloned().flatten()
+fn caller(callers: &Callers, pair: &Pair) -> Caller {
+    callers.get(&pair.id).cloned().unwrap_or_default()
 }
 
-fn question(asked: &Asked, endpoint: &str, body: Value, account: Option<&AccountId>) -> Question {
+fn question(asked: &Asked, endpoint: &str, body: Value, caller: &Caller) -> Question {
     let (route, target) = (asked.route.clone(), asked.target.clone());
-    Question { route, target, endpoint: endpoint.to_owned(), body, account: account.cloned() }
+    let Caller { account, network } = caller.clone();
+    Question { route, target, endpoint: endpoint.to_owned(), body, account, network }
 }
 
 fn fail(filled: &mut Filled, why: &str) {

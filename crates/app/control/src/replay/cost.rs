@@ -38,9 +38,10 @@ impl Known {
             _ => number("max_completion_tokens").or_else(|| number("max_tokens")).or(self.output_max)?,
         };
         let times = if has_form(request) { 2 } else { 1 };
-        let prompt = prompt.saturating_mul(times).saturating_add(answer * (times - 1));
+        let prompt = prompt.saturating_mul(times).saturating_add(answer.saturating_mul(times - 1));
         let one = price.cost(&Usage { prompt, completion: answer, ..Usage::default() });
-        let micros = one.micros.saturating_mul(i64::try_from(number("n").unwrap_or(1).max(1) * times).ok()?);
+        let micros =
+            one.micros.saturating_mul(i64::try_from(number("n").unwrap_or(1).max(1).saturating_mul(times)).ok()?);
         Some(Money { micros, ..one })
     }
 }

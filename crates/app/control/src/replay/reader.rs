@@ -2,7 +2,7 @@
 
 use super::{Replay, Wanted};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, CaptureMark, StoreError};
-use banjia_types::{Leg, Money, Outcome, Target};
+use banjia_types::{Leg, Money, Outcome, Place, Target};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ pub(super) struct Asking {
     pub(super) leg: Leg,
     pub(super) number: u32,
     pub(super) target: Target,
+    /// From which network's place the end user called, by the ledger.
+    pub(super) network: Option<Place>,
 }
 
 /// What becomes of one question.
@@ -68,7 +70,7 @@ impl<'r> Reader<'r> {
         let ids = page.captures.iter().map(|capture| capture.id.clone()).collect();
         let marks = CaptureFilter { ids, legs: vec![Leg::Replay, Leg::Repeat], ..CaptureFilter::default() };
         let marks = if page.captures.is_empty() { Vec::new() } else { store.capture_marks(&marks).await? };
-        let recorded: HashMap<_, _> = marks.into_iter().map(place_of).collect();
+        let recorded: HashMap<_, _> = marks.into_iter().map(key_of).collect();
         let mut steps = Vec::new();
         for capture in page.captures {
             if self.is_full() && !self.requests.contains(&capture.id) {
@@ -76,37 +78,38 @@ impl<'r> Reader<'r> {
             }
             let is_new = self.requests.insert(capture.id.clone());
             if self.seen.insert((capture.id.clone(), capture.target.clone())) {
-                add(&Arc::new(capture), wanted, is_new, &recorded, &mut steps);
+                let network = store.network_of(capture.at, &capture.id).await?;
+                add((&Arc::new(capture), network), wanted, is_new, &recorded, &mut steps);
             }
         }
         Ok(Some(steps))
     }
 }
 
-type Place = (String, Leg, u32, Target);
+type Key = (String, Leg, u32, Target);
 
-fn place_of(mark: CaptureMark) -> (Place, Option<Money>) {
+fn key_of(mark: CaptureMark) -> (Key, Option<Money>) {
     ((mark.id, mark.leg, mark.number, mark.target), mark.cost)
 }
 
 /// `is_new`: no other answer to the same request was read, so the target was not asked for it yet.
 fn add(
-    capture: &Arc<Capture>,
+    (capture, network): (&Arc<Capture>, Option<Place>),
     wanted: &Wanted,
     is_new: bool,
-    recorded: &HashMap<Place, Option<Money>>,
+    recorded: &HashMap<Key, Option<Money>>,
     steps: &mut Vec<Step>,
 ) {
     let replay = wanted.target.iter().filter(|_| is_new).map(|target| (Leg::Replay, 0, target));
     let repeats = (0..wanted.repeats).map(|number| (Leg::Repeat, number, &capture.target));
     for (leg, number, target) in replay.chain(repeats) {
-        let place = (capture.id.clone(), leg, number, target.clone());
-        steps.push(match recorded.get(&place) {
+        let key = (capture.id.clone(), leg, number, target.clone());
+        steps.push(match recorded.get(&key) {
             Some(cost) => Step::Recorded(*cost),
             None if capture.outcome == Outcome::Abandoned => {
                 Step::Skipped("its client did not wait for the answer, so there is nothing to compare with")
             }
-            None => Step::Ask(Asking { capture: capture.clone(), leg, number, target: place.3 }),
+            None => Step::Ask(Asking { capture: capture.clone(), leg, number, target: key.3, network }),
         });
     }
 }

@@ -126,9 +126,10 @@ impl<'r> Run<'r> {
             endpoint: asking.capture.endpoint.clone(),
             body: asking.capture.request.clone(),
             account: asking.capture.account.clone(),
+            network: asking.network,
         };
         let id = self.asking.spawn(ask(question)).id();
-        self.purse.under_way += expected.micros;
+        self.purse.under_way = self.purse.under_way.saturating_add(expected.micros);
         self.sums.under_way += 1;
         self.under_way.insert(id, (asking, expected));
     }
@@ -144,7 +145,7 @@ impl<'r> Run<'r> {
             };
             if let Some((asking, expected)) = self.under_way.remove(&id) {
                 self.sums.under_way -= 1;
-                self.purse.under_way -= expected.micros;
+                self.purse.under_way = self.purse.under_way.saturating_sub(expected.micros);
                 captures.extend(self.count(&asking, ended));
             }
             next = self.asking.try_join_next_with_id();
@@ -240,7 +241,8 @@ impl Purse {
     }
 
     fn holds(&self, expected: Money) -> bool {
-        self.max.is_none_or(|max| self.spent + self.under_way + expected.micros <= max.micros)
+        let wanted = self.spent.saturating_add(self.under_way).saturating_add(expected.micros);
+        self.max.is_none_or(|max| wanted <= max.micros)
     }
 
     fn spend(&mut self, cost: Money) {

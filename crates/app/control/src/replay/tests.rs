@@ -241,13 +241,13 @@ async fn no_more_are_under_way_than_may_be_and_a_stop_lets_them_end() {
     let replay = replay(&ids.iter().map(String::as_str).collect::<Vec<_>>(), &[]).await;
     let plan = replay.plan(free).await.unwrap();
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    // Nobody is answered before four are asked, so fewer at once would never end.
+    let four = Arc::new(tokio::sync::Barrier::new(4));
     let ask = |_: Question| {
-        let (now, most) = (now.clone(), most.clone());
+        let (now, most, four) = (now.clone(), most.clone(), four.clone());
         async move {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            for _ in 0..3 {
-                tokio::task::yield_now().await;
-            }
+            four.wait().await;
             now.fetch_sub(1, Ordering::SeqCst);
             Ok(reply())
         }

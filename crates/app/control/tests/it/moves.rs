@@ -258,3 +258,20 @@ async fn what_calls_people_is_told_to_those_who_listen_and_says_nothing_that_was
         (2, &json!("switched"), &json!("notice"))
     );
 }
+
+#[tokio::test]
+async fn a_route_is_moved_by_one_move_at_a_time() {
+    let (store, _) = recorded(None).await;
+    let by = By { actor: "kim", at: START };
+    moves::make(&store, TEXT, by).await.unwrap();
+    let second = TEXT.replace("\"spring\"", "\"summer\"");
+    let refused = moves::make(&store, &second, by).await.unwrap_err();
+    assert!(matches!(&refused, MoveError::Moving { by, .. } if by == "spring"), "{refused}");
+    assert!(
+        refused.to_string().contains("gpt-4o") && refused.to_string().contains("seal that move first"),
+        "{refused}"
+    );
+    let other = second.replace("route = \"gpt-4o\"", "route = \"other\"");
+    moves::make(&store, &other, by).await.unwrap();
+    assert_eq!(moves::courses(&store).await.unwrap().len(), 2);
+}

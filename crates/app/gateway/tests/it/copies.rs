@@ -169,6 +169,7 @@ fn ask(target: &str, account: Option<&str>) -> LegRequest {
         endpoint: "chat".to_owned(),
         body: hello("whatever", true),
         account: account.map(Into::into),
+        network: None,
     }
 }
 
@@ -189,6 +190,15 @@ async fn the_border_the_residency_and_dates_hold_for_legs_too() {
     let source_target = "leaving/gpt-4o";
     let refused = legs.ask(ask(source_target, Some("hk"))).await.unwrap_err();
     assert_eq!(refused, NotAsked::NotServed(source_target.parse().unwrap()));
+    for account in [None, Some("sg")] {
+        let from = LegRequest { network: Some("HK".parse().unwrap()), ..ask(source_target, account) };
+        let refused = legs.ask(from).await.unwrap_err();
+        assert_eq!(
+            refused,
+            NotAsked::NotServed(source_target.parse().unwrap()),
+            "where the end user called from counts too"
+        );
+    }
     let answer = legs.ask(ask(source_target, Some("sg"))).await.unwrap();
     assert_eq!((answer.outcome, answer.usage.map(|usage| usage.prompt)), (Outcome::Answered, Some(10)));
     assert_eq!(answer.answer.unwrap()["choices"][0]["message"]["content"], "from the source");
@@ -199,7 +209,7 @@ async fn the_border_the_residency_and_dates_hold_for_legs_too() {
     rig.reload(|config| config.capture.residency = vec!["CN".into()]);
     let away = legs.ask(ask("staying/glm-4.6", None)).await.unwrap_err();
     assert!(matches!(away, NotAsked::Residency { .. }) && away.to_string().contains("unknown place"), "{away}");
-    assert_eq!((source.asked(), destination.asked(), legs.stats().asked, legs.stats().refused), (1, 0, 1, 3));
+    assert_eq!((source.asked(), destination.asked(), legs.stats().asked, legs.stats().refused), (1, 0, 1, 5));
     let no_target = LegRequest { target: "openai/gpt-4o".parse().unwrap(), ..ask(source_target, None) };
     assert!(matches!(legs.ask(no_target).await, Err(NotAsked::NoTarget(_))));
     let bad = LegRequest { body: json!({ "messages": 7 }), ..ask(source_target, None) };
@@ -270,7 +280,9 @@ async fn legs_can_be_asked_beside_a_running_gateway() {
     let again = Gateway::legs_only(parts(BTreeMap::new())).await.unwrap();
     assert!(matches!(again.ask(request()).await, Err(NotAsked::Cut(_))));
     let wrong = Course { route: "nowhere".into(), ..course(Stage::Record) };
-    assert!(Gateway::legs_only(parts(BTreeMap::from([(wrong.route.clone(), wrong)]))).await.is_err());
+    // A move that does not fit is no reason to ask nothing of the other routes.
+    let legs = Gateway::legs_only(parts(BTreeMap::from([(wrong.route.clone(), wrong)]))).await.unwrap();
+    assert!(matches!(legs.ask(request()).await, Err(NotAsked::Cut(_))));
 }
 
 #[tokio::test]

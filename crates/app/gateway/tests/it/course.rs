@@ -221,6 +221,34 @@ async fn the_same_model_behind_the_same_border_is_the_source_too() {
     rig.fault("zhipu", Fault::Arrears);
     rig.ask("twins", false).await.is_error(429, Some("insufficient_quota"));
     assert_eq!(rig.asked("openai"), 0, "another key is no way to a source that has left");
+    // Nor is it one when the source itself was taken out of the route, as its owner may do once the move is live.
+    rig.reload(|config| {
+        config.routes.retain(|route| route.name.as_str() != "twins");
+        config.routes.push(RouteConfig::new("twins", ["twin/gpt-4o", DESTINATION]));
+    });
+    rig.ask("twins", false).await.is_error(429, Some("insufficient_quota"));
+    assert_eq!(rig.asked("openai"), 0);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_move_stops_no_other_and_opens_no_source() {
+    let rig = Rig::with(|config| config.routes.push(RouteConfig::new("broken", [SOURCE]))).await;
+    let now = rig.clock.now();
+    let broken = Course { route: "broken".into(), second: None, source_until: Some(now), ..course(Stage::Live) };
+    let courses = [broken, course(Stage::Live)].map(|course| (course.route.clone(), course));
+    assert_eq!(rig.gateway.set_courses(BTreeMap::from(courses)).unwrap_err().len(), 1);
+    assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
+    rig.ask("broken", false).await.is_error(404, Some("model_not_found"));
+    assert_eq!(rig.asked("openai"), 0);
+}
+
+#[tokio::test]
+async fn a_denial_that_another_process_met_is_final_here_too() {
+    let rig = Rig::new().await;
+    assert_eq!(target(&rig.ask(MOVING, false).await), SOURCE);
+    rig.gateway.take_cuts(&["openai".into()]);
+    assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
+    assert_eq!(rig.asked("openai"), 1);
 }
 
 fn drill(share: Share, until: Timestamp) -> Course {

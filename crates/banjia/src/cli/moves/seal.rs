@@ -113,7 +113,16 @@ fn witness(of: &Move, database: &Database, printer: &mut Printer) -> anyhow::Res
              name it with --config"
         );
     };
-    let misfits = misfits(of.spec(), &loaded, Needed::Destinations);
+    let mut misfits = misfits(of.spec(), &loaded, Needed::Destinations);
+    let source = of.spec().source_vendor();
+    // An entry that is gone and was not named like its profile leaves nothing that tells which others are the same vendor.
+    if loaded.snapshot.border_of(source).is_none() && !loaded.profiles.contains_key(source.as_str()) {
+        misfits.push(format!(
+            "it has no [[vendors]] entry {:?} any more, so which other entries are the same vendor is not known: put it back \
+             without its `credential` until the move is sealed",
+            source.as_str()
+        ));
+    }
     if misfits.is_empty() {
         return Ok(Some(source_keys(of.spec(), &loaded.snapshot)));
     }

@@ -1,7 +1,7 @@
 //! What a comparison asks somebody for: vectors of the answers, and a judge.
 //!
-//! Rules: asked goes through the gateway's legs, with all their bounds, and in the name of the account whose request it is; nothing of it is
-//! kept, so the same files may give another verdict on these two axes.
+//! Rules: asked goes through the gateway's legs, with all their bounds, and in the name of the account whose request it is and as from
+//! where its end user called; nothing of it is kept, so the same files may give another verdict on these two axes.
 
 use super::super::database::Database;
 use super::super::{LogChoice, Printer};
@@ -9,9 +9,10 @@ use crate::config::LogConfig;
 use crate::{lend, telemetry};
 use anyhow::bail;
 use banjia_control::parity::Sides;
-use banjia_control::parity::fill::{self, Accounts, Asked, Filled};
+use banjia_control::parity::fill::{self, Asked, Filled};
 use banjia_gateway::Snapshot;
 use banjia_parity::Pair;
+use banjia_store::Capture;
 use banjia_types::{Money, RouteName, nearest};
 
 /// Who is asked for what a comparison needs besides the files.
@@ -32,7 +33,7 @@ impl Ask {
     pub(super) fn fill(
         &self,
         pairs: &mut [Pair],
-        (accounts, sides): (&Accounts, &Sides),
+        (captures, sides): (&[Capture], &Sides),
         log: &LogChoice,
         printer: &mut Printer,
     ) -> anyhow::Result<()> {
@@ -45,16 +46,17 @@ impl Ask {
         let asked = |route: &RouteName| asked(&snapshot, route, capture.copies_at_once_max);
         let (embed, judge) = (self.embed.as_ref().map(asked).transpose()?, self.judge.as_ref().map(asked).transpose()?);
         self.database.with(async |store| {
+            let callers = &fill::callers_of(captures, &store).await?;
             let legs = lend::legs(snapshot, &store).await?;
             let ask = lend::lend(&legs, &capture.redact)?;
             let filling = async {
                 // A judge that may not judge costs nothing.
                 if let Some(judge) = &judge {
-                    let filled = fill::judge(pairs, accounts, sides, judge, &ask).await?;
+                    let filled = fill::judge(pairs, callers, sides, judge, &ask).await?;
                     say(printer, &format!("{} compared", judge.target), "comparisons", &filled);
                 }
                 if let Some(embed) = &embed {
-                    let filled = fill::embed(pairs, accounts, embed, &ask).await;
+                    let filled = fill::embed(pairs, callers, embed, &ask).await;
                     say(printer, &format!("{} embedded", embed.target), "answers", &filled);
                 }
                 Ok(())

@@ -1,7 +1,8 @@
 //! Moves, looked at while the gateway runs: what is due is done, and the gateway learns its courses.
 //!
-//! Rules: one process looks at a database's moves, by a lease; a course that does not fit the routes changes nothing but the
-//! log; a source's date stands in its course, so it holds even when nothing is looked at any more.
+//! Rules: one process looks at a database's moves, by a lease; a course that does not fit its route changes nothing but the
+//! log, and no other course waits for it; a source's date stands in its course, so it holds even when nothing is looked at any
+//! more; a vendor that refused another process of ours (a replay, say) is cut here within one look.
 
 use crate::compose::Running;
 use crate::config::Config;
@@ -59,8 +60,8 @@ impl Moves {
     pub(super) async fn look(&mut self, running: &Running) {
         let done = match running.store.moves_version().await {
             // Nobody ever made a move here.
-            Ok(0) => return,
-            Ok(_) => self.mover.tick(Timestamp::from(chrono::Utc::now())).await,
+            Ok(0) => Ok(()),
+            Ok(_) => self.mover.tick(Timestamp::from(chrono::Utc::now())).await.map(drop),
             Err(error) => Err(error.into()),
         };
         if let Err(error) = done {
@@ -72,6 +73,8 @@ impl Moves {
     }
 
     async fn hand_over(&mut self, running: &Running) -> anyhow::Result<()> {
+        let cuts = running.store.cuts().await?;
+        running.handle.take_cuts(&cuts.into_iter().map(|cut| cut.vendor).collect::<Vec<_>>());
         let version = running.store.moves_version().await?;
         if version == 0 {
             return Ok(());
@@ -81,7 +84,7 @@ impl Moves {
             Err(_) if self.unfit == Some(version) => {}
             Err(problems) => {
                 for problem in problems {
-                    tracing::error!("{problem}: no course of any move has changed");
+                    tracing::error!("{problem}: the course of this route stays as it was");
                 }
                 self.unfit = Some(version);
             }

@@ -232,6 +232,12 @@ async fn traffic_is_added_up_by_account_place_and_day() {
     let last = store.last_rows(9).await.unwrap();
     let note = last.iter().find(|row| row.accepted_at == Timestamp(2 * day)).unwrap().border.as_deref().unwrap();
     assert_eq!((note.rule.as_ref(), note.policy.as_deref(), note.asn), ("list.network", Some("p@1"), Some(45_102)));
+    for row in &last {
+        let (id, place) = (row.request_id.to_string(), row.border.as_deref().unwrap().network);
+        assert_eq!(store.network_of(row.accepted_at, &id).await.unwrap(), place);
+        assert_eq!(store.network_of(Timestamp(row.accepted_at.0 + 1), &id).await.unwrap(), None, "no such row");
+    }
+    assert_eq!(store.network_of(Timestamp(1), "imported").await.unwrap(), None);
     let traffic = store.traffic(Period::ALWAYS).await.unwrap();
     let seen: Vec<_> = traffic
         .iter()
