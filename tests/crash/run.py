@@ -53,8 +53,8 @@ def check(holds, what):
         raise Wrong(what)
 
 
-def configure(folder, vendors):
-    """A gateway's file with one route, which records everything. Returns its port."""
+def configure(folder, vendors, routes=("chat",)):
+    """A gateway's file with these routes, which records everything. Returns its port."""
     port = free_port()
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     lines = ["[store]", 'path = "banjia.db"', "[serve]", f'bind = "127.0.0.1:{port}"', "[capture]", "share = 1.0"]
@@ -62,7 +62,8 @@ def configure(folder, vendors):
     for name in ("openai", "zhipu"):
         path, credential = WIRES[name]
         lines += ["[[vendors]]", f'name = "{name}"', f'base = "{vendors}/{path}"', f'credential = "{credential}"']
-    lines += ["[[routes]]", 'name = "chat"', f'targets = ["{SOURCE}", "{OTHER}"]']
+    for route in routes:
+        lines += ["[[routes]]", f'name = "{route}"', f'targets = ["{SOURCE}", "{OTHER}"]']
     lines += ["[[accounts]]", 'id = "tests"', "[[keys]]", 'id = "tests-1"', 'account = "tests"', f'hash = "sha256:{digest}"']
     (folder / "banjia.toml").write_text("\n".join(lines) + "\n")
     return port
@@ -289,7 +290,8 @@ DUE = ["created", "cut", "source_passed", "paged"]
 def tick(chance, sandbox, kills):
     with tempfile.TemporaryDirectory(prefix="banjia-crash-") as name:
         folder = pathlib.Path(name)
-        port = configure(folder, sandbox)
+        # A route is moved by one move at a time, so each has its own.
+        port = configure(folder, sandbox, [f"m{number}" for number in range(kills * MOVES)])
         made, cut_short = 0, 0
         for _ in range(kills):
             for _ in range(MOVES):
@@ -324,7 +326,7 @@ def tick(chance, sandbox, kills):
 
 def make_move(folder, name):
     text = f'id = "{name}"\ndeadline = "2026-01-01T00:00"\n'
-    text += f'[[routes]]\nroute = "chat"\nsource = "{SOURCE}"\ndestination = "{OTHER}"\n'
+    text += f'[[routes]]\nroute = "{name}"\nsource = "{SOURCE}"\ndestination = "{OTHER}"\n'
     (folder / "move.toml").write_text(text)
     banjia(folder, "move", "new", "move.toml")
 
