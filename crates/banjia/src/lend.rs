@@ -47,9 +47,8 @@ pub(crate) async fn follow(legs: &Legs, store: &Store) {
             }
             Err(error) => tracing::warn!(%error, "the moves were not read; their courses stay as they were"),
         }
-        match store.cuts().await {
-            Ok(cuts) => legs.take_cuts(&cuts.into_iter().map(|cut| cut.vendor).collect::<Vec<_>>()),
-            Err(error) => tracing::warn!(%error, "whom other processes were refused by was not read"),
+        if let Err(error) = legs.take_cuts().await {
+            tracing::warn!(%error, "whom other processes were refused by was not read");
         }
     }
 }

@@ -198,9 +198,12 @@ impl Handle {
         self.shared.set_courses(courses)
     }
 
-    /// Vendors that refused another process of ours: they are cut here too.
-    pub fn take_cuts(&self, vendors: &[VendorName]) {
-        self.shared.take_cuts(vendors);
+    /// Reads which vendors refused another process of ours: they are cut here too.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn take_cuts(&self) -> Result<(), StoreError> {
+        self.shared.take_cuts().await
     }
 
     /// A door to targets outside of callers' requests.

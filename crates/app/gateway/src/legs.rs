@@ -22,9 +22,8 @@ use crate::live::LiveRoute;
 use crate::shared::{Shared, now};
 use crate::snapshot::Problem;
 use banjia_border::facts::{Agreement, Facts, NetworkFact};
-use banjia_types::{
-    AccountId, Course, ErrorClass, Loss, Money, Outcome, Place, RouteName, Target, Timestamp, Usage, VendorName,
-};
+use banjia_store::StoreError;
+use banjia_types::{AccountId, Course, ErrorClass, Loss, Money, Outcome, Place, RouteName, Target, Timestamp, Usage};
 use banjia_wire::{BodyLimits, Endpoint, Head};
 use bytes::Bytes;
 use serde_json::Value;
@@ -168,9 +167,12 @@ impl Legs {
         self.shared.set_courses(courses)
     }
 
-    /// Vendors that refused another process of ours: they are cut here too.
-    pub fn take_cuts(&self, vendors: &[VendorName]) {
-        self.shared.take_cuts(vendors);
+    /// Reads which vendors refused another process of ours: they are cut here too.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn take_cuts(&self) -> Result<(), StoreError> {
+        self.shared.take_cuts().await
     }
 
     /// How legs went, since the start.

@@ -147,11 +147,6 @@ impl Lasting {
         (Some(World { snapshot: world.snapshot.clone(), routes, keys: world.keys.clone() }), problems)
     }
 
-    /// Cuts what another process was refused by. Returns those that were not cut before.
-    pub(crate) fn take_cuts(&mut self, vendors: &[VendorName]) -> Vec<VendorName> {
-        vendors.iter().filter(|vendor| self.border(vendor).cut()).cloned().collect()
-    }
-
     fn routes(&mut self, snapshot: &Snapshot) -> BTreeMap<RouteName, Arc<LiveRoute>> {
         let mut numbers = BTreeMap::new();
         let mut routes = BTreeMap::new();

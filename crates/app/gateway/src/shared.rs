@@ -11,7 +11,7 @@ use crate::serve::Drain;
 use crate::shadow::Copies;
 use crate::snapshot::{Problem, Snapshot, Vendor};
 use arc_swap::ArcSwap;
-use banjia_store::{LedgerWriter, Store};
+use banjia_store::{LedgerWriter, Store, StoreError};
 use banjia_traffic::{HealthRules, Places, StickyKey};
 use banjia_types::{RequestId, Target, Timestamp, VendorName};
 use banjia_upstream::Upstream;
@@ -143,12 +143,17 @@ impl Shared {
     }
 
     /// Learns by whom another process was refused: a vendor's denial is final, whoever of us met it.
-    pub(crate) fn take_cuts(&self, vendors: &[VendorName]) {
-        let newly = lock(&self.lasting).take_cuts(vendors);
-        for vendor in newly {
+    pub(crate) async fn take_cuts(&self) -> Result<(), StoreError> {
+        let cuts = self.store.cuts().await?;
+        let world = self.world();
+        for vendor in cuts.into_iter().map(|cut| cut.vendor) {
+            if !lock(&self.lasting).border(&vendor).cut() {
+                continue;
+            }
             tracing::warn!(%vendor, "another process was told that the vendor does not serve this region; it is cut here too");
-            lock(&self.places).leave(|place| self.world().snapshot.border_of(&place.vendor) == Some(&vendor));
+            lock(&self.places).leave(|place| world.snapshot.border_of(&place.vendor) == Some(&vendor));
         }
+        Ok(())
     }
 
     /// The reflex: this vendor refused our region. It is cut for everybody at once; the record and the alert follow.

@@ -1,21 +1,12 @@
 //! A drill of the source's block by its command, on a running gateway under traffic.
 
 use crate::process::{Running, banjia, run, sandbox};
+use crate::sealing::MOVE;
 use crate::serve::{config, serve, status_of};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-const MOVE: &str = r#"
-id = "spring"
-deadline = "2099-01-01T00:00"
-
-[[routes]]
-route = "gpt-4o"
-source = "openai/gpt-4o"
-destination = "zhipu/glm-4.7"
-"#;
 
 fn rehearse(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let (status, said, errors) = run(banjia(folder).args(["rehearse", "spring"]).args(arguments));

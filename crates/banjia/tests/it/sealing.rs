@@ -5,7 +5,8 @@ use crate::serve::{config, serve, status_of};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-const MOVE: &str = r#"
+/// One route from one vendor to another, long before its deadline.
+pub(crate) const MOVE: &str = r#"
 id = "spring"
 deadline = "2099-01-01T00:00"
 

@@ -246,7 +246,8 @@ async fn what_is_wrong_with_one_move_stops_no_other_and_opens_no_source() {
 async fn a_denial_that_another_process_met_is_final_here_too() {
     let rig = Rig::new().await;
     assert_eq!(target(&rig.ask(MOVING, false).await), SOURCE);
-    rig.gateway.take_cuts(&["openai".into()]);
+    assert!(rig.store.record_cut(&"openai".into(), rig.clock.now(), &serde_json::json!({})).await.unwrap());
+    rig.gateway.take_cuts().await.unwrap();
     assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
     assert_eq!(rig.asked("openai"), 1);
 }

@@ -73,8 +73,7 @@ impl Moves {
     }
 
     async fn hand_over(&mut self, running: &Running) -> anyhow::Result<()> {
-        let cuts = running.store.cuts().await?;
-        running.handle.take_cuts(&cuts.into_iter().map(|cut| cut.vendor).collect::<Vec<_>>());
+        running.handle.take_cuts().await?;
         let version = running.store.moves_version().await?;
         if version == 0 {
             return Ok(());
