@@ -8,7 +8,7 @@ use super::moves::share;
 use super::{Printer, table};
 use anyhow::bail;
 use banjia_control::moves;
-use banjia_control::moves::drill::{self, Drill, DrilledRoute};
+use banjia_control::moves::drill::{self, Drill, DrillTimes, DrilledRoute};
 use banjia_movement::spec::span;
 use banjia_movement::stage::{DrillFound, Order};
 use banjia_store::{Latency, ReasonCount, Spread, Store};
@@ -61,7 +61,8 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             let Some(drill) = last(&store, &args.id).await? else {
                 bail!("there was no drill of {} yet; `banjia rehearse {}` orders one", args.id, args.id);
             };
-            return Ok(tell(&args.id, &drill, printer));
+            let times = drill::times(&store, &drill).await?;
+            return Ok(tell(&args.id, (&drill, &times), printer));
         }
         let now = Timestamp::from(chrono::Utc::now());
         if !args.detach && !moves::are_looked_at(&store, now).await? {
@@ -79,7 +80,8 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             return Ok(ExitCode::SUCCESS);
         }
         let drill = watch(args, &store, printer).await?;
-        Ok(tell(&args.id, &drill, printer))
+        let times = drill::times(&store, &drill).await?;
+        Ok(tell(&args.id, (&drill, &times), printer))
     })
 }
 
@@ -121,8 +123,8 @@ fn progress(drill: &Drill, now: Timestamp) -> String {
     format!("the block is over; waiting for one of its conversations to come back ({} so far)", seen.back)
 }
 
-/// What a drill proved, there and back.
-pub(crate) fn tell(id: &str, drill: &Drill, printer: &mut Printer) -> ExitCode {
+/// What a drill proved, there and back. The times are route by route.
+pub(crate) fn tell(id: &str, (drill, times): (&Drill, &[DrillTimes]), printer: &mut Printer) -> ExitCode {
     let seen = drill.evidence();
     let state = match drill.found {
         None => "it is not over",
@@ -149,8 +151,8 @@ pub(crate) fn tell(id: &str, drill: &Drill, printer: &mut Printer) -> ExitCode {
         seen.back_answered,
         proof(is_back, seen.back)
     ));
-    for route in &drill.routes {
-        tell_route(route, printer);
+    for (route, times) in drill.routes.iter().zip(times) {
+        tell_route(route, times, printer);
     }
     if is_there && is_back { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -163,7 +165,7 @@ const fn proof(is_proven: bool, of: u64) -> &'static str {
     }
 }
 
-fn tell_route(route: &DrilledRoute, printer: &mut Printer) {
+fn tell_route(route: &DrilledRoute, took: &DrillTimes, printer: &mut Printer) {
     let rows = |when: &str, counts: &[ReasonCount]| -> Vec<Vec<String>> {
         let row = |one: &ReasonCount| {
             let target = one.target.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
@@ -183,7 +185,7 @@ fn tell_route(route: &DrilledRoute, printer: &mut Printer) {
     };
     let row =
         |who: &str, of: &Latency| vec![who.to_owned(), ms(of.first_content), ms(of.total), of.total.count.to_string()];
-    let times = [row("those that met the block", &route.times), row("the others", &route.other_times)];
+    let times = [row("those that met the block", &took.blocked), row("the others", &took.others)];
     let heads = ["milliseconds, half / 95 of 100", "first content>", "whole answer>", "answers>"];
     printer.line(&table(&heads, &times, printer.width()));
     let refused = route.ended(Outcome::Refused) + route.ended(Outcome::Failed);

@@ -43,10 +43,15 @@ pub struct DrilledRoute {
     pub back: Vec<ReasonCount>,
     /// Of the latter, those that the source answered.
     pub back_answered: u64,
-    /// Times of the answers to those that met the block.
-    pub times: Latency,
-    /// Times of the route's other answers in the same time.
-    pub other_times: Latency,
+}
+
+/// How long answers took during a drill, on one route.
+#[derive(Clone, Debug, Default)]
+pub struct DrillTimes {
+    /// The answers to those that met the block.
+    pub blocked: Latency,
+    /// The route's other answers in the same time.
+    pub others: Latency,
 }
 
 impl DrilledRoute {
@@ -102,6 +107,21 @@ pub async fn last(store: &Store, loaded: &Loaded) -> Result<Option<Drill>, MoveE
     Ok(Some(Drill { began_at, until, share, found, routes }))
 }
 
+/// How long answers took during a drill, route by route in its order. The route's answers are sorted for it, so it is asked once, for
+/// a report, and not while the drill is watched.
+///
+/// # Errors
+/// The database.
+pub async fn times(store: &Store, drill: &Drill) -> Result<Vec<DrillTimes>, MoveError> {
+    let during = Period { from: drill.began_at, to: drill.until };
+    let mut found = Vec::new();
+    for drilled in &drill.routes {
+        let (blocked, others) = store.latency_by_reason(&drilled.route, DURING, during).await?;
+        found.push(DrillTimes { blocked, others });
+    }
+    Ok(found)
+}
+
 /// Without a source to go back to there is no drill.
 fn cuts_short(what: &What) -> bool {
     match what {
@@ -113,7 +133,6 @@ fn cuts_short(what: &What) -> bool {
 
 async fn route(store: &Store, moved: &MovedRoute, during: Period) -> Result<DrilledRoute, MoveError> {
     let after = Period { from: during.to, ..Period::ALWAYS };
-    let (times, other_times) = store.latency_by_reason(&moved.route, DURING, during).await?;
     let blocked = store.count_by_reason(&moved.route, DURING, during).await?;
     let back = store.count_by_reason(&moved.route, AFTER, after).await?;
     let at_source = |target: &Option<Target>| target.as_ref() == Some(&moved.source);
@@ -122,7 +141,7 @@ async fn route(store: &Store, moved: &MovedRoute, during: Period) -> Result<Dril
         .filter(|one| one.outcome == Outcome::Answered && at_source(&one.target))
         .map(|one| one.requests)
         .sum();
-    Ok(DrilledRoute { route: moved.route.clone(), blocked, back, back_answered, times, other_times })
+    Ok(DrilledRoute { route: moved.route.clone(), blocked, back, back_answered })
 }
 
 #[cfg(test)]
@@ -137,14 +156,7 @@ mod tests {
             until: Timestamp(1),
             share: Share::ALL,
             found: None,
-            routes: vec![DrilledRoute {
-                route: "gpt-4o".into(),
-                blocked,
-                back,
-                back_answered: 3,
-                times: Latency::default(),
-                other_times: Latency::default(),
-            }],
+            routes: vec![DrilledRoute { route: "gpt-4o".into(), blocked, back, back_answered: 3 }],
         };
         let left = count(Outcome::Abandoned, 1);
         let seen = drill(

@@ -89,7 +89,8 @@ async fn closed(days: &Days, wrong: &mut Wrong, printer: &mut Printer) -> anyhow
 async fn rehearsed(store: &Store, loaded: &Loaded, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
     let held = drill::last(store, loaded).await?.context("there was no drill")?;
     printer.line("\nThe drill (banjia rehearse):\n");
-    let is_proven = tell_drill(MOVE, &held, printer) == ExitCode::SUCCESS;
+    let times = drill::times(store, &held).await?;
+    let is_proven = tell_drill(MOVE, (&held, &times), printer) == ExitCode::SUCCESS;
     wrong.must(is_proven, || "the drill did not prove both ways".to_owned());
     Ok(())
 }
