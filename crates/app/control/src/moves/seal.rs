@@ -225,7 +225,8 @@ const fn end_of_minute(at: Timestamp) -> Timestamp {
 
 async fn books(store: &Store, period: Period) -> Result<Balance, MoveError> {
     let gaps = store.gaps().await?.into_iter();
-    let touching = gaps.filter(|gap| gap.found_at >= period.from && gap.started_at < period.to);
+    // What was accepted is counted by whole minutes, so the last millisecond is in the books as well.
+    let touching = gaps.filter(|gap| gap.found_at >= period.from && gap.started_at <= period.to);
     let lost = touching.map(|gap| Lost { from: gap.started_at, until: gap.found_at, open: gap.open_requests });
     Ok(Balance::new(store.tally(period).await?, lost.collect()))
 }
