@@ -37,6 +37,10 @@ struct Options {
     /// The core of the vendor and the clients.
     #[arg(long, default_value_t = 1)]
     load_core: usize,
+    /// The vendor and the clients never sleep, so that no proxy pays for waking them on the other core. A proxy that leaves
+    /// them idle for longer pays more often, on this machine only: between hosts nobody wakes a peer.
+    #[arg(long)]
+    awake: bool,
     /// Only load the gateway and print its process id, for a profiler.
     #[arg(long)]
     only_gateway: bool,
@@ -96,6 +100,14 @@ async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let upstream = listener.local_addr()?.to_string();
     tokio::task::spawn_local(mock::serve(listener));
+    if options.awake {
+        // A task that is always ready: between two turns the sockets are asked and never waited for.
+        tokio::task::spawn_local(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
 
     let mut gateway = Proxy::gateway(program, &upstream, core, load_core, folder.path())?;
     gateway.ready(&[], folder.path()).await?;

@@ -137,7 +137,7 @@ impl Attempt {
         let checks = Checks::of(&encoded.notes, || caller.client_tools())
             .map_err(|BadSchema(message)| Failure::bad_request("response_format", message))?;
         Ok(match (caller.ask.head.stream, checks) {
-            (false, checks) => State::Whole(Box::pin(emulate::whole(caller.clone(), encoded, checks))),
+            (false, checks) => State::Whole(emulate::whole(caller.clone(), encoded, checks)),
             (true, Some(checks)) => State::Held(Box::pin(leg::held(caller.clone(), encoded, checks))),
             (true, None) => State::Stream(Stream::new(caller, encoded)),
         })

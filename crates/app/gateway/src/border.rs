@@ -55,7 +55,12 @@ pub struct Clock {
 impl Clock {
     /// The moment.
     pub fn now(&self) -> Timestamp {
-        Timestamp(crate::shared::now().0.saturating_add(self.ahead_ms.load(Ordering::Relaxed)))
+        self.at(crate::shared::now())
+    }
+
+    /// What it calls a moment of the system's clock.
+    pub(crate) fn at(&self, moment: Timestamp) -> Timestamp {
+        Timestamp(moment.0.saturating_add(self.ahead_ms.load(Ordering::Relaxed)))
     }
 
     /// From now on it is this moment. Do it while no request is under way.

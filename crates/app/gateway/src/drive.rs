@@ -45,6 +45,8 @@ pub(crate) struct Drive {
     exchange: Exchange<Bytes>,
     attempt: Option<Attempt>,
     alarm: Alarm,
+    /// The moment of what is being handled: read once for each thing that happens.
+    now: Timestamp,
     /// Whether a target is not asked because of a border.
     is_barred: bool,
     /// What the route's move asks of this request; none where it does not move.
@@ -156,6 +158,7 @@ impl Drive {
             exchange,
             attempt: None,
             alarm: Alarm::default(),
+            now,
             is_barred,
             way,
             unserved,
@@ -203,11 +206,14 @@ impl Drive {
                 && let Poll::Ready(progress) = attempt.poll(cx, &mut self.frames)
             {
                 let send = attempt.send;
+                self.now = now();
                 self.take_in(send, progress);
             } else if self.curfew.poll(cx).is_ready() {
+                self.now = now();
                 self.end_by_border();
             } else if self.alarm.poll(cx).is_ready() {
-                let actions = self.exchange.on(Event::Elapsed, now());
+                self.now = now();
+                let actions = self.exchange.on(Event::Elapsed, self.now);
                 self.perform(actions);
             } else {
                 return Poll::Pending;
@@ -227,7 +233,7 @@ impl Drive {
                 // Nothing was sent, so nothing is known of the target; a probe that it took is given back.
                 self.observe(Observation::Abandoned);
                 self.failures.push((send, failure));
-                let actions = self.exchange.on(Event::Unfit { send }, now());
+                let actions = self.exchange.on(Event::Unfit { send }, self.now);
                 self.perform(actions);
             }
             // The decoder ends every stream with `Done` or an error; should it ever not, the answer is not whole.
@@ -258,27 +264,26 @@ impl Drive {
     }
 
     fn frame(&mut self, send: u32, class: FrameClass, bytes: Bytes) {
-        let now = now();
         let bytes =
             if self.names_itself { bytes } else { named::named(bytes, self.ask.id, self.entry.row.accepted_at) };
-        let actions = self.exchange.on(Event::Frame { send, class, bytes: bytes.len(), frame: bytes }, now);
+        let actions = self.exchange.on(Event::Frame { send, class, bytes: bytes.len(), frame: bytes }, self.now);
         if !self.told.content && self.exchange.first_content().is_some() {
-            self.content_began(now);
+            self.content_began();
         }
         self.perform(actions);
     }
 
     /// The first content came: from here on this target answers.
-    fn content_began(&mut self, now: Timestamp) {
+    fn content_began(&mut self) {
         self.told.content = true;
         let Some(attempt) = &mut self.attempt else { return };
         let goal = attempt.goal;
-        self.told.first_content = now.since(attempt.begun);
+        self.told.first_content = self.now.since(attempt.begun);
         self.told.losses = std::mem::take(&mut attempt.losses);
         // A drill leaves no trace: its conversations go back to where they were.
         let is_away = self.placed || self.home != Some(goal);
         if let Some(key) = self.conversation.filter(|_| is_away && !self.told.is_rehearsed) {
-            self.shared.remember(key, &self.live.route.targets[goal].target, now);
+            self.shared.remember(key, &self.live.route.targets[goal].target, self.now);
         }
     }
 
@@ -302,7 +307,7 @@ impl Drive {
         };
         self.observe(seen);
         let event = Event::Failed { send, class: error.class, retry_after: error.retry_after };
-        let actions = self.exchange.on(event, now());
+        let actions = self.exchange.on(event, self.now);
         self.perform(actions);
     }
 
@@ -318,7 +323,7 @@ impl Drive {
         if let Some(class) = class {
             self.entry.row.failures.push((self.live.route.targets[attempt.goal].target.clone(), class));
         }
-        lock(&self.live.goals[attempt.goal].breaker).observe(seen, &self.shared.health, now());
+        lock(&self.live.goals[attempt.goal].breaker).observe(seen, &self.shared.health, self.now);
     }
 
     fn perform(&mut self, actions: Actions<Bytes>) {
@@ -347,7 +352,7 @@ impl Drive {
     }
 
     fn send(&mut self, send: u32, goal: usize) {
-        let now = now();
+        let now = self.now;
         self.told.goal = Some(goal);
         self.told.usage = None;
         if let Some(attempt) = self.withheld(send, goal, now) {
@@ -395,7 +400,8 @@ impl Drive {
         let Some(send) = self.attempt.as_ref().map(|attempt| attempt.send) else { return };
         self.observe(Observation::Abandoned);
         self.failures.push((send, Failure::not_served_here()));
-        let actions = self.exchange.on(Event::Failed { send, class: ErrorClass::BadRequest, retry_after: None }, now());
+        let actions =
+            self.exchange.on(Event::Failed { send, class: ErrorClass::BadRequest, retry_after: None }, self.now);
         self.perform(actions);
     }
 
@@ -474,9 +480,10 @@ impl Drop for Drive {
         if self.exchange.is_over() || std::thread::panicking() || self.shared.drain.is_stopped() {
             return;
         }
+        self.now = now();
         let answered = Observation::Answered { first_content: self.told.first_content };
         self.observe(if self.told.content { answered } else { Observation::Abandoned });
-        let actions = self.exchange.on(Event::ClientGone, now());
+        let actions = self.exchange.on(Event::ClientGone, self.now);
         self.perform(actions);
     }
 }

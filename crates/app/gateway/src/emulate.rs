@@ -10,7 +10,7 @@ pub(crate) mod reasoning;
 pub(crate) mod shape;
 pub(crate) mod stop;
 
-use crate::attempt::{Caller, Trouble, Whole, server_error};
+use crate::attempt::{Caller, Trouble, Whole, Work, server_error};
 use crate::error::Failure;
 use banjia_types::Usage;
 use banjia_wire::{Encoded, Notes};
@@ -23,15 +23,22 @@ use stop::StopCutter;
 /// Requests of one fan-out under way at once.
 const FAN_OUT_AT_ONCE_MAX: usize = 16;
 
-/// A whole answer, with everything done that the notes ask for.
-pub(crate) async fn whole(caller: Caller, encoded: Encoded, checks: Option<Checks>) -> Result<Whole, Trouble> {
+/// A whole answer, with everything done that the notes ask for. One that needs nothing is a future of its own, many times
+/// smaller: it is moved for each request.
+pub(crate) fn whole(caller: Caller, encoded: Encoded, checks: Option<Checks>) -> Work<Whole> {
     let Encoded { body, notes, .. } = encoded;
     let body = caller.with_reasoning(body, &notes);
     let plain = notes.requests() == 1 && checks.is_none() && notes.stop.is_empty() && !notes.replay_reasoning;
-    if plain {
-        let answer = caller.answer(body, &notes).await?;
-        return Ok(Whole { body: answer.body, usage: answer.usage });
+    if !plain {
+        return Box::pin(emulated(caller, body, notes, checks));
     }
+    Box::pin(async move {
+        let answer = caller.answer(body, &notes).await?;
+        Ok(Whole { body: answer.body, usage: answer.usage })
+    })
+}
+
+async fn emulated(caller: Caller, body: Bytes, notes: Notes, checks: Option<Checks>) -> Result<Whole, Trouble> {
     let (caller, notes, checks) = (&caller, &notes, checks.as_ref());
     let legs = (0..notes.requests()).map(|_| one(caller, body.clone(), notes, checks));
     let answers: Vec<(Value, Option<Usage>)> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;

@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::ledger::Entry;
 use crate::models;
 use crate::shared::{Shared, now};
-use banjia_types::{RequestId, Share};
+use banjia_types::{RequestId, Share, Timestamp};
 use banjia_wire::{BodyLimits, Endpoint, Head};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -26,20 +26,23 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) struct Door {
     /// Who is connected.
     pub(crate) peer: IpAddr,
+    /// When it came in, by the system's clock.
+    pub(crate) at: Timestamp,
     pub(crate) id: RequestId,
     pub(crate) header: HeaderValue,
 }
 
 impl Door {
     pub(crate) fn new(peer: IpAddr) -> Self {
-        let millis = u64::try_from(now().0).unwrap_or(0);
+        let at = now();
+        let millis = u64::try_from(at.0).unwrap_or(0);
         let id = RequestId(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid());
         let mut text = [0_u8; 4 + uuid::fmt::Simple::LENGTH];
         let (prefix, digits) = text.split_at_mut(4);
         prefix.copy_from_slice(b"req_");
         Uuid::simple(id.0).encode_lower(digits);
         let header = HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII");
-        Self { peer, id, header }
+        Self { peer, at, id, header }
     }
 }
 
@@ -85,10 +88,10 @@ async fn pipeline(
     let key = admit::identify(&parts.headers, &world)?;
     let caller =
         border::Caller { peer: door.peer, headers: &parts.headers, account: Some(&key.key.facts), id: door.id };
-    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.now());
+    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.at(door.at));
     shared.evidence.keep(&crossing);
     if let Some(failure) = crossing.refusal() {
-        let mut entry = Entry::open(&shared, door.id, shared.clock.now())?;
+        let mut entry = Entry::open(&shared, door.id, now())?;
         entry.row.account = Some(key.key.account.clone());
         entry.row.key = Some(key.key.id.clone());
         entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
@@ -103,14 +106,13 @@ async fn pipeline(
     let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
 
     // From here on the request is accepted: it ends exactly once, and the ledger knows how.
-    let accepted_at = shared.clock.now();
-    let mut entry = Entry::open(&shared, door.id, accepted_at)?;
+    let now = now();
+    let mut entry = Entry::open(&shared, door.id, now)?;
     entry.row.account = Some(key.key.account.clone());
     entry.row.key = Some(key.key.id.clone());
     entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
     entry.row.stream = head.stream;
     entry.row.border = crossing.note();
-    let now = now();
     let reservation = admit::reserve(&key, now);
     let rooms = admit::Rooms::of(&key, now);
     let reservation = match reservation {

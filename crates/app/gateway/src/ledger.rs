@@ -22,12 +22,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Accepts the request, or says that the ledger cannot take it.
-    pub(crate) fn open(shared: &Shared, id: RequestId, accepted_at: Timestamp) -> Result<Self, Failure> {
+    /// Accepts the request at a moment of the system's clock, or says that the ledger cannot take it.
+    pub(crate) fn open(shared: &Shared, id: RequestId, opened: Timestamp) -> Result<Self, Failure> {
+        let accepted_at = shared.clock.at(opened);
         let mut slot = shared.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(Failure::ledger_full)?;
         slot.accept(accepted_at);
         let row = Row::new(id, accepted_at, accepted_at, Outcome::Abandoned);
-        Ok(Self { slot: Some(slot), drain: shared.drain.clone(), opened: now(), row })
+        Ok(Self { slot: Some(slot), drain: shared.drain.clone(), opened, row })
     }
 
     /// How long it has been open at a moment of the system's clock.

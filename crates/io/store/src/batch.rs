@@ -39,7 +39,7 @@ pub struct WriterConfig {
 
 impl Default for WriterConfig {
     fn default() -> Self {
-        Self { places_max: 20_000, batch_rows_max: 500, batch_wait_ms: 200, heartbeat_ms: 5_000 }
+        Self { places_max: 20_000, batch_rows_max: 1_000, batch_wait_ms: 200, heartbeat_ms: 5_000 }
     }
 }
 

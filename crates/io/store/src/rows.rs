@@ -1,28 +1,28 @@
 //! Rows of the ledger into the database and out of it.
 //!
-//! Rules: a batch is few statements with many rows each; a row that is already there is left as it is, so that a batch may be
+//! Rules: what rows have in common is written once ([`Kinds`]); a batch is few statements with many rows each; a row that is already there is left as it is, so that a batch may be
 //! written again when nobody knows whether it arrived.
 //! Why not one JSON argument that the database takes apart: measured, that costs two and a half times as much per row.
 
+mod kinds;
 mod values;
+
+pub(crate) use kinds::Kinds;
 
 use crate::{BorderNote, Row, StoreError};
 use banjia_types::{
-    AccountId, Currency, ErrorClass, KeyId, Loss, LossLevel, Money, Outcome, RequestId, RouteName, Target, Timestamp,
-    Usage, VerdictKind,
+    Currency, ErrorClass, Loss, LossLevel, Money, Outcome, RequestId, Target, Timestamp, Usage, VerdictKind,
 };
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
-use values::{Values, Words};
+use values::Values;
 
 pub(crate) const LAST: &str = "SELECT * FROM ledger ORDER BY accepted_at DESC, request_id DESC LIMIT $1";
 
-const COLUMNS: usize = 23;
-/// Columns more for a row of which the border knows something.
-const BORDER_COLUMNS: usize = 7;
+const COLUMNS: usize = 12;
 
 /// Every loss level, for reading one back.
 const LEVELS: [LossLevel; 5] =
@@ -32,91 +32,55 @@ const LEVELS: [LossLevel; 5] =
 const VERDICTS: [VerdictKind; 4] = [VerdictKind::Allow, VerdictKind::Notice, VerdictKind::Brownout, VerdictKind::Block];
 
 /// Rows of one statement, the largest first. Fewer round trips to the connection's thread, few enough texts to keep prepared.
-const STEPS: [usize; 3] = [25, 5, 1];
+const STEPS: [usize; 4] = [200, 25, 5, 1];
 
-static INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| STEPS.map(|rows| insert_of(rows, false)));
-static BORDER_INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| STEPS.map(|rows| insert_of(rows, true)));
+static INSERTS: LazyLock<[String; 4]> = LazyLock::new(|| STEPS.map(insert_of));
 
 /// The statement that inserts so many rows. Placeholders are not numbered: the driver looks a numbered one up by name.
-fn insert_of(rows: usize, with_border: bool) -> String {
-    let columns = if with_border { COLUMNS + BORDER_COLUMNS } else { COLUMNS };
-    let border = if with_border { ", network, network_differs, asn, address, verdict, rule, policy" } else { "" };
-    let one = format!("({})", vec!["?"; columns].join(", "));
+fn insert_of(rows: usize) -> String {
+    let one = format!("({})", ["?"; COLUMNS].join(", "));
     format!(
-        "INSERT INTO ledger (request_id, accepted_at, ended_at, account, api_key, route, vendor, model, endpoint, stream, \
-         outcome, class, status, attempts, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros, \
-         currency, losses, first_content_ms, reason{border}) VALUES {} ON CONFLICT (accepted_at, request_id) DO NOTHING",
+        "INSERT INTO ledger_entry (accepted_at, request_id, ended_at, kind, prompt_tokens, completion_tokens, cached_tokens, \
+         reasoning_tokens, cost_micros, first_content_ms, asn, address) VALUES {} \
+         ON CONFLICT (accepted_at, request_id) DO NOTHING",
         vec![one; rows].join(", ")
     )
 }
 
-/// Inserts rows, as many as possible with one statement. Rows of which the border knows nothing go without its columns: a
-/// value that is not there costs as much to hand over as one that is.
-pub(crate) async fn insert(rows: &[Row], into: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let (placed, plain): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.border.is_some());
-    insert_alike(&plain, &INSERTS, COLUMNS, into).await?;
-    insert_alike(&placed, &BORDER_INSERTS, COLUMNS + BORDER_COLUMNS, into).await?;
-    crate::watch::insert_failures(rows, into).await
-}
-
-async fn insert_alike(
-    rows: &[&Row],
-    statements: &'static [String; 3],
-    columns: usize,
-    into: &mut SqliteConnection,
-) -> Result<(), sqlx::Error> {
-    let (mut left, mut words) = (rows, Words::default());
-    for (step, sql) in STEPS.into_iter().zip(statements.iter()) {
+/// Inserts rows, as many as possible with one statement.
+pub(crate) async fn insert(rows: &[Row], kinds: &mut Kinds, into: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let mut left = rows;
+    for (step, sql) in STEPS.into_iter().zip(INSERTS.iter()) {
         let whole = left.len() - left.len() % step;
         let (now, rest) = left.split_at(whole);
         for group in now.chunks(step) {
-            let mut values = Values::with_room_for(group.len() * columns);
+            let mut values = Values::with_room_for(group.len() * COLUMNS);
             for row in group {
-                put(&mut values, &mut words, row);
+                let kind = kinds.number_of(row, into).await?;
+                put(&mut values, row, kind);
             }
             values.insert_with(sql, into).await?;
         }
         left = rest;
     }
-    Ok(())
+    crate::watch::insert_failures(rows, into).await
 }
 
-/// Adds one row's values in the order of the columns.
-fn put(values: &mut Values, words: &mut Words, row: &Row) {
-    let (usage, cost) = (row.usage.as_ref(), row.cost.as_ref());
-    let losses =
-        (!row.losses.is_empty()).then(|| serde_json::to_string(&row.losses).expect("a list of texts is always JSON"));
-    values.text(id_text(row.request_id));
+/// Adds one row's own values in the order of the columns.
+fn put(values: &mut Values, row: &Row, kind: i64) {
+    let (usage, border) = (row.usage.as_ref(), row.border.as_deref());
     values.number(row.accepted_at.0);
+    values.text(id_text(row.request_id));
     values.number(row.ended_at.0);
-    values.name(row.account.as_ref().map(AccountId::shared));
-    values.name(row.key.as_ref().map(KeyId::shared));
-    values.name(row.route.as_ref().map(RouteName::shared));
-    values.name(row.target.as_ref().map(|t| t.vendor.shared()));
-    values.name(row.target.as_ref().map(|t| t.model.shared()));
-    values.text(words.shared(&row.endpoint));
-    values.number(i64::from(row.stream));
-    values.text(words.shared(row.outcome.as_str()));
-    values.maybe(row.class.map(|class| words.shared(class.as_str())));
-    values.number(i64::from(row.status));
-    values.number(i64::from(row.attempts));
+    values.number(kind);
     values.maybe(usage.map(|u| counted(u.prompt)));
     values.maybe(usage.map(|u| counted(u.completion)));
     values.maybe(usage.map(|u| counted(u.cached)));
     values.maybe(usage.map(|u| counted(u.reasoning)));
-    values.maybe(cost.map(|c| c.micros));
-    values.maybe(cost.map(|c| words.shared(c.currency.as_str())));
-    values.maybe(losses);
+    values.maybe(row.cost.map(|cost| cost.micros));
     values.maybe(row.first_content_ms.map(i64::from));
-    values.maybe(row.reason.as_deref().map(|reason| words.shared(reason)));
-    let Some(border) = row.border.as_deref() else { return };
-    values.maybe(border.network.map(|place| place.to_string()));
-    values.maybe(border.network_differs.map(|code| code.to_string()));
-    values.maybe(border.asn.map(i64::from));
-    values.maybe(border.address.as_deref().map(Arc::<str>::from));
-    values.text(words.shared(border.verdict.as_str()));
-    values.text(words.shared(&border.rule));
-    values.name(border.policy.as_ref());
+    values.maybe(border.and_then(|note| note.asn).map(i64::from));
+    values.maybe(border.and_then(|note| note.address.as_deref()).map(Arc::<str>::from));
 }
 
 /// `req_` and 32 digits.

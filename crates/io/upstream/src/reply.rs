@@ -1,7 +1,7 @@
 //! A vendor's answer: head at once, body as it comes.
 //!
-//! Rules: the body is handed on in the parts that arrive; the wait for each is bounded; a sum is read only up to a limit
-//! that the caller names. Dropping the body closes the connection, which stops the vendor's work. A body that is read to
+//! Rules: the body is handed on in the parts that arrive; the wait for each is bounded, here or by a caller that asked for no
+//! bound because it has its own; a sum is read only up to a limit that the caller names. Dropping the body closes the connection, which stops the vendor's work. A body that is read to
 //! its end (`None`) gives its connection back to the pool.
 //! Why one timer that is moved rarely: a stream has hundreds of parts, and moving a timer for each costs more than
 //! reading it.
@@ -35,25 +35,51 @@ pub struct Reply {
 pub struct ReplyBody {
     incoming: Incoming,
     host: Arc<str>,
+    /// None where the caller bounds the waits.
+    watch: Option<Watch>,
+    ended: bool,
+}
+
+/// What bounds the waits for the parts of a body.
+pub(crate) struct Watch {
     timer: Pin<Box<Sleep>>,
     /// When the wait under way ends. The timer may stand earlier; it is moved only when it rings.
     until: Instant,
     phase: Phase,
     within: Duration,
     idle: Duration,
-    ended: bool,
+}
+
+impl Watch {
+    /// Watches a request that was sent at `begun`, with the timer that bounded the wait for its head.
+    pub(crate) fn new(timer: Pin<Box<Sleep>>, begun: Instant, timeouts: Timeouts) -> Self {
+        let (until, within) = (begun + timeouts.first_byte, timeouts.first_byte);
+        Self { timer, until, phase: Phase::FirstByte, within, idle: timeouts.idle }
+    }
+
+    /// A part came: the wait for the next one begins.
+    fn part_came(&mut self) {
+        (self.phase, self.within) = (Phase::Idle, self.idle);
+        self.until = Instant::now() + self.idle;
+    }
+
+    /// Ready when the wait under way has lasted too long.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.timer.deadline() > self.until {
+                self.timer.as_mut().reset(self.until);
+            }
+            match self.timer.as_mut().poll(cx) {
+                Poll::Ready(()) if self.timer.deadline() < self.until => self.timer.as_mut().reset(self.until),
+                polled => return polled,
+            }
+        }
+    }
 }
 
 impl ReplyBody {
-    pub(crate) fn new(
-        incoming: Incoming,
-        host: Arc<str>,
-        timer: Pin<Box<Sleep>>,
-        begun: Instant,
-        timeouts: Timeouts,
-    ) -> Self {
-        let (until, within) = (begun + timeouts.first_byte, timeouts.first_byte);
-        Self { incoming, host, timer, until, phase: Phase::FirstByte, within, idle: timeouts.idle, ended: false }
+    pub(crate) fn new(incoming: Incoming, host: Arc<str>, watch: Option<Watch>) -> Self {
+        Self { incoming, host, watch, ended: false }
     }
 
     /// The next part, or `None` at the end. Parts are never empty. After an error there is nothing more.
@@ -70,8 +96,9 @@ impl ReplyBody {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => {
-                        (self.phase, self.within) = (Phase::Idle, self.idle);
-                        self.until = Instant::now() + self.idle;
+                        if let Some(watch) = &mut self.watch {
+                            watch.part_came();
+                        }
                         return Poll::Ready(Some(Ok(data)));
                     }
                     // Trailers and empty parts say nothing to anybody.
@@ -92,23 +119,10 @@ impl ReplyBody {
 
     /// Ready when the wait under way has lasted too long.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<SendError> {
-        loop {
-            if self.timer.deadline() > self.until {
-                self.timer.as_mut().reset(self.until);
-            }
-            match self.timer.as_mut().poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) if self.timer.deadline() < self.until => self.timer.as_mut().reset(self.until),
-                Poll::Ready(()) => {
-                    self.ended = true;
-                    return Poll::Ready(SendError::Timeout {
-                        host: Arc::clone(&self.host),
-                        phase: self.phase,
-                        within: self.within,
-                    });
-                }
-            }
-        }
+        let Some(watch) = &mut self.watch else { return Poll::Pending };
+        std::task::ready!(watch.poll_late(cx));
+        self.ended = true;
+        Poll::Ready(SendError::Timeout { host: Arc::clone(&self.host), phase: watch.phase, within: watch.within })
     }
 
     fn broken(&self, error: &hyper::Error) -> SendError {
@@ -151,6 +165,6 @@ impl ReplyBody {
 
 impl fmt::Debug for ReplyBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyBody").field("host", &self.host).field("phase", &self.phase).finish_non_exhaustive()
+        f.debug_struct("ReplyBody").field("host", &self.host).field("ended", &self.ended).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@
 //! unencoded, so that a stream's bytes can be handed on as they come.
 
 use crate::client::ConnectFailed;
-use crate::reply::{Reply, ReplyBody};
+use crate::reply::{Reply, ReplyBody, Watch};
 use crate::{Credential, Endpoint, Phase, SendError, Upstream};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -88,8 +88,9 @@ pub struct Call<'a> {
     pub request_id: Option<&'a HeaderValue>,
     /// Further headers that the vendor's manual asks for.
     pub headers: &'a [(HeaderName, HeaderValue)],
-    /// How long each wait may last.
-    pub timeouts: Timeouts,
+    /// How long each wait may last. None for a caller that bounds every wait itself, so that there are not two timers for one
+    /// wait: it drops the future or the body when its own time is over.
+    pub timeouts: Option<Timeouts>,
 }
 
 impl<'a> Call<'a> {
@@ -108,7 +109,7 @@ impl<'a> Call<'a> {
             stream: false,
             request_id: None,
             headers: &[],
-            timeouts: Timeouts::default(),
+            timeouts: Some(Timeouts::default()),
         }
     }
 }
@@ -122,14 +123,19 @@ impl Upstream {
     pub async fn send(&self, call: Call<'_>) -> Result<Reply, SendError> {
         let (host, timeouts) = (Arc::clone(call.endpoint.origin.shared_host()), call.timeouts);
         let request = prepare(call)?;
-        let begun = Instant::now();
-        let head_within = timeouts.head.min(timeouts.first_byte);
-        let mut timer = Box::pin(sleep_until(begun + head_within));
-        let answer = tokio::select! {
-            biased;
-            answer = self.client.request(request) => answer,
-            () = &mut timer => {
-                return Err(SendError::Timeout { host, phase: Phase::Head, within: head_within });
+        let mut asking = self.client.request(request);
+        let (answer, watch) = match timeouts {
+            None => (asking.await, None),
+            Some(timeouts) => {
+                let begun = Instant::now();
+                let within = timeouts.head.min(timeouts.first_byte);
+                let mut timer = Box::pin(sleep_until(begun + within));
+                let answer = tokio::select! {
+                    biased;
+                    answer = &mut asking => answer,
+                    () = &mut timer => return Err(SendError::Timeout { host, phase: Phase::Head, within }),
+                };
+                (answer, Some(Watch::new(timer, begun, timeouts)))
             }
         };
         let (parts, body) = answer.map_err(|e| self.name(&host, &e))?.into_parts();
@@ -137,7 +143,7 @@ impl Upstream {
             let why = format!("it is encoded as {encoding:?} although no encoding was asked for");
             return Err(SendError::BadAnswer { host, why });
         }
-        let body = ReplyBody::new(body, host, timer, begun, timeouts);
+        let body = ReplyBody::new(body, host, watch);
         Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 

@@ -7,17 +7,14 @@ use crate::handle::Ask;
 use crate::shared::Shared;
 use crate::snapshot::{Route, Vendor};
 use banjia_types::{AccountId, ErrorClass, ModelName};
-use banjia_upstream::{Call, Reply, ReplyBody, SendError, Timeouts};
+use banjia_upstream::{Call, Reply, ReplyBody, SendError};
 use banjia_wire::{
     Answer, BodyLimits, Encoded, Endpoint, Head, Notes, Refusal, VendorError, classify, decode_answer, encode,
 };
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// The exchange has the alarms; the connection's own come this much later, for a body that nobody drives any more.
-const BACKSTOP: Duration = Duration::from_secs(10);
 /// The most that is read of an error answer.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The most that is read of a whole answer.
@@ -78,13 +75,12 @@ impl Caller {
     /// Sends and waits for the head of an answer that is none of the vendor's errors.
     pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, VendorError> {
         let endpoint = self.vendor.url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
-        let patience = self.route.first_content.max(self.route.answer).max(self.route.idle) + BACKSTOP;
-        let timeouts = Timeouts { head: patience, first_byte: patience, idle: patience };
         let call = Call {
             credential: self.vendor.credential.as_ref(),
             stream,
             request_id: Some(&self.ask.header),
-            timeouts,
+            // Whoever polls this has the clock: the exchange its alarm, a leg or the end of a connection its time-out.
+            timeouts: None,
             ..Call::post(endpoint, body)
         };
         let reply = self.shared.upstream.send(call).await.map_err(|error| not_sent(&error))?;

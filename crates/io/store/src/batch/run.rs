@@ -4,9 +4,11 @@
 //! that was killed, because a lock on a file beside the database lets only one writer live at a time.
 
 use crate::pool::now_ms;
-use crate::{Row, Store, StoreError, rows};
+use crate::rows::{self, Kinds};
+use crate::{Row, Store, StoreError};
 use sqlx::sqlite::SqlitePool;
 use std::fs::{File, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// An open run and the lock that makes it the only one.
@@ -14,6 +16,8 @@ use uuid::Uuid;
 pub(super) struct Run {
     id: String,
     write: SqlitePool,
+    /// Taken for each batch and given back when it is written.
+    kinds: Mutex<Kinds>,
     /// Held for as long as this process may write; the system lets go of it when the process dies.
     _lock: Option<File>,
     /// Keeps a temporary database alive while it is written.
@@ -54,7 +58,7 @@ impl Run {
                 "the last process was killed: the ledger has a gap"
             );
         }
-        Ok(Self { id, write: store.write.clone(), _lock: lock, _store: store.clone() })
+        Ok(Self { id, write: store.write.clone(), kinds: Mutex::default(), _lock: lock, _store: store.clone() })
     }
 
     /// Writes some rows, the acceptances by minute and the sign of life (how many are open, and as of when), all or nothing.
@@ -66,7 +70,8 @@ impl Run {
     ) -> Result<(), StoreError> {
         let fail = StoreError::sql("write a batch of the ledger");
         let mut tx = self.write.begin().await.map_err(&fail)?;
-        rows::insert(rows, &mut tx).await.map_err(&fail)?;
+        let mut kinds = std::mem::take(&mut *self.kinds());
+        rows::insert(rows, &mut kinds, &mut tx).await.map_err(&fail)?;
         for &(minute, count) in accepted {
             sqlx::query(
                 "INSERT INTO accepted (minute, requests) VALUES ($1, $2) \
@@ -85,7 +90,14 @@ impl Run {
             .execute(&mut *tx)
             .await
             .map_err(&fail)?;
-        tx.commit().await.map_err(&fail)
+        tx.commit().await.map_err(&fail)?;
+        *self.kinds() = kinds;
+        Ok(())
+    }
+
+    /// The lock is held for a swap.
+    fn kinds(&self) -> MutexGuard<'_, Kinds> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes the run: nothing is missing from it.

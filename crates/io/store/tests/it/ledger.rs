@@ -218,13 +218,19 @@ async fn rows_are_kept_while_the_database_cannot_be_written_and_arrive_when_it_c
     let store = open(&path).await;
     let ledger = store.ledger_writer(&WriterConfig { batch_wait_ms: 1, ..WriterConfig::default() }).await.unwrap();
     let other = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-    sqlx::query("ALTER TABLE ledger RENAME TO ledger_away").execute(&other).await.unwrap();
+    sqlx::query("ALTER TABLE accepted RENAME TO accepted_away").execute(&other).await.unwrap();
     ledger.try_reserve().unwrap().fill(row(1, 0, Outcome::Answered));
     let flush = tokio::time::timeout(Duration::from_millis(50), ledger.flush()).await;
     assert!(flush.is_err(), "nothing may be called written that is not");
     assert_eq!(ledger.taken(), 1);
-    sqlx::query("ALTER TABLE ledger_away RENAME TO ledger").execute(&other).await.unwrap();
+    sqlx::query("ALTER TABLE accepted_away RENAME TO accepted").execute(&other).await.unwrap();
     ledger.flush().await.unwrap();
     assert_eq!(store.last_rows(2).await.unwrap().len(), 1);
     assert_eq!(store.tally(Period::ALWAYS).await.unwrap()[0].1.missing(), 0, "the failed try counted nothing");
+    ledger.try_reserve().unwrap().fill(row(2, 1, Outcome::Answered));
+    ledger.try_reserve().unwrap().fill(row(3, 2, Outcome::Failed));
+    ledger.flush().await.unwrap();
+    let kinds: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM ledger_kind").fetch_one(&other).await.unwrap();
+    assert_eq!(kinds, 2, "what rows have in common is written once");
+    assert_eq!(store.last_rows(4).await.unwrap().len(), 3);
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 async fn ask(script: Vec<Step>, timeouts: Timeouts) -> Result<Reply, SendError> {
     let vendor = Vendor::start(vec![script]).await;
     let endpoint = Endpoint::new(&vendor.base, "/x").unwrap();
-    upstream().send(Call { timeouts, ..call(&endpoint) }).await
+    upstream().send(Call { timeouts: Some(timeouts), ..call(&endpoint) }).await
 }
 
 fn silence() -> Step {

@@ -85,7 +85,7 @@ async fn dropping_a_body_or_a_send_closes_the_vendors_connection() {
     tokio::time::timeout(LONG, in_body.notified()).await.expect("the vendor sees that nobody listens");
 
     let timeouts = Timeouts { head: SHORT, ..patient() };
-    let error = upstream.send(Call { timeouts, ..call(&endpoint) }).await.unwrap_err();
+    let error = upstream.send(Call { timeouts: Some(timeouts), ..call(&endpoint) }).await.unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::Timeout);
     tokio::time::timeout(LONG, in_head.notified()).await.expect("the vendor sees that nobody waits");
 }

@@ -25,5 +25,5 @@ fn patient() -> Timeouts {
 }
 
 fn call(endpoint: &Endpoint) -> Call<'_> {
-    Call { timeouts: patient(), ..Call::post(endpoint, "{\"model\":\"m\"}".into()) }
+    Call { timeouts: Some(patient()), ..Call::post(endpoint, "{\"model\":\"m\"}".into()) }
 }
