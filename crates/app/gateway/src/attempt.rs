@@ -127,7 +127,7 @@ impl Attempt {
         let caller = &self.caller;
         let mut encoded = caller.encode().map_err(Failure::refusal)?;
         self.losses = std::mem::take(&mut encoded.losses);
-        if let Some(loss) = caller.route.losses.first_refused(&self.losses) {
+        if let Some(loss) = caller.live.route.losses.first_refused(&self.losses) {
             let message = format!("`{}` cannot be honoured: {}.", loss.param, loss.why);
             return Err(Failure::bad_request(&loss.param, message).code("unsupported_parameter"));
         }

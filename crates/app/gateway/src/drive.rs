@@ -11,7 +11,7 @@ mod named;
 mod out;
 mod respond;
 
-use crate::attempt::{Attempt, Caller, Progress, Whole};
+use crate::attempt::{Attempt, Caller, Progress, Trouble, Whole};
 use crate::border::Crossing;
 use crate::course::Part;
 use crate::error::Failure;
@@ -355,35 +355,30 @@ impl Drive {
         let now = self.now;
         self.told.goal = Some(goal);
         self.told.usage = None;
-        if let Some(attempt) = self.withheld(send, goal, now) {
-            self.attempt = Some(attempt);
+        let caller = self.caller(goal);
+        if let Some(trouble) = self.withheld(&caller) {
+            self.attempt = Some(Attempt::withheld(caller, send, goal, now, trouble));
             return;
         }
         let target = &self.live.goals[goal];
         lock(&target.breaker).begin(&self.shared.health, now);
-        let caller = self.caller(goal);
         self.told.begun = now;
         self.names_itself = target.vendor.profile.is_pass_through();
         self.attempt = Some(Attempt::begin(caller, send, goal, now));
     }
 
-    /// An attempt that asks nobody: the vendor was cut or the source left since the targets were chosen, or its block is
-    /// rehearsed. None when the target is to be asked.
-    fn withheld(&mut self, send: u32, goal: usize, now: Timestamp) -> Option<Attempt> {
-        let caller = |drive: &Self| drive.caller(goal);
-        if self.live.goals[goal].border.is_cut() {
-            let failure = Failure::broken(ErrorClass::Region);
-            return Some(Attempt::withheld(caller(self), send, goal, now, failure.into()));
+    /// Why nobody is asked: the vendor was cut or the source left since the targets were chosen, or its block is rehearsed.
+    /// None when the target is to be asked.
+    fn withheld(&mut self, caller: &Caller) -> Option<Trouble> {
+        if let Err(failure) = caller.may_ask() {
+            return Some(failure.into());
         }
-        let course = self.live.course.as_deref()?;
-        if !course.may_ask(goal, self.shared.clock.now()) {
-            return Some(Attempt::withheld(caller(self), send, goal, now, Failure::source_left().into()));
+        let is_source = self.live.course.as_deref()?.part(caller.goal) == Part::Source;
+        if !is_source || self.way.is_none_or(|way| way.drill != Drill::Now) {
+            return None;
         }
-        if course.part(goal) == Part::Source && self.way.is_some_and(|way| way.drill == Drill::Now) {
-            self.told.is_rehearsed = true;
-            return Some(Attempt::withheld(caller(self), send, goal, now, rehearsed_block().into()));
-        }
-        None
+        self.told.is_rehearsed = true;
+        Some(rehearsed_block().into())
     }
 
     /// Leaves the request under way. One whose end nobody told was too slow.
@@ -410,9 +405,8 @@ impl Drive {
             shared: self.shared.clone(),
             ask: self.ask.clone(),
             account: self.account.clone(),
-            route: self.live.route.clone(),
-            vendor: self.live.goals[goal].vendor.clone(),
-            model: self.live.route.targets[goal].target.model.clone(),
+            live: self.live.clone(),
+            goal,
         }
     }
 

@@ -7,7 +7,7 @@
 
 use crate::attempt::{Caller, Trouble, Whole, server_error};
 use crate::error::Failure;
-use banjia_wire::{Encoded, Notes, Refusal, VendorError};
+use banjia_wire::{Encoded, Notes, Refusal};
 use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inputs};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -18,7 +18,7 @@ const PARTS_AT_ONCE_MAX: usize = 4;
 /// Answers one request.
 pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, Trouble> {
     let Encoded { body, notes, .. } = encoded;
-    if caller.vendor.profile.is_pass_through() {
+    if caller.vendor().profile.is_pass_through() {
         let answer = caller.answer(body, &notes).await?;
         return Ok(Whole { body: answer.body, usage: answer.usage });
     }
@@ -26,7 +26,7 @@ pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, Tr
         Inputs::Texts(texts) => texts,
         Inputs::Tokens(lists) => decoded(lists).await?,
     };
-    let parts = split_inputs(&texts, caller.vendor.profile.embedding_batch_max(caller.model.as_str()));
+    let parts = split_inputs(&texts, caller.vendor().profile.embedding_batch_max(caller.model()));
     // Floats are asked for (or come) and turned into what the client wants when the parts are joined.
     let plain = Notes { base64_embeddings: false, ..notes.clone() };
     let (caller, body, plain) = (&caller, &body, &plain);
@@ -34,7 +34,7 @@ pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, Tr
     for part in parts {
         calls.push(async move {
             let answer = caller.answer(with_inputs(body, part), plain).await?;
-            Ok::<_, VendorError>((answer.body, part.len()))
+            Ok::<_, Trouble>((answer.body, part.len()))
         });
     }
     let answers: Vec<(Bytes, usize)> = stream::iter(calls).buffered(PARTS_AT_ONCE_MAX).try_collect().await?;

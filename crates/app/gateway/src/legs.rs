@@ -214,9 +214,8 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
         shared: shared.clone(),
         ask: ask.clone(),
         account: account.unwrap_or_else(|| "".into()),
-        route: live.route.clone(),
-        vendor: live.goals[goal].vendor.clone(),
-        model: target.target.model.clone(),
+        live: live.clone(),
+        goal,
     };
     let begun = now();
     let mut losses = Vec::new();
@@ -301,7 +300,7 @@ fn may_ask(shared: &Shared, found: &Found) -> Result<(), NotAsked> {
 async fn once(caller: Caller, losses: &mut Vec<Loss>) -> Result<Whole, Failure> {
     let mut encoded = caller.encode().map_err(Failure::refusal)?;
     *losses = std::mem::take(&mut encoded.losses);
-    let vendor = caller.vendor.clone();
+    let vendor = caller.vendor().clone();
     let made = if caller.ask.endpoint == Endpoint::Embeddings {
         embeddings::answer(caller, encoded).await
     } else {

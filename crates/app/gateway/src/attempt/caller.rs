@@ -1,12 +1,14 @@
 //! What it takes to ask one target.
 
-use super::member;
+use super::{Trouble, member};
 use crate::emulate::checked::{self, Said};
 use crate::emulate::reasoning::Gather;
+use crate::error::Failure;
 use crate::handle::Ask;
+use crate::live::LiveRoute;
 use crate::shared::Shared;
-use crate::snapshot::{Route, Vendor};
-use banjia_types::{AccountId, ErrorClass, ModelName};
+use crate::snapshot::Vendor;
+use banjia_types::{AccountId, ErrorClass};
 use banjia_upstream::{Call, Reply, ReplyBody, SendError};
 use banjia_wire::{
     Answer, BodyLimits, Encoded, Endpoint, Head, Notes, Refusal, VendorError, classify, decode_answer, encode,
@@ -21,24 +23,49 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One target and the request for it. Cheap to clone.
+///
+/// An attempt may send several requests (parts of a batch, choices, a second try at a promised form); each of them looks first
+/// whether the target may still be asked.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) shared: Arc<Shared>,
     pub(crate) ask: Arc<Ask>,
     pub(crate) account: AccountId,
-    pub(crate) route: Arc<Route>,
-    pub(crate) vendor: Arc<Vendor>,
-    pub(crate) model: ModelName,
+    pub(crate) live: Arc<LiveRoute>,
+    /// The target's place in the route.
+    pub(crate) goal: usize,
 }
 
 impl Caller {
+    pub(crate) fn vendor(&self) -> &Arc<Vendor> {
+        &self.live.goals[self.goal].vendor
+    }
+
+    /// The vendor's name for the model.
+    pub(crate) fn model(&self) -> &str {
+        self.live.route.targets[self.goal].target.model.as_str()
+    }
+
+    /// Whether the target may be asked now: a vendor that refused our region is cut for good, and a source is left when its date
+    /// has come.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn may_ask(&self) -> Result<(), Failure> {
+        if self.live.goals[self.goal].border.is_cut() {
+            return Err(Failure::broken(ErrorClass::Region));
+        }
+        let Some(course) = self.live.course.as_deref() else { return Ok(()) };
+        if course.may_ask(self.goal, self.shared.clock.now()) { Ok(()) } else { Err(Failure::source_left()) }
+    }
+
     /// The client's request as this target wants to hear it.
     pub(crate) fn encode(&self) -> Result<Encoded, Refusal> {
         self.encode_this(&self.ask.head, &self.ask.body)
     }
 
     pub(crate) fn encode_this(&self, head: &Head, body: &Bytes) -> Result<Encoded, Refusal> {
-        encode(&self.vendor.profile, self.ask.endpoint, self.model.as_str(), head, body)
+        encode(&self.vendor().profile, self.ask.endpoint, self.model(), head, body)
     }
 
     /// The client's tools.
@@ -73,10 +100,11 @@ impl Caller {
     }
 
     /// Sends and waits for the head of an answer that is none of the vendor's errors.
-    pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, VendorError> {
-        let endpoint = self.vendor.url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
+    pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, Trouble> {
+        self.may_ask()?;
+        let endpoint = self.vendor().url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
         let call = Call {
-            credential: self.vendor.credential.as_ref(),
+            credential: self.vendor().credential.as_ref(),
             stream,
             request_id: Some(&self.ask.header),
             // Whoever polls this has the clock: the exchange its alarm, a leg or the end of a connection its time-out.
@@ -87,7 +115,7 @@ impl Caller {
         if (200..300).contains(&reply.status) {
             return Ok(reply.body);
         }
-        Err(self.error_of(reply).await)
+        Err(self.error_of(reply).await.into())
     }
 
     async fn error_of(&self, reply: Reply) -> VendorError {
@@ -96,14 +124,14 @@ impl Caller {
         let millis = text("retry-after-ms").map(|millis| format!("{millis}ms"));
         let retry_after = millis.as_deref().or_else(|| text("retry-after"));
         let body = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
-        classify(&self.vendor.profile, status, retry_after, &body)
+        classify(&self.vendor().profile, status, retry_after, &body)
     }
 
     /// Sends and reads a whole answer.
-    pub(crate) async fn answer(&self, body: Bytes, notes: &Notes) -> Result<Answer, VendorError> {
+    pub(crate) async fn answer(&self, body: Bytes, notes: &Notes) -> Result<Answer, Trouble> {
         let reply = self.open(body, false).await?;
         let body = reply.collect(ANSWER_BYTES_MAX).await.map_err(|error| not_sent(&error))?;
-        decode_answer(&self.vendor.profile, notes, self.ask.endpoint, &body)
+        Ok(decode_answer(&self.vendor().profile, notes, self.ask.endpoint, &body)?)
     }
 }
 

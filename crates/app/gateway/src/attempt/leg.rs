@@ -34,9 +34,9 @@ enum State {
 
 impl Leg {
     pub(super) fn new(caller: &Caller, body: Bytes, notes: &Notes) -> Self {
-        let decoder = Decoder::new(&caller.vendor.profile, notes);
+        let decoder = Decoder::new(&caller.vendor().profile, notes);
         let caller = caller.clone();
-        let opening: Work<ReplyBody> = Box::pin(async move { Ok(caller.open(body, true).await?) });
+        let opening: Work<ReplyBody> = Box::pin(async move { caller.open(body, true).await });
         Self { state: State::Opening(opening), decoder }
     }
 
