@@ -1,7 +1,8 @@
 //! Verdicts of parity, for the gates of a move.
 //!
 //! Rules: a verdict is made anew when there are more copies than before, and not more often than once a minute, since reading
-//! and comparing thousands of answers is work; the newest captures count; the comparison runs beside the runtime's own
+//! and comparing thousands of answers is work; the requests that were copied last count, each with all of its legs, however long
+//! ago its caller was answered; the comparison runs beside the runtime's own
 //! threads. The seed is fixed: the same captures give the same verdict to whoever asks.
 
 use super::evidence::{Seen, destinations};
@@ -13,13 +14,15 @@ use banjia_parity::compare::{About, Absent};
 use banjia_parity::{Axis, Report, Rules, Verdict, compare};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, SealKey, Store};
 use banjia_types::{Leg, RouteName, Target, Timestamp};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinError;
 
-/// The most captures of a route that are compared: the newest.
-const CAPTURES_MAX: usize = 20_000;
+/// The most requests of a route that are compared: those that were copied last.
+const REQUESTS_MAX: usize = 8_000;
+/// Requests whose captures are read with one query.
+const REQUESTS_AT_ONCE: usize = 500;
 const PAGE: u32 = 1_000;
 const AGAIN_AFTER: Duration = Duration::from_mins(1);
 const SEED: u64 = 0;
@@ -60,7 +63,7 @@ impl Verdicts {
                     .is_none_or(|kept| kept.copies != count && seen.now.since(kept.at) >= AGAIN_AFTER);
                 if is_due {
                     if captures.is_none() {
-                        captures = Some(Arc::new(read(store, key, &filter).await?));
+                        captures = Some(Arc::new(read(store, key, moved, &filter).await?));
                     }
                     let here = captures.clone().unwrap_or_default();
                     let axes = judge(seen, moved, target, here).await;
@@ -80,20 +83,26 @@ fn filter(loaded: &Loaded, moved: &MovedRoute) -> CaptureFilter {
     CaptureFilter { routes: vec![moved.route.clone()], period, ..CaptureFilter::default() }
 }
 
-/// The newest captures, in the order in which they were written.
-async fn read(store: &Store, key: &SealKey, filter: &CaptureFilter) -> Result<Vec<Capture>, MoveError> {
-    let mut newest = VecDeque::new();
-    let mut after = CaptureCursor::default();
-    loop {
-        let page = store.captures(filter, after, PAGE, key).await?;
-        newest.extend(page.captures);
-        let surplus = newest.len().saturating_sub(CAPTURES_MAX);
-        newest.drain(..surplus);
-        match page.next {
-            Some(next) => after = next,
-            None => return Ok(newest.into()),
+/// Every capture of the requests that were copied last, the newest request first. A replay is written long after its caller's
+/// answer, so whole requests are chosen and not the newest captures.
+async fn read(
+    store: &Store,
+    key: &SealKey,
+    moved: &MovedRoute,
+    filter: &CaptureFilter,
+) -> Result<Vec<Capture>, MoveError> {
+    let ids = store.copied_last(&moved.route, filter.period.from, REQUESTS_MAX).await?;
+    let mut captures = Vec::new();
+    for ids in ids.chunks(REQUESTS_AT_ONCE) {
+        let of_these = CaptureFilter { ids: ids.to_vec(), ..filter.clone() };
+        let mut after = Some(CaptureCursor::default());
+        while let Some(cursor) = after {
+            let page = store.captures(&of_these, cursor, PAGE, key).await?;
+            captures.extend(page.captures);
+            after = page.next;
         }
     }
+    Ok(captures)
 }
 
 async fn judge(
@@ -123,7 +132,7 @@ pub async fn parity(
     moved: &MovedRoute,
     target: &Target,
 ) -> Result<Report, MoveError> {
-    let captures = Arc::new(read(store, key, &filter(loaded, moved)).await?);
+    let captures = Arc::new(read(store, key, moved, &filter(loaded, moved)).await?);
     let mut report = compared(loaded, moved, target, captures).await.map_err(MoveError::Compare)?;
     report.about = About {
         source: moved.source.to_string(),

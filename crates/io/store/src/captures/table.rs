@@ -205,8 +205,10 @@ fn chosen(sql: &str, filter: &CaptureFilter) -> QueryBuilder<Sqlite> {
     let CaptureFilter { routes, legs, ids, target, period } = filter;
     let mut query = QueryBuilder::new(sql);
     query.push(" WHERE accepted_at >= ").push_bind(period.from.0).push(" AND accepted_at < ").push_bind(period.to.0);
-    any_of(&mut query, "route", routes.iter().map(RouteName::as_str).collect());
-    any_of(&mut query, "leg", legs.iter().map(|leg| leg.as_str()).collect());
+    // Few requests are found by their ids and not among all of a route: the plus keeps the other columns' indexes out.
+    let (route, leg) = if ids.is_empty() { ("route", "leg") } else { ("+route", "+leg") };
+    any_of(&mut query, route, routes.iter().map(RouteName::as_str).collect());
+    any_of(&mut query, leg, legs.iter().map(|leg| leg.as_str()).collect());
     any_of(&mut query, "id", ids.iter().map(String::as_str).collect());
     if let Some(target) = target {
         query.push(" AND vendor = ").push_bind(target.vendor.as_str().to_owned());

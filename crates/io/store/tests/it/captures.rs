@@ -1,7 +1,7 @@
 //! Captures as lines of JSON.
 
 use crate::open;
-use banjia_store::{Capture, CaptureCursor, CaptureFilter, CapturePage, Period, SealKey, StoreError};
+use banjia_store::{Capture, CaptureCursor, CaptureFilter, CapturePage, Location, Period, SealKey, Store, StoreError};
 use banjia_types::{Currency, ErrorClass, Leg, Money, Outcome, Timestamp, Usage};
 use serde_json::json;
 
@@ -180,4 +180,31 @@ fn the_key_beside_a_database_is_made_once_and_for_its_owner_only() {
     std::fs::write(&file, "not a key").unwrap();
     let error = SealKey::beside(&database).err().unwrap().to_string();
     assert!(error.contains("banjia.db.key holds no key") && !error.contains("not a key\""), "{error}");
+}
+
+#[tokio::test]
+async fn the_requests_that_were_copied_last_come_first_and_each_once() {
+    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), SealKey::random());
+    let leg = |id: &str, leg: Leg, number: u32| Capture { leg, number, ..capture(id) };
+    let old = Capture { at: Timestamp(5), ..leg("old", Leg::Replay, 0) };
+    let elsewhere = Capture { route: "gpt-4".into(), ..leg("elsewhere", Leg::Shadow, 0) };
+    let written = [
+        leg("a", Leg::Live, 0),
+        leg("b", Leg::Live, 0),
+        leg("never copied", Leg::Live, 0),
+        leg("b", Leg::Shadow, 0),
+        leg("a", Leg::Repeat, 0),
+        leg("a", Leg::Repeat, 1),
+        old,
+        elsewhere,
+        leg("b", Leg::Replay, 0),
+    ];
+    store.write_captures(&written, &key).await.unwrap();
+    let last = |requests_max| {
+        let store = store.clone();
+        async move { store.copied_last(&"gpt-4o".into(), Timestamp(6), requests_max).await.unwrap() }
+    };
+    assert_eq!(last(10).await, ["b", "a"]);
+    assert_eq!(last(1).await, ["b"]);
+    assert_eq!(last(0).await, [""; 0]);
 }
