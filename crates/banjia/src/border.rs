@@ -51,14 +51,17 @@ impl Table {
     }
 
     /// Takes up a changed file. True when there is a new table.
-    pub(crate) fn refresh(&mut self) -> bool {
-        let Some(path) = &self.path else { return false };
-        let now = match written(path) {
+    pub(crate) async fn refresh(&mut self) -> bool {
+        let Some(path) = self.path.clone() else { return false };
+        let now = match written(&path) {
             Ok(now) if Some(now) != self.written => now,
             _ => return false,
         };
         self.written = Some(now);
-        match read(path) {
+        // A table may be large and all of it is checked: on a thread of its own, since requests may have no other than this one.
+        let taken = path.clone();
+        let taken = tokio::task::spawn_blocking(move || read(&taken)).await;
+        match taken.context("the table of addresses was not read to its end").flatten() {
             Ok(mmdb) => {
                 tracing::info!(path = %path.display(), built = %mmdb.built(), "the table of addresses was taken up");
                 self.mmdb = Some(mmdb);
@@ -112,26 +115,26 @@ mod tests {
         std::fs::rename(&new, path).unwrap();
     }
 
-    #[test]
-    fn a_table_is_swapped_while_it_is_used_and_a_bad_one_changes_nothing() {
+    #[tokio::test]
+    async fn a_table_is_swapped_while_it_is_used_and_a_bad_one_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("own.mmdb");
         replace(&path, &file(1, "HK"), 1);
         let mut table = Table::open(Some(&path)).unwrap();
         let in_use = table.mmdb.clone().unwrap();
         assert_eq!(place(&table), "HK");
-        assert!(!table.refresh(), "nothing changed");
+        assert!(!table.refresh().await, "nothing changed");
         replace(&path, &file(2, "SG"), 2);
-        assert!(table.refresh());
+        assert!(table.refresh().await);
         assert_eq!(place(&table), "SG");
         assert_eq!(in_use.built().0, 1000, "a request that began before keeps what it began with");
         replace(&path, b"no table", 3);
-        assert!(!table.refresh());
+        assert!(!table.refresh().await);
         std::fs::remove_file(&path).unwrap();
-        assert!(!table.refresh());
+        assert!(!table.refresh().await);
         assert_eq!(place(&table), "SG", "the last good one stays");
         replace(&path, &file(3, "JP"), 4);
-        assert!(table.refresh());
+        assert!(table.refresh().await);
         assert_eq!(place(&table), "JP");
     }
 }

@@ -211,8 +211,8 @@ impl Drive {
             } else if self.curfew.poll(cx).is_ready() {
                 self.now = now();
                 self.end_by_border();
-            } else if self.alarm.poll(cx).is_ready() {
-                self.now = now();
+            } else if let Poll::Ready(now) = self.alarm.poll(cx) {
+                self.now = now;
                 let actions = self.exchange.on(Event::Elapsed, self.now);
                 self.perform(actions);
             } else {

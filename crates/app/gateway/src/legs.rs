@@ -208,12 +208,12 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
         return Err(not_asked);
     }
     shared.quota.count_asked();
-    let Found { live, goal, ask, account, .. } = found;
+    let (live, goal, ask) = (&found.live, found.goal, &found.ask);
     let target = &live.route.targets[goal];
     let caller = Caller {
         shared: shared.clone(),
         ask: ask.clone(),
-        account: account.unwrap_or_else(|| "".into()),
+        account: found.account.clone().unwrap_or_else(|| "".into()),
         live: live.clone(),
         goal,
     };
@@ -245,6 +245,10 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
             Ok(LegAnswer { answer, outcome: Outcome::Answered, usage, cost, ..none })
         }
         Err(failure) => {
+            // A later part was held back because the target was left or cut meanwhile: it refused nothing.
+            if let Err(not_asked @ (NotAsked::Left(_) | NotAsked::Cut(_))) = may_ask(shared, &found) {
+                return Err(not_asked);
+            }
             if failure.class == Some(ErrorClass::Region) {
                 shared.reflex(&live.goals[goal].vendor, &target.target, ask.id, failure.vendor_said());
             }

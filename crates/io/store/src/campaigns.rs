@@ -384,7 +384,7 @@ impl Store {
     /// # Errors
     /// Another one does.
     pub fn runner_lock(&self) -> Result<RunnerLock, StoreError> {
-        crate::batch::lock(self, ".campaigns.lock").map(RunnerLock)
+        crate::batch::lock(self.path(), ".campaigns.lock").map(RunnerLock)
     }
 
     /// How often a notice was tried; none when it never was.

@@ -32,6 +32,14 @@ pub enum StoreError {
         /// Which file.
         path: PathBuf,
     },
+    /// Another process writes to the ledger, and the tables have to be changed for this version.
+    #[error(
+        "the database {path} has the tables of an older version, and another process is writing to it: stop that gateway first, then start this version"
+    )]
+    OlderInUse {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A statement failed.
     #[error("the database could not {what}: {source}")]
     Sql {

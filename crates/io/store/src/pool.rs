@@ -5,6 +5,7 @@
 //! Why one writer: SQLite has one lock for writing, and a queue in front of one connection is fairer than a fight for it.
 
 use crate::StoreError;
+use crate::batch::lock;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
@@ -66,8 +67,7 @@ impl Store {
             .disable_statement_logging();
         let open = |source| StoreError::Open { path: path.clone(), source };
         let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
-        let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
-        migrator(i64::MAX).run(&write).await.map_err(migrate)?;
+        bring_up_to_date(&path, &write).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .idle_timeout(READER_IDLE)
@@ -85,6 +85,27 @@ impl Store {
         self.read.close().await;
         self.write.close().await;
     }
+}
+
+/// Runs the migrations that are missing. Where tables are there already, nobody may be writing the ledger meanwhile: a gateway of an
+/// older version would find them changed under its hands.
+async fn bring_up_to_date(path: &Path, write: &SqlitePool) -> Result<(), StoreError> {
+    let known = "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
+    let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+    let version = StoreError::sql("tell which version its tables have");
+    let is_new = sqlx::query_scalar::<_, i64>(known).fetch_one(write).await.map_err(&version)? == 0;
+    let at = if is_new { 0 } else { sqlx::query_scalar(newest).fetch_one(write).await.map_err(&version)? };
+    let is_behind = MIGRATIONS.iter().any(|(version, ..)| *version > at);
+    let _alone = if is_behind && !is_new {
+        Some(lock(path, ".lock").map_err(|error| match error {
+            StoreError::InUse { path } => StoreError::OlderInUse { path },
+            other => other,
+        })?)
+    } else {
+        None
+    };
+    let migrate = |source| StoreError::Migrate { path: path.to_owned(), source: Box::new(source) };
+    migrator(i64::MAX).run(write).await.map_err(migrate)
 }
 
 /// The migrations before a version.
@@ -120,6 +141,10 @@ mod tests {
             sqlx::query(insert).bind(id).bind(at).execute(&old).await.unwrap();
         }
         old.close().await;
+        let writing = lock(&path, ".lock").unwrap();
+        let refused = Store::open(&Location::File(path.clone())).await.unwrap_err().to_string();
+        assert!(refused.contains("stop that gateway first"), "{refused}");
+        drop(writing);
         let store = Store::open(&Location::File(path)).await.unwrap();
         let rows = store.last_rows(10).await.unwrap();
         let seen: Vec<_> = rows.iter().map(|row| (row.request_id.0.as_u128(), row.accepted_at)).collect();

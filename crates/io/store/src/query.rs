@@ -239,7 +239,7 @@ impl Store {
         after: Option<(Timestamp, RequestId)>,
         limit: u32,
     ) -> Result<Vec<Row>, StoreError> {
-        const SQL: &str = "SELECT * FROM ledger WHERE accepted_at >= $1 AND accepted_at < $2 \
+        const SQL: &str = "SELECT * FROM ledger WHERE accepted_at >= MAX($1, $3) AND accepted_at < $2 \
             AND (accepted_at, request_id) > ($3, $4) ORDER BY accepted_at, request_id LIMIT $5";
         let (at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at.0, id.to_string()));
         let found = sqlx::query(SQL)

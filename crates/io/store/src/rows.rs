@@ -22,7 +22,7 @@ use values::Values;
 
 pub(crate) const LAST: &str = "SELECT * FROM ledger ORDER BY accepted_at DESC, request_id DESC LIMIT $1";
 
-const COLUMNS: usize = 12;
+const COLUMNS: usize = 13;
 
 /// Every loss level, for reading one back.
 const LEVELS: [LossLevel; 5] =
@@ -41,7 +41,7 @@ fn insert_of(rows: usize) -> String {
     let one = format!("({})", ["?"; COLUMNS].join(", "));
     format!(
         "INSERT INTO ledger_entry (accepted_at, request_id, ended_at, kind, prompt_tokens, completion_tokens, cached_tokens, \
-         reasoning_tokens, cost_micros, first_content_ms, asn, address) VALUES {} \
+         reasoning_tokens, cost_micros, losses, first_content_ms, asn, address) VALUES {} \
          ON CONFLICT (accepted_at, request_id) DO NOTHING",
         vec![one; rows].join(", ")
     )
@@ -69,6 +69,8 @@ pub(crate) async fn insert(rows: &[Row], kinds: &mut Kinds, into: &mut SqliteCon
 /// Adds one row's own values in the order of the columns.
 fn put(values: &mut Values, row: &Row, kind: i64) {
     let (usage, border) = (row.usage.as_ref(), row.border.as_deref());
+    let losses =
+        (!row.losses.is_empty()).then(|| serde_json::to_string(&row.losses).expect("a list of texts is always JSON"));
     values.number(row.accepted_at.0);
     values.text(id_text(row.request_id));
     values.number(row.ended_at.0);
@@ -78,6 +80,7 @@ fn put(values: &mut Values, row: &Row, kind: i64) {
     values.maybe(usage.map(|u| counted(u.cached)));
     values.maybe(usage.map(|u| counted(u.reasoning)));
     values.maybe(row.cost.map(|cost| cost.micros));
+    values.maybe(losses);
     values.maybe(row.first_content_ms.map(i64::from));
     values.maybe(border.and_then(|note| note.asn).map(i64::from));
     values.maybe(border.and_then(|note| note.address.as_deref()).map(Arc::<str>::from));

@@ -100,7 +100,7 @@ impl Store {
     /// # Errors
     /// Another one does.
     pub fn webhook_lock(&self) -> Result<RunnerLock, StoreError> {
-        crate::batch::lock(self, ".webhooks.lock").map(RunnerLock)
+        crate::batch::lock(self.path(), ".webhooks.lock").map(RunnerLock)
     }
 
     /// From now on these listen, beside those that do already.

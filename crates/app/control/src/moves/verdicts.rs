@@ -14,13 +14,14 @@ use banjia_parity::compare::{About, Absent};
 use banjia_parity::{Axis, Report, Rules, Verdict, compare};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, SealKey, Store};
 use banjia_types::{Leg, RouteName, Target, Timestamp};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::task::JoinError;
 
-/// The most requests of a route that are compared: those that were copied last.
-const REQUESTS_MAX: usize = 8_000;
+/// The legs that answer a request another time.
+const COPIES: [Leg; 3] = [Leg::Repeat, Leg::Shadow, Leg::Replay];
+/// The most requests of a route that are compared for each of these legs: those that were copied last.
+const REQUESTS_MAX: usize = 4_000;
 /// Requests whose captures are read with one query.
 const REQUESTS_AT_ONCE: usize = 500;
 const PAGE: u32 = 1_000;
@@ -52,9 +53,8 @@ impl Verdicts {
         for moved in &seen.loaded.of.spec().routes {
             let filter = filter(seen.loaded, moved);
             // Two targets answered the same request only if one of them answered a copy: without new copies no pair is new.
-            let copies = vec![Leg::Repeat, Leg::Shadow, Leg::Replay];
+            let copies = COPIES.to_vec();
             let count = store.count_captures(&CaptureFilter { legs: copies, ..filter.clone() }).await?;
-            let mut captures = None;
             for target in destinations(moved) {
                 let place = (seen.loaded.of.spec().id.clone(), moved.route.clone(), target.clone());
                 let is_due = self
@@ -62,11 +62,8 @@ impl Verdicts {
                     .get(&place)
                     .is_none_or(|kept| kept.copies != count && seen.now.since(kept.at) >= AGAIN_AFTER);
                 if is_due {
-                    if captures.is_none() {
-                        captures = Some(Arc::new(read(store, key, moved, &filter).await?));
-                    }
-                    let here = captures.clone().unwrap_or_default();
-                    let axes = judge(seen, moved, target, here).await;
+                    let captures = read(store, key, (moved, target), &filter).await?;
+                    let axes = judge(seen, moved, target, captures).await;
                     self.kept.insert(place.clone(), Kept { copies: count, at: seen.now, axes });
                 }
                 if let (Some(kept), Some(route)) = (self.kept.get(&place), evidence.routes.get_mut(&moved.route)) {
@@ -83,22 +80,29 @@ fn filter(loaded: &Loaded, moved: &MovedRoute) -> CaptureFilter {
     CaptureFilter { routes: vec![moved.route.clone()], period, ..CaptureFilter::default() }
 }
 
-/// Every capture of the requests that were copied last, the newest request first. A replay is written long after its caller's
-/// answer, so whole requests are chosen and not the newest captures.
+/// Every capture of the requests that were copied last between the source and a destination. A replay is written long after its
+/// caller's answer, so whole requests are chosen and not the newest captures; each leg has its own part, so that many replays
+/// do not push out the repeats that tell how much the source differs from itself, and another destination's copies push out none.
 async fn read(
     store: &Store,
     key: &SealKey,
-    moved: &MovedRoute,
+    (moved, target): (&MovedRoute, &Target),
     filter: &CaptureFilter,
 ) -> Result<Vec<Capture>, MoveError> {
-    let ids = store.copied_last(&moved.route, filter.period.from, REQUESTS_MAX).await?;
+    let mut ids = BTreeSet::new();
+    for leg in COPIES {
+        let (place, targets) = ((&moved.route, leg), [&moved.source, target]);
+        ids.extend(store.copied_last(place, targets, filter.period.from, REQUESTS_MAX).await?);
+    }
+    let ids: Vec<_> = ids.into_iter().collect();
     let mut captures = Vec::new();
     for ids in ids.chunks(REQUESTS_AT_ONCE) {
         let of_these = CaptureFilter { ids: ids.to_vec(), ..filter.clone() };
         let mut after = Some(CaptureCursor::default());
         while let Some(cursor) = after {
             let page = store.captures(&of_these, cursor, PAGE, key).await?;
-            captures.extend(page.captures);
+            let is_of_these = |capture: &Capture| capture.target == moved.source || capture.target == *target;
+            captures.extend(page.captures.into_iter().filter(is_of_these));
             after = page.next;
         }
     }
@@ -109,7 +113,7 @@ async fn judge(
     seen: &Seen<'_>,
     moved: &MovedRoute,
     target: &Target,
-    captures: Arc<Vec<Capture>>,
+    captures: Vec<Capture>,
 ) -> BTreeMap<String, Parity> {
     match compared(seen.loaded, moved, target, captures).await {
         Ok(report) => told(&report, seen.now),
@@ -132,7 +136,7 @@ pub async fn parity(
     moved: &MovedRoute,
     target: &Target,
 ) -> Result<Report, MoveError> {
-    let captures = Arc::new(read(store, key, moved, &filter(loaded, moved)).await?);
+    let captures = read(store, key, (moved, target), &filter(loaded, moved)).await?;
     let mut report = compared(loaded, moved, target, captures).await.map_err(MoveError::Compare)?;
     report.about = About {
         source: moved.source.to_string(),
@@ -146,7 +150,7 @@ async fn compared(
     loaded: &Loaded,
     moved: &MovedRoute,
     target: &Target,
-    captures: Arc<Vec<Capture>>,
+    captures: Vec<Capture>,
 ) -> Result<Report, JoinError> {
     let gates = &loaded.of.spec().gates;
     let margin = |(axis, margin): (&String, &u32)| Some((Axis::of(axis)?, f64::from(*margin) / 1_000_000.0));

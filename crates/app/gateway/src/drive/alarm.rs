@@ -22,8 +22,9 @@ impl Alarm {
         self.armed = false;
     }
 
-    /// Ready once when the moment has come.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once when the moment has come, with the moment that it is now: never before the one that was set, even when the
+    /// system's clock was put back meanwhile. The wait itself goes by a clock that nobody puts back.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Timestamp> {
         let Some(until) = self.until else { return Poll::Pending };
         if !self.armed {
             self.armed = true;
@@ -34,6 +35,9 @@ impl Alarm {
             }
         }
         let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-        sleep.as_mut().poll(cx).map(|()| self.until = None)
+        sleep.as_mut().poll(cx).map(|()| {
+            self.until = None;
+            now().max(until)
+        })
     }
 }

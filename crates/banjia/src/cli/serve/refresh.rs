@@ -42,7 +42,7 @@ impl Border {
 
     /// Takes up what has changed. What cannot be read changes nothing but the log.
     pub(super) async fn refresh(&mut self, running: &Running) {
-        let is_new_table = self.table.refresh();
+        let is_new_table = self.table.refresh().await;
         let version = match running.store.border_version().await {
             Ok(version) => version,
             Err(error) => {

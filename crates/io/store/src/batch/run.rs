@@ -8,6 +8,7 @@ use crate::rows::{self, Kinds};
 use crate::{Row, Store, StoreError};
 use sqlx::sqlite::SqlitePool;
 use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
@@ -26,7 +27,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn start(store: &Store) -> Result<Self, StoreError> {
-        let lock = lock(store, ".lock")?;
+        let lock = lock(store.path(), ".lock")?;
         let (id, now) = (Uuid::now_v7().simple().to_string(), now_ms());
         let mut tx = store.write.begin().await.map_err(StoreError::sql("open a run of the ledger"))?;
         let killed: Vec<(i64, i64, i64)> = sqlx::query_as(
@@ -113,16 +114,16 @@ impl Run {
 }
 
 /// Makes this process the only writer, until the file is dropped.
-pub(crate) fn lock(store: &Store, ending: &str) -> Result<Option<File>, StoreError> {
-    let mut name = store.path().as_os_str().to_owned();
+pub(crate) fn lock(path: &Path, ending: &str) -> Result<Option<File>, StoreError> {
+    let mut name = path.as_os_str().to_owned();
     name.push(ending);
     let file = File::options().create(true).truncate(false).write(true).open(name)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: store.path().to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
         // Some network file systems know no locks; the operator is told, and stays responsible.
         Err(TryLockError::Error(error)) => {
-            tracing::warn!(%error, path = %store.path().display(), "no lock here: let only one gateway use this database");
+            tracing::warn!(%error, path = %path.display(), "no lock here: let only one gateway use this database");
             Ok(None)
         }
     }

@@ -119,8 +119,11 @@ impl Store {
         key: &SealKey,
     ) -> Result<CapturePage, StoreError> {
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
-        let mut query = chosen("SELECT * FROM capture", filter);
+        // Which ones first: where they are not found in their order, only numbers are sorted and never their texts.
+        let mut query = QueryBuilder::new("SELECT * FROM capture WHERE seq IN (SELECT seq FROM capture");
+        conditions(&mut query, filter, "+accepted_at");
         query.push(" AND seq > ").push_bind(after.0).push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit) + 1);
+        query.push(") ORDER BY seq");
         let query = query.build();
         let mut rows = query.fetch(&self.read);
         let (mut captures, mut bytes, mut last) = (Vec::new(), 0, after);
@@ -202,19 +205,25 @@ impl Store {
 
 /// The statement with its conditions; more may be added.
 fn chosen(sql: &str, filter: &CaptureFilter) -> QueryBuilder<Sqlite> {
-    let CaptureFilter { routes, legs, ids, target, period } = filter;
     let mut query = QueryBuilder::new(sql);
-    query.push(" WHERE accepted_at >= ").push_bind(period.from.0).push(" AND accepted_at < ").push_bind(period.to.0);
-    // Few requests are found by their ids and not among all of a route: the plus keeps the other columns' indexes out.
+    conditions(&mut query, filter, if filter.ids.is_empty() { "accepted_at" } else { "+accepted_at" });
+    query
+}
+
+/// The conditions. A plus before a column keeps its index out: few requests are found by their ids and not among all of a route or
+/// a time, and a page goes on in the order of writing.
+fn conditions(query: &mut QueryBuilder<Sqlite>, filter: &CaptureFilter, accepted_at: &str) {
+    let CaptureFilter { routes, legs, ids, target, period } = filter;
+    query.push(format!(" WHERE {accepted_at} >= ")).push_bind(period.from.0);
+    query.push(format!(" AND {accepted_at} < ")).push_bind(period.to.0);
     let (route, leg) = if ids.is_empty() { ("route", "leg") } else { ("+route", "+leg") };
-    any_of(&mut query, route, routes.iter().map(RouteName::as_str).collect());
-    any_of(&mut query, leg, legs.iter().map(|leg| leg.as_str()).collect());
-    any_of(&mut query, "id", ids.iter().map(String::as_str).collect());
+    any_of(query, route, routes.iter().map(RouteName::as_str).collect());
+    any_of(query, leg, legs.iter().map(|leg| leg.as_str()).collect());
+    any_of(query, "id", ids.iter().map(String::as_str).collect());
     if let Some(target) = target {
         query.push(" AND vendor = ").push_bind(target.vendor.as_str().to_owned());
         query.push(" AND model = ").push_bind(target.model.as_str().to_owned());
     }
-    query
 }
 
 /// One argument whatever the number of values, since statements may hold only so many.

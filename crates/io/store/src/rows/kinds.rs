@@ -2,29 +2,31 @@
 //!
 //! Rules: the writer knows the kinds that it met, up to a bound; one that it does not know is written anew, so the same kind may
 //! stand twice and nobody may count on its number; nothing is remembered over a write that failed, because what it wrote may be
-//! gone.
+//! gone; what a caller can make differ from request to request (tokens, losses with the values that were lost) is no part of it.
 
 use super::values::Values;
 use crate::Row;
-use banjia_types::{
-    AccountId, Country, Currency, ErrorClass, KeyId, Loss, Outcome, Place, RouteName, Target, VerdictKind,
-};
+use banjia_types::{AccountId, Country, Currency, ErrorClass, KeyId, Outcome, Place, RouteName, Target, VerdictKind};
 use sqlx::sqlite::SqliteConnection;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// More kinds than this are not remembered: then the memory begins anew.
+/// Kinds of one generation. When it is full, those that were not met since the last one are forgotten.
 const KINDS_LEN_MAX: usize = 4_096;
 
 const INSERT: &str = "INSERT INTO ledger_kind (account, api_key, route, vendor, model, endpoint, stream, outcome, class, status, \
-     attempts, currency, losses, reason, network, network_differs, verdict, rule, policy) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
-const COLUMNS: usize = 19;
+     attempts, currency, reason, network, network_differs, verdict, rule, policy) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
+const COLUMNS: usize = 18;
 
 /// The kinds that a writer has written, with their numbers in the database.
 #[derive(Debug, Default)]
-pub(crate) struct Kinds(HashMap<Kind, i64>);
+pub(crate) struct Kinds {
+    met: HashMap<Kind, i64>,
+    /// Those of the generation before.
+    older: HashMap<Kind, i64>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
@@ -39,7 +41,6 @@ struct Kind {
     status: u16,
     attempts: u32,
     currency: Option<Currency>,
-    losses: Vec<Loss>,
     reason: Option<Cow<'static, str>>,
     border: Option<KindBorder>,
 }
@@ -57,14 +58,17 @@ impl Kinds {
     /// The number of a row's kind, which is written when it is not known.
     pub(super) async fn number_of(&mut self, row: &Row, into: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
         let kind = Kind::of(row);
-        if let Some(&number) = self.0.get(&kind) {
+        if let Some(&number) = self.met.get(&kind) {
             return Ok(number);
         }
-        let number = kind.values().insert_for_number(INSERT, into).await?;
-        if self.0.len() == KINDS_LEN_MAX {
-            self.0.clear();
+        let number = match self.older.remove(&kind) {
+            Some(number) => number,
+            None => kind.values().insert_for_number(INSERT, into).await?,
+        };
+        if self.met.len() == KINDS_LEN_MAX {
+            self.older = std::mem::take(&mut self.met);
         }
-        self.0.insert(kind, number);
+        self.met.insert(kind, number);
         Ok(number)
     }
 }
@@ -83,7 +87,6 @@ impl Kind {
             status: row.status,
             attempts: row.attempts,
             currency: row.cost.map(|cost| cost.currency),
-            losses: row.losses.clone(),
             reason: row.reason.clone(),
             border: row.border.as_deref().map(|note| KindBorder {
                 network: note.network,
@@ -97,8 +100,6 @@ impl Kind {
 
     /// In the order of [`INSERT`].
     fn values(&self) -> Values {
-        let losses = (!self.losses.is_empty())
-            .then(|| serde_json::to_string(&self.losses).expect("a list of texts is always JSON"));
         let border = self.border.as_ref();
         let mut values = Values::with_room_for(COLUMNS);
         values.name(self.account.as_ref().map(AccountId::shared));
@@ -113,7 +114,6 @@ impl Kind {
         values.number(i64::from(self.status));
         values.number(i64::from(self.attempts));
         values.maybe(self.currency.map(|currency| currency.as_str().to_owned()));
-        values.maybe(losses);
         values.maybe(self.reason.as_deref().map(str::to_owned));
         values.maybe(border.and_then(|border| border.network).map(|place| place.to_string()));
         values.maybe(border.and_then(|border| border.network_differs).map(|country| country.to_string()));
@@ -139,11 +139,15 @@ mod tests {
         let row = |id: u128| Row::new(RequestId(Uuid::from_u128(id)), Timestamp(0), Timestamp(1), Outcome::Answered);
         let first = kinds.number_of(&row(1), &mut connection).await.unwrap();
         assert_eq!(kinds.number_of(&row(2), &mut connection).await.unwrap(), first);
-        for attempts in 1..=KINDS_LEN_MAX as u32 {
+        let others = 3 * KINDS_LEN_MAX as u32;
+        for attempts in 1..=others {
             let other = Row { attempts, ..row(3) };
             assert_ne!(kinds.number_of(&other, &mut connection).await.unwrap(), first);
-            assert!(kinds.0.len() <= KINDS_LEN_MAX);
+            assert!(kinds.met.len() <= KINDS_LEN_MAX && kinds.older.len() <= KINDS_LEN_MAX);
+            if attempts < 2 * KINDS_LEN_MAX as u32 && attempts % 1_000 == 0 {
+                assert_eq!(kinds.number_of(&row(4), &mut connection).await.unwrap(), first, "what is met stays");
+            }
         }
-        assert_ne!(kinds.number_of(&row(4), &mut connection).await.unwrap(), first, "it was forgotten");
+        assert_ne!(kinds.number_of(&row(5), &mut connection).await.unwrap(), first, "what is not met is forgotten");
     }
 }

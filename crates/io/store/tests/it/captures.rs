@@ -185,26 +185,24 @@ fn the_key_beside_a_database_is_made_once_and_for_its_owner_only() {
 #[tokio::test]
 async fn the_requests_that_were_copied_last_come_first_and_each_once() {
     let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), SealKey::random());
-    let leg = |id: &str, leg: Leg, number: u32| Capture { leg, number, ..capture(id) };
-    let old = Capture { at: Timestamp(5), ..leg("old", Leg::Replay, 0) };
-    let elsewhere = Capture { route: "gpt-4".into(), ..leg("elsewhere", Leg::Shadow, 0) };
+    let (source, there) = ("openai/gpt-4o".parse().unwrap(), "zhipu/glm-4.7".parse().unwrap());
+    let copy = |id: &str, number: u32| Capture { leg: Leg::Shadow, number, ..capture(id) };
+    let at = |target: &str, id: &str| Capture { target: target.parse().unwrap(), ..copy(id, 0) };
     let written = [
-        leg("a", Leg::Live, 0),
-        leg("b", Leg::Live, 0),
-        leg("never copied", Leg::Live, 0),
-        leg("b", Leg::Shadow, 0),
-        leg("a", Leg::Repeat, 0),
-        leg("a", Leg::Repeat, 1),
-        old,
-        elsewhere,
-        leg("b", Leg::Replay, 0),
+        capture("never copied"),
+        copy("a", 0),
+        at("zhipu/glm-4.7", "b"),
+        copy("a", 1),
+        at("alibaba/qwen-plus", "at another target"),
+        Capture { at: Timestamp(5), ..copy("too old", 0) },
+        Capture { route: "gpt-4".into(), ..copy("elsewhere", 0) },
+        Capture { leg: Leg::Replay, ..copy("on another leg", 0) },
+        at("zhipu/glm-4.7", "c"),
     ];
     store.write_captures(&written, &key).await.unwrap();
-    let last = |requests_max| {
-        let store = store.clone();
-        async move { store.copied_last(&"gpt-4o".into(), Timestamp(6), requests_max).await.unwrap() }
-    };
-    assert_eq!(last(10).await, ["b", "a"]);
-    assert_eq!(last(1).await, ["b"]);
-    assert_eq!(last(0).await, [""; 0]);
+    for (requests_max, expected) in [(10, vec!["c", "a", "b"]), (2, vec!["c", "a"]), (0, vec![])] {
+        let place = (&"gpt-4o".into(), Leg::Shadow);
+        let last = store.copied_last(place, [&source, &there], Timestamp(6), requests_max).await.unwrap();
+        assert_eq!(last, expected);
+    }
 }
