@@ -11,6 +11,7 @@ mod cut_over;
 mod emulations;
 mod endpoints;
 mod failures;
+mod leaving;
 mod limits;
 mod rig;
 mod running;
