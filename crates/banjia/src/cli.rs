@@ -24,6 +24,7 @@ mod replay;
 mod sandbox;
 mod scan;
 mod serve;
+pub(crate) mod stop;
 mod survey;
 mod table;
 mod vendor;
@@ -31,7 +32,6 @@ mod verify;
 mod webhook;
 
 use crate::config::LogFormat;
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -170,14 +170,4 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         }
     };
     Ok(builder.enable_all().build()?)
-}
-
-/// Waits for SIGINT or SIGTERM.
-pub(crate) async fn stopped() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    tokio::select! {
-        done = tokio::signal::ctrl_c() => done.context("listening for Ctrl-C"),
-        _ = term.recv() => Ok(()),
-    }
 }

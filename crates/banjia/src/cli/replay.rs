@@ -5,7 +5,8 @@
 
 use super::captures::moment;
 use super::database::Database;
-use super::{LogChoice, Printer, stopped};
+use super::stop::Stop;
+use super::{LogChoice, Printer};
 use crate::config::LogConfig;
 use crate::{lend, telemetry};
 use anyhow::{anyhow, bail};
@@ -169,11 +170,13 @@ async fn ask(
         bar.set_message(format!("{} answered · {refused} refused · {} skipped", sums.answered, sums.not_asked()));
         if is_interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
+    let mut stop = Stop::listen()?;
     let interrupted = async {
-        stopped().await?;
+        stop.wait().await;
         is_interrupted.store(true, Ordering::Relaxed);
         bar.println("Stopping: nothing more is asked, those under way may end. Once more ends at once.");
-        stopped().await
+        stop.wait().await;
+        anyhow::Ok(())
     };
     let sums = tokio::select! {
         ended = replay.run((plan, bounds), known, question, tell) => ended.map_err(anyhow::Error::from),

@@ -1,5 +1,6 @@
 //! `banjia sandbox`: vendors in a box, for tests, rehearsals and newcomers.
 
+use super::stop::Stop;
 use super::{LogChoice, Printer, runtime, table};
 use crate::config::LogConfig;
 use crate::telemetry;
@@ -37,6 +38,7 @@ pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow:
             per_token: Duration::from_millis(args.per_token_ms),
         };
         let options = Options { bind: args.listen, vendors: args.vendors, seed: args.seed, pace };
+        let mut stop = Stop::listen()?;
         let sandbox = Sandbox::start(options).await.context("starting the sandbox")?;
         let rows: Vec<_> = sandbox
             .bases
@@ -48,7 +50,7 @@ pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow:
         printer.line(&format!("\nFaults, by the header x-sandbox-fault or POST http://{}/_faults:", sandbox.addr));
         printer.line(&format!("  {}", faults.join(", ")));
         printer.line(&format!("\nSandbox vendors listen on http://{}. Ctrl-C ends them.", sandbox.addr));
-        super::stopped().await?;
+        stop.wait().await;
         sandbox.shutdown();
         Ok(ExitCode::SUCCESS)
     })

@@ -9,6 +9,7 @@ mod refresh;
 mod retention;
 mod watch;
 
+use super::stop::Stop;
 use super::{LogChoice, Printer, key, runtime};
 use crate::compose::{self, Running};
 use crate::config::{self, Config, Loaded, Options, environment, report::Findings};
@@ -222,26 +223,6 @@ async fn lift(running: &Running) {
             for cut in history.iter().filter(|cut| cut.lifted_at.is_some() && !stands(cut.vendor.clone())) {
                 running.handle.lift_cut(&cut.vendor);
             }
-        }
-    }
-}
-
-/// The signals that end the process.
-struct Stop {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
-    }
-
-    async fn wait(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.term.recv() => "SIGTERM",
-            _ = self.int.recv() => "SIGINT",
         }
     }
 }

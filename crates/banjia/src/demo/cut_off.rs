@@ -10,7 +10,8 @@ mod screen;
 mod stage;
 mod story;
 
-use crate::cli::{Printer, stopped};
+use crate::cli::Printer;
+use crate::cli::stop::Stop;
 use anyhow::Context;
 use banjia_types::Timestamp;
 use live::Live;
@@ -63,8 +64,9 @@ pub(crate) async fn run(settings: &Settings, printer: &mut Printer) -> anyhow::R
     }
     let verdict = facts.verdict();
     if settings.serve {
+        let mut stop = Stop::listen()?;
         printer.line(&story::try_it(&stage));
-        stopped().await?;
+        stop.wait().await;
     }
     stage.strike().await?;
     Ok(verdict)

@@ -28,7 +28,8 @@ async fn a_demo_that_stays_up_gives_a_line_that_works() {
     let got = ask(address, "/v1/chat/completions", key, Some(chat("gpt-4o"))).await;
     assert_eq!((got.status, got.target.as_deref()), (200, Some("zhipu/glm-4.7")), "{}", got.text);
     demo.signal("INT");
-    assert!(demo.end().success());
+    let ended = demo.end();
+    assert!(ended.success(), "{ended}");
 }
 
 #[test]
