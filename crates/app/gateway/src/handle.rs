@@ -91,7 +91,7 @@ async fn pipeline(
     let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.at(door.at));
     shared.evidence.keep(&crossing);
     if let Some(failure) = crossing.refusal() {
-        let mut entry = Entry::open(&shared, door.id, now())?;
+        let mut entry = Entry::open(&shared, door.id, door.at)?;
         entry.row.account = Some(key.key.account.clone());
         entry.row.key = Some(key.key.id.clone());
         entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));

@@ -81,7 +81,7 @@ impl Client {
         let call = Call {
             credential: self.keys.get(request.account),
             stream: request.stream,
-            timeouts: Some(Timeouts { head: PATIENCE, first_byte: PATIENCE, idle: PATIENCE }),
+            timeouts: Some(Timeouts::each(PATIENCE)),
             ..Call::post(endpoint, Bytes::from(request.body.to_string()))
         };
         seen.end = match self.upstream.send(call).await {

@@ -121,8 +121,7 @@ impl Asker {
     }
 
     async fn send(&self, call: Call<'_>) -> anyhow::Result<Reply> {
-        let timeouts = Timeouts { head: PATIENCE, first_byte: PATIENCE, idle: PATIENCE };
-        let reply = self.upstream.send(Call { timeouts: Some(timeouts), ..call }).await?;
+        let reply = self.upstream.send(Call { timeouts: Some(Timeouts::each(PATIENCE)), ..call }).await?;
         let retry_after = reply.headers.get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = reply.body.collect(ANSWER_BYTES_MAX).await?;
         Ok(Reply { status: reply.status, body, retry_after })

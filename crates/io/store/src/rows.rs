@@ -1,7 +1,7 @@
 //! Rows of the ledger into the database and out of it.
 //!
-//! Rules: what rows have in common is written once ([`Kinds`]); a batch is few statements with many rows each; a row that is already there is left as it is, so that a batch may be
-//! written again when nobody knows whether it arrived.
+//! Rules: what rows have in common is written once ([`Kinds`]); a batch is few statements with many rows each; a row that is
+//! already there is left as it is, so that a batch may be written again when nobody knows whether it arrived.
 //! Why not one JSON argument that the database takes apart: measured, that costs two and a half times as much per row.
 
 mod kinds;

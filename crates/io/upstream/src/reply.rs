@@ -1,8 +1,8 @@
 //! A vendor's answer: head at once, body as it comes.
 //!
 //! Rules: the body is handed on in the parts that arrive; the wait for each is bounded, here or by a caller that asked for no
-//! bound because it has its own; a sum is read only up to a limit that the caller names. Dropping the body closes the connection, which stops the vendor's work. A body that is read to
-//! its end (`None`) gives its connection back to the pool.
+//! bound because it has its own; a sum is read only up to a limit that the caller names. Dropping the body closes the
+//! connection, which stops the vendor's work. A body that is read to its end (`None`) gives its connection back to the pool.
 //! Why one timer that is moved rarely: a stream has hundreds of parts, and moving a timer for each costs more than
 //! reading it.
 

@@ -64,6 +64,13 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
+impl Timeouts {
+    /// The same bound for each wait.
+    pub const fn each(wait: Duration) -> Self {
+        Self { head: wait, first_byte: wait, idle: wait }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         let (answer, idle) = (Duration::from_mins(5), Duration::from_mins(2));

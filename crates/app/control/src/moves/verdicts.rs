@@ -2,8 +2,8 @@
 //!
 //! Rules: a verdict is made anew when there are more copies than before, and not more often than once a minute, since reading
 //! and comparing thousands of answers is work; the requests that were copied last count, each with all of its legs, however long
-//! ago its caller was answered; the comparison runs beside the runtime's own
-//! threads. The seed is fixed: the same captures give the same verdict to whoever asks.
+//! ago its caller was answered; the comparison runs beside the runtime's own threads. The seed is fixed: the same captures give
+//! the same verdict to whoever asks.
 
 use super::evidence::{Seen, destinations};
 use super::{Loaded, MoveError};
@@ -53,8 +53,7 @@ impl Verdicts {
         for moved in &seen.loaded.of.spec().routes {
             let filter = filter(seen.loaded, moved);
             // Two targets answered the same request only if one of them answered a copy: without new copies no pair is new.
-            let copies = COPIES.to_vec();
-            let count = store.count_captures(&CaptureFilter { legs: copies, ..filter.clone() }).await?;
+            let count = store.count_captures(&CaptureFilter { legs: COPIES.to_vec(), ..filter.clone() }).await?;
             for target in destinations(moved) {
                 let place = (seen.loaded.of.spec().id.clone(), moved.route.clone(), target.clone());
                 let is_due = self

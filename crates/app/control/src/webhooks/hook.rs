@@ -137,8 +137,7 @@ impl Hook {
     }
 
     pub(super) fn call<'a>(&'a self, body: Bytes, headers: &'a [(HeaderName, HeaderValue)]) -> Call<'a> {
-        let timeouts = Timeouts { head: ANSWER_WITHIN, first_byte: ANSWER_WITHIN, idle: ANSWER_WITHIN };
-        Call { headers, timeouts: Some(timeouts), ..Call::post(&self.endpoint, body) }
+        Call { headers, timeouts: Some(Timeouts::each(ANSWER_WITHIN)), ..Call::post(&self.endpoint, body) }
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Kinds {
     older: HashMap<Kind, i64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Kind {
     account: Option<AccountId>,
     key: Option<KeyId>,
@@ -45,7 +45,7 @@ struct Kind {
     border: Option<KindBorder>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct KindBorder {
     network: Option<Place>,
     network_differs: Option<Country>,

@@ -21,7 +21,7 @@ fn upstream() -> Upstream {
 }
 
 fn patient() -> Timeouts {
-    Timeouts { head: LONG, first_byte: LONG, idle: LONG }
+    Timeouts::each(LONG)
 }
 
 fn call(endpoint: &Endpoint) -> Call<'_> {
