@@ -10,6 +10,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// The key that clients use.
 pub const CLIENT_KEY: &str = "bj-bench-0123456789abcdef0123456789abcdef";
@@ -24,48 +25,45 @@ pub struct Proxy {
     /// Where it listens.
     pub address: String,
     child: Child,
+    /// Its configuration, database and log; removed after the process.
+    folder: TempDir,
 }
 
 impl Proxy {
     /// Starts the floor: this program again, in another role.
-    pub fn bare(upstream: &str, core: usize, load_core: usize, folder: &Path) -> anyhow::Result<Self> {
+    pub fn bare(upstream: &str, cores: (usize, usize)) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--as-bare", &address, "--upstream", upstream]);
-        Self::start("bare", address, command, core, load_core, folder)
+        Self::start("bare", address, command, cores, TempDir::new()?)
     }
 
-    /// Starts the gateway at `program` with everything on: key check, limits, ledger.
-    pub fn gateway(
-        program: &Path,
-        upstream: &str,
-        core: usize,
-        load_core: usize,
-        folder: &Path,
-    ) -> anyhow::Result<Self> {
+    /// Starts the gateway at `program` with everything on: key check, limits, ledger. `cores` names the core of the
+    /// proxy, then the core of the load.
+    pub fn gateway(name: &'static str, program: &Path, upstream: &str, cores: (usize, usize)) -> anyhow::Result<Self> {
+        let folder = TempDir::new()?;
         let address = free_address()?;
-        let config = folder.join("banjia.toml");
-        std::fs::write(&config, gateway_config(&address, upstream, folder)?)?;
+        let config = folder.path().join("banjia.toml");
+        std::fs::write(&config, gateway_config(&address, upstream, folder.path())?)?;
         let mut command = Command::new(program);
-        command.args(["serve", "--config"]).arg(&config).current_dir(folder);
-        Self::start("banjia", address, command, core, load_core, folder)
+        command.args(["serve", "--config"]).arg(&config).current_dir(folder.path());
+        Self::start(name, address, command, cores, folder)
     }
 
     fn start(
         name: &'static str,
         address: String,
         mut command: Command,
-        core: usize,
-        load_core: usize,
-        folder: &Path,
+        (core, load_core): (usize, usize),
+        folder: TempDir,
     ) -> anyhow::Result<Self> {
-        let log = File::create(folder.join(format!("{name}.log")))?;
+        let log = File::create(folder.path().join(format!("{name}.log")))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // A child inherits the cores of the thread that starts it, so it never runs anywhere else, not even at first.
         machine::pin(core)?;
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()));
         machine::pin(load_core)?;
-        Ok(Self { name, address, child: child? })
+        Ok(Self { name, address, child: child?, folder })
     }
 
     /// The process.
@@ -74,10 +72,11 @@ impl Proxy {
     }
 
     /// Waits until it answers every case rightly.
-    pub async fn ready(&mut self, cases: &[Case], folder: &Path) -> anyhow::Result<()> {
+    pub async fn ready(&mut self, cases: &[Case]) -> anyhow::Result<()> {
         let start = Instant::now();
         while tokio::net::TcpStream::connect(&self.address).await.is_err() {
-            let log = || std::fs::read_to_string(folder.join(format!("{}.log", self.name))).unwrap_or_default();
+            let log = self.folder.path().join(format!("{}.log", self.name));
+            let log = || std::fs::read_to_string(&log).unwrap_or_default();
             ensure!(self.child.try_wait()?.is_none(), "{} ended at once:\n{}", self.name, log());
             ensure!(start.elapsed() < START_WITHIN, "{} does not listen on {}:\n{}", self.name, self.address, log());
             tokio::time::sleep(Duration::from_millis(50)).await;

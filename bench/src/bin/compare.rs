@@ -19,6 +19,9 @@ struct Options {
     /// The gateway's program. Without it the release build of this checkout is made and taken.
     #[arg(long, value_name = "PATH")]
     gateway: Option<PathBuf>,
+    /// Another build of the gateway, for example an older one: it takes the bare proxy's turns, and the ratio is to it.
+    #[arg(long, value_name = "PATH")]
+    against: Option<PathBuf>,
     /// Cases to run, separated by commas. Default: all.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     cases: Vec<String>,
@@ -94,7 +97,6 @@ fn build() -> anyhow::Result<PathBuf> {
 }
 
 async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
     let (core, load_core) = (options.gateway_core, options.load_core);
     machine::pin(load_core)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -109,37 +111,69 @@ async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::
         });
     }
 
-    let mut gateway = Proxy::gateway(program, &upstream, core, load_core, folder.path())?;
-    gateway.ready(&[], folder.path()).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let idle = machine::resident_bytes(gateway.pid())?;
-    gateway.ready(chosen, folder.path()).await?;
+    let (gateway, idle) = start_gateway("banjia", program, &upstream, (options, chosen)).await?;
     if options.only_gateway {
         return only_gateway(options, chosen, &gateway).await;
     }
-    let mut bare = Proxy::bare(&upstream, core, load_core, folder.path())?;
-    bare.ready(chosen, folder.path()).await?;
+    let mut floor_idle = None;
+    let floor = match &options.against {
+        Some(path) => {
+            let path = std::path::absolute(path)?;
+            let (older, idle) = start_gateway("against", &path, &upstream, (options, chosen)).await?;
+            floor_idle = Some(idle);
+            older
+        }
+        None => {
+            let mut bare = Proxy::bare(&upstream, (core, load_core))?;
+            bare.ready(chosen).await?;
+            bare
+        }
+    };
 
     for case in chosen {
         let mut rounds = Vec::new();
         for _ in 0..options.rounds {
-            let bare = measure(options, case, &bare).await?;
+            let floor = measure(options, case, &floor).await?;
             let gateway = measure(options, case, &gateway).await?;
-            rounds.push(Round { bare, gateway });
+            rounds.push(Round { floor, gateway });
         }
         if options.json {
-            println!("{}", report::case_json(case, &rounds));
+            println!("{}", report::case_json(case, floor.name, &rounds));
         } else {
-            println!("{}", report::case(case, &rounds));
+            println!("{}", report::case(case, floor.name, &rounds));
         }
     }
+    print_memory(options, &gateway, idle)?;
+    if let Some(idle) = floor_idle {
+        print_memory(options, &floor, idle)?;
+    }
+    Ok(())
+}
+
+/// Starts a gateway and waits until it answers every case. Returns it with its idle memory in bytes.
+async fn start_gateway(
+    name: &'static str,
+    program: &Path,
+    upstream: &str,
+    (options, chosen): (&Options, &[Case]),
+) -> anyhow::Result<(Proxy, u64)> {
+    let mut gateway = Proxy::gateway(name, program, upstream, (options.gateway_core, options.load_core))?;
+    gateway.ready(&[]).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let idle = machine::resident_bytes(gateway.pid())?;
+    gateway.ready(chosen).await?;
+    Ok((gateway, idle))
+}
+
+fn print_memory(options: &Options, proxy: &Proxy, idle: u64) -> anyhow::Result<()> {
     let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
-    let loaded = machine::resident_bytes(gateway.pid())?;
+    let loaded = machine::resident_bytes(proxy.pid())?;
     if options.json {
-        println!("{}", serde_json::json!({"idle_bytes": idle, "after_load_bytes": loaded}));
+        println!("{}", serde_json::json!({"name": proxy.name, "idle_bytes": idle, "after_load_bytes": loaded}));
     } else {
         println!(
-            "memory of banjia: {:.1} MiB idle, {:.1} MiB after the load (aim: idle below 25)",
+            "memory of {}: {:.1} MiB idle, {:.1} MiB after the load (aim: idle below 25)",
+            proxy.name,
             mebibytes(idle),
             mebibytes(loaded)
         );
