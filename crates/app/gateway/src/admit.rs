@@ -7,7 +7,7 @@ use crate::error::Failure;
 use crate::keys::KeyHash;
 use crate::live::{LiveKey, World, lock};
 use banjia_traffic::{Admission, Limiter, Room};
-use banjia_types::{Timestamp, Usage};
+use banjia_types::{Moment, Usage};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Body as _;
@@ -94,7 +94,7 @@ impl Drop for Reservation {
         if limiters.iter().all(|limiter| limiter.is_none()) {
             return;
         }
-        let now = crate::shared::now();
+        let now = crate::clock::moment();
         for limiter in limiters.into_iter().flatten() {
             lock(limiter).finish(0, self.used, now);
         }
@@ -102,7 +102,7 @@ impl Drop for Reservation {
 }
 
 /// Takes one request from the key's limits and its account's.
-pub(crate) fn reserve(key: &Arc<LiveKey>, now: Timestamp) -> Result<Reservation, Failure> {
+pub(crate) fn reserve(key: &Arc<LiveKey>, now: Moment) -> Result<Reservation, Failure> {
     if let Some(own) = &key.own {
         admit(own, "key", now)?;
     }
@@ -117,7 +117,7 @@ pub(crate) fn reserve(key: &Arc<LiveKey>, now: Timestamp) -> Result<Reservation,
     Ok(Reservation { key: key.clone(), used: 0 })
 }
 
-fn admit(limiter: &Mutex<Limiter>, whose: &'static str, now: Timestamp) -> Result<(), Failure> {
+fn admit(limiter: &Mutex<Limiter>, whose: &'static str, now: Moment) -> Result<(), Failure> {
     let mut limiter = lock(limiter);
     let Admission::Refused { by, retry_after } = limiter.admit(0, now) else { return Ok(()) };
     let rules = limiter.rules();
@@ -138,9 +138,9 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    pub(crate) fn of(key: &LiveKey, now: Timestamp) -> Self {
+    pub(crate) fn of(key: &LiveKey, now: Moment) -> Self {
         let limiters = [&key.own, &key.account];
-        let rooms = |of: fn(&Limiter, Timestamp) -> Option<Room>| {
+        let rooms = |of: fn(&Limiter, Moment) -> Option<Room>| {
             limiters.into_iter().flatten().filter_map(|limiter| of(&lock(limiter), now)).min_by_key(|room| room.left)
         };
         Self { requests: rooms(Limiter::requests), tokens: rooms(Limiter::tokens) }

@@ -13,7 +13,7 @@ use crate::emulate;
 use crate::emulate::checked::{BadSchema, Checks};
 use crate::emulate::shape::Shape;
 use crate::error::Failure;
-use banjia_types::{Loss, Timestamp, Usage};
+use banjia_types::{Loss, Moment, Usage};
 use banjia_wire::{Encoded, Endpoint, Frame, VendorError};
 use bytes::Bytes;
 use leg::Leg;
@@ -82,7 +82,7 @@ pub(crate) struct Attempt {
     pub(crate) send: u32,
     /// The place of its target in the route.
     pub(crate) goal: usize,
-    pub(crate) begun: Timestamp,
+    pub(crate) begun: Moment,
     pub(crate) losses: Vec<Loss>,
     /// Whether the target's health was told how it went.
     pub(crate) observed: bool,
@@ -107,7 +107,7 @@ struct Stream {
 
 impl Attempt {
     /// Encodes and begins to send. Nothing is sent before the first [`Attempt::poll`].
-    pub(crate) fn begin(caller: Caller, send: u32, goal: usize, begun: Timestamp) -> Self {
+    pub(crate) fn begin(caller: Caller, send: u32, goal: usize, begun: Moment) -> Self {
         let mut attempt =
             Self { send, goal, begun, losses: Vec::new(), observed: false, caller, state: State::Unfit(None) };
         attempt.state = match attempt.prepare() {
@@ -118,7 +118,7 @@ impl Attempt {
     }
 
     /// An attempt that has failed already and asks nobody. It says nothing of the target's health.
-    pub(crate) fn withheld(caller: Caller, send: u32, goal: usize, begun: Timestamp, trouble: Trouble) -> Self {
+    pub(crate) fn withheld(caller: Caller, send: u32, goal: usize, begun: Moment, trouble: Trouble) -> Self {
         let state = State::Withheld(Some(trouble));
         Self { send, goal, begun, losses: Vec::new(), observed: true, caller, state }
     }

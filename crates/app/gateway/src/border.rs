@@ -55,7 +55,7 @@ pub struct Clock {
 impl Clock {
     /// The moment.
     pub fn now(&self) -> Timestamp {
-        self.at(crate::shared::now())
+        self.at(crate::clock::wall())
     }
 
     /// What it calls a moment of the system's clock.
@@ -65,7 +65,7 @@ impl Clock {
 
     /// From now on it is this moment. Do it while no request is under way.
     pub fn set(&self, at: Timestamp) {
-        self.ahead_ms.store(at.0.saturating_sub(crate::shared::now().0), Ordering::Relaxed);
+        self.ahead_ms.store(at.0.saturating_sub(crate::clock::wall().0), Ordering::Relaxed);
     }
 }
 

@@ -13,19 +13,20 @@ mod respond;
 
 use crate::attempt::{Attempt, Caller, Progress, Trouble, Whole};
 use crate::border::Crossing;
+use crate::clock::moment;
 use crate::course::Part;
 use crate::error::Failure;
 use crate::handle::{Accepted, Ask};
 use crate::ledger::Entry;
 use crate::live::{LiveRoute, lock};
-use crate::shared::{Shared, now};
+use crate::shared::Shared;
 use crate::snapshot::Key;
 use alarm::Alarm;
 use banjia_traffic::{
     Action, Actions, Candidate, Cause, ChooseInput, Drill, Event, Exchange, FrameClass, Hints, Observation, Plan,
     PlannedTarget, Refusal, RetryRules, StickyKey, Turn, Way, Why, choose,
 };
-use banjia_types::{AccountId, ErrorClass, Loss, Money, Outcome, Timestamp, Usage};
+use banjia_types::{AccountId, ErrorClass, Loss, Moment, Money, Outcome, Usage};
 use banjia_wire::{Frame, FrameKind, VendorError};
 use bytes::Bytes;
 use curfew::Curfew;
@@ -46,7 +47,7 @@ pub(crate) struct Drive {
     attempt: Option<Attempt>,
     alarm: Alarm,
     /// The moment of what is being handled: read once for each thing that happens.
-    now: Timestamp,
+    now: Moment,
     /// Whether a target is not asked because of a border.
     is_barred: bool,
     /// What the route's move asks of this request; none where it does not move.
@@ -90,7 +91,7 @@ struct Told {
     cost: Option<Money>,
     content: bool,
     /// When the present target was asked.
-    begun: Timestamp,
+    begun: Moment,
     /// From sending to the first content.
     first_content: Duration,
 }
@@ -116,14 +117,13 @@ impl Drive {
         conversation: Option<&str>,
         accepted: Accepted,
     ) -> Box<Self> {
-        let Accepted { entry, reservation, crossing } = accepted;
-        let now = now();
+        let Accepted { entry, reservation, crossing, at: now } = accepted;
         let conversation = sticky_key(&live, key, &ask, conversation);
         let place = conversation.and_then(|key| shared.place(key, now));
         let sticky =
             place.as_ref().and_then(|place| live.route.targets.iter().position(|target| target.target == *place));
         let moving = live.course.as_deref();
-        let way = moving.map(|course| course.way(conversation.map(|key| key.0), ask.id, shared.clock.now()));
+        let way = moving.map(|course| course.way(conversation.map(|key| key.0), ask.id, entry.row.accepted_at));
         let part = |goal| moving.map_or(Part::None, |course| course.part(goal));
         let may_stay = |goal: &usize| part(*goal) != Part::Source || way.is_none_or(|way| way.may_stay_at_source);
         let candidates: Vec<_> = live
@@ -206,10 +206,10 @@ impl Drive {
                 && let Poll::Ready(progress) = attempt.poll(cx, &mut self.frames)
             {
                 let send = attempt.send;
-                self.now = now();
+                self.now = moment();
                 self.take_in(send, progress);
             } else if self.curfew.poll(cx).is_ready() {
-                self.now = now();
+                self.now = moment();
                 self.end_by_border();
             } else if let Poll::Ready(now) = self.alarm.poll(cx) {
                 self.now = now;
@@ -474,7 +474,7 @@ impl Drop for Drive {
         if self.exchange.is_over() || std::thread::panicking() || self.shared.drain.is_stopped() {
             return;
         }
-        self.now = now();
+        self.now = moment();
         let answered = Observation::Answered { first_content: self.told.first_content };
         self.observe(if self.told.content { answered } else { Observation::Abandoned });
         let actions = self.exchange.on(Event::ClientGone, self.now);

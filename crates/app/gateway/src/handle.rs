@@ -4,12 +4,13 @@ use crate::admit;
 use crate::body::Body;
 use crate::border;
 use crate::capture::endpoint_name;
+use crate::clock::{Reading, moment};
 use crate::drive::Drive;
 use crate::error::Failure;
 use crate::ledger::Entry;
 use crate::models;
-use crate::shared::{Shared, now};
-use banjia_types::{RequestId, Share, Timestamp};
+use crate::shared::Shared;
+use banjia_types::{Moment, RequestId, Share};
 use banjia_wire::{BodyLimits, Endpoint, Head};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -26,16 +27,16 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) struct Door {
     /// Who is connected.
     pub(crate) peer: IpAddr,
-    /// When it came in, by the system's clock.
-    pub(crate) at: Timestamp,
+    /// When it came in, by both clocks. The wall clock here is the system's: a rehearsal's clock may stand elsewhere.
+    pub(crate) at: Reading,
     pub(crate) id: RequestId,
     pub(crate) header: HeaderValue,
 }
 
 impl Door {
     pub(crate) fn new(peer: IpAddr) -> Self {
-        let at = now();
-        let millis = u64::try_from(at.0).unwrap_or(0);
+        let at = Reading::now();
+        let millis = u64::try_from(at.wall.0).unwrap_or(0);
         let id = RequestId(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid());
         let mut text = [0_u8; 4 + uuid::fmt::Simple::LENGTH];
         let (prefix, digits) = text.split_at_mut(4);
@@ -64,6 +65,8 @@ pub(crate) struct Accepted {
     pub(crate) entry: Entry,
     pub(crate) reservation: admit::Reservation,
     pub(crate) crossing: border::Crossing,
+    /// When it was accepted.
+    pub(crate) at: Moment,
 }
 
 /// Serves one request of an endpoint.
@@ -88,10 +91,10 @@ async fn pipeline(
     let key = admit::identify(&parts.headers, &world)?;
     let caller =
         border::Caller { peer: door.peer, headers: &parts.headers, account: Some(&key.key.facts), id: door.id };
-    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.at(door.at));
+    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.at(door.at.wall));
     shared.evidence.keep(&crossing);
     if let Some(failure) = crossing.refusal() {
-        let mut entry = Entry::open(&shared, door.id, door.at)?;
+        let mut entry = Entry::open(&shared, &door, door.at.moment)?;
         entry.row.account = Some(key.key.account.clone());
         entry.row.key = Some(key.key.id.clone());
         entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
@@ -106,8 +109,8 @@ async fn pipeline(
     let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
 
     // From here on the request is accepted: it ends exactly once, and the ledger knows how.
-    let now = now();
-    let mut entry = Entry::open(&shared, door.id, now)?;
+    let now = moment();
+    let mut entry = Entry::open(&shared, &door, now)?;
     entry.row.account = Some(key.key.account.clone());
     entry.row.key = Some(key.key.id.clone());
     entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
@@ -129,7 +132,7 @@ async fn pipeline(
     let ask = Ask { id: door.id, header: door.header, endpoint, head, body, tell_cost, client };
     let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
     let told = crossing.told();
-    let accepted = Accepted { entry, reservation, crossing };
+    let accepted = Accepted { entry, reservation, crossing, at: now };
     let mut response = Drive::begin(shared, route, &key.key, ask, conversation, accepted).respond().await;
     let headers = response.headers_mut();
     rooms.tell(headers);

@@ -4,11 +4,13 @@
 //! an entry closes it by dropping it: as abandoned when the client left, as failed when we stopped or broke. A request
 //! never waits for a write.
 
+use crate::clock::moment;
 use crate::error::Failure;
+use crate::handle::Door;
 use crate::serve::Drain;
-use crate::shared::{Shared, now};
+use crate::shared::Shared;
 use banjia_store::{LedgerWriter, Row, Slot};
-use banjia_types::{Outcome, RequestId, Timestamp};
+use banjia_types::{Moment, Outcome};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -16,23 +18,24 @@ use std::sync::Arc;
 pub(crate) struct Entry {
     slot: Option<Slot>,
     drain: Arc<Drain>,
-    /// When it was opened, by the system's clock: a rehearsal's clock may stand elsewhere.
-    opened: Timestamp,
+    /// When it was opened, by the monotonic clock: how old it is does not depend on steps of the wall clock.
+    opened: Moment,
     pub(crate) row: Row,
 }
 
 impl Entry {
-    /// Accepts the request at a moment of the system's clock, or says that the ledger cannot take it.
-    pub(crate) fn open(shared: &Shared, id: RequestId, opened: Timestamp) -> Result<Self, Failure> {
-        let accepted_at = shared.clock.at(opened);
+    /// Accepts the request that came in at this door, or says that the ledger cannot take it. The date of acceptance is that
+    /// of its arrival and the span since then.
+    pub(crate) fn open(shared: &Shared, door: &Door, opened: Moment) -> Result<Self, Failure> {
+        let accepted_at = shared.clock.at(door.at.date_of(opened));
         let mut slot = shared.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(Failure::ledger_full)?;
         slot.accept(accepted_at);
-        let row = Row::new(id, accepted_at, accepted_at, Outcome::Abandoned);
+        let row = Row::new(door.id, accepted_at, accepted_at, Outcome::Abandoned);
         Ok(Self { slot: Some(slot), drain: shared.drain.clone(), opened, row })
     }
 
-    /// How long it has been open at a moment of the system's clock.
-    pub(crate) fn age(&self, at: Timestamp) -> std::time::Duration {
+    /// How long it has been open at this moment.
+    pub(crate) fn age(&self, at: Moment) -> std::time::Duration {
         at.since(self.opened)
     }
 
@@ -40,7 +43,7 @@ impl Entry {
     pub(crate) fn close(&mut self, outcome: Outcome) {
         let Some(slot) = self.slot.take() else { return };
         self.row.outcome = outcome;
-        self.row.ended_at = self.row.accepted_at + self.age(now());
+        self.row.ended_at = self.row.accepted_at + self.age(moment());
         let (id, at) = (self.row.request_id, self.row.accepted_at);
         slot.fill(std::mem::replace(&mut self.row, Row::new(id, at, at, outcome)));
     }

@@ -14,12 +14,13 @@ pub(crate) use quota::{Purse, Quota};
 use crate::attempt::{Caller, Trouble, Whole};
 use crate::border::serves;
 use crate::capture::{endpoint_name, lacks_data};
+use crate::clock::moment;
 use crate::embeddings;
 use crate::emulate::{self, checked::BadSchema, checked::Checks};
 use crate::error::Failure;
 use crate::handle::{Ask, Door};
 use crate::live::LiveRoute;
-use crate::shared::{Shared, now};
+use crate::shared::Shared;
 use crate::snapshot::Problem;
 use banjia_border::facts::{Agreement, Facts, NetworkFact};
 use banjia_store::StoreError;
@@ -217,13 +218,13 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
         live: live.clone(),
         goal,
     };
-    let begun = now();
+    let begun = moment();
     let mut losses = Vec::new();
     let asked = match timeout(live.route.answer, once(caller, &mut losses)).await {
         Ok(asked) => asked,
         Err(_) => Err(Failure::too_late()),
     };
-    let total_ms = u32::try_from(now().since(begun).as_millis()).unwrap_or(u32::MAX);
+    let total_ms = u32::try_from(moment().since(begun).as_millis()).unwrap_or(u32::MAX);
     let none = LegAnswer {
         answer: None,
         outcome: Outcome::Refused,

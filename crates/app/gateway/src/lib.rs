@@ -13,6 +13,7 @@ mod body;
 mod border;
 mod capture;
 mod check;
+mod clock;
 pub mod config;
 mod course;
 mod drive;

@@ -56,13 +56,13 @@ fn enter(
         Err(failure) => return failure.response(),
     };
     let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
-    let at = shared.clock.at(door.at);
+    let at = shared.clock.at(door.at.wall);
     let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, at);
     shared.evidence.keep(&crossing);
     let mut response = match crossing.refusal() {
         None => answer(),
         // A look at the list is no request; one that the border refused is traffic that it refused.
-        Some(failure) => match Entry::open(shared, door.id, door.at) {
+        Some(failure) => match Entry::open(shared, door, door.at.moment) {
             Err(full) => full.response(),
             Ok(mut entry) => {
                 entry.row.account = Some(key.key.account.clone());

@@ -2,6 +2,7 @@
 
 use crate::border::{Clock, Evidence, Rules};
 use crate::capture::Recorder;
+use crate::clock::wall;
 use crate::course::Courses;
 use crate::emulate::reasoning::Replay;
 use crate::gateway::{Alert, OnAlert};
@@ -13,24 +14,18 @@ use crate::snapshot::{Problem, Snapshot, Vendor};
 use arc_swap::ArcSwap;
 use banjia_store::{LedgerWriter, Store, StoreError};
 use banjia_traffic::{HealthRules, Places, StickyKey};
-use banjia_types::{RequestId, Target, Timestamp, VendorName};
+use banjia_types::{Moment, RequestId, Target, Timestamp, VendorName};
 use banjia_upstream::Upstream;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// Conversations remembered because they sit elsewhere than the route's order says.
 const PLACES_LEN_MAX: usize = 65_536;
 /// How long a silent conversation is remembered.
 const PLACES_KEPT_FOR: Duration = Duration::from_hours(24);
-
-/// The present moment. The only clock of this crate that the ledger sees.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
 
 /// What all of it stands on.
 pub(crate) struct Base {
@@ -94,7 +89,7 @@ impl Shared {
             health: HealthRules::default(),
             replay: Replay::default(),
             drain: Arc::default(),
-            started: now(),
+            started: wall(),
             clock,
             evidence,
             rules: ArcSwap::default(),
@@ -162,7 +157,7 @@ impl Shared {
         if !newly {
             return;
         }
-        let at = now();
+        let at = wall();
         tracing::warn!(vendor = %vendor.border, %target, %request, said, "the vendor does not serve this region; it is cut");
         let evidence = json!({ "request": request.to_string(), "target": target.to_string(), "said": said });
         let (name, target) = (vendor.border.clone(), target.clone());
@@ -186,14 +181,14 @@ impl Shared {
     }
 
     /// Where a conversation sits, when that is not where the route's order would put it.
-    pub(crate) fn place(&self, key: StickyKey, now: Timestamp) -> Option<Target> {
+    pub(crate) fn place(&self, key: StickyKey, now: Moment) -> Option<Target> {
         if !self.any_place.load(Ordering::Acquire) {
             return None;
         }
         lock(&self.places).at(key, now).cloned()
     }
 
-    pub(crate) fn remember(&self, key: StickyKey, target: &Target, now: Timestamp) {
+    pub(crate) fn remember(&self, key: StickyKey, target: &Target, now: Moment) {
         lock(&self.places).put(key, target.clone(), now);
         self.any_place.store(true, Ordering::Release);
     }

@@ -4,12 +4,12 @@ use banjia_traffic::{
     Action, Bucket, Candidate, ChooseInput, Event, Exchange, FrameClass, Hints, Places, Plan, PlannedTarget,
     RetryRules, Standing, StickyKey, Turn, choose,
 };
-use banjia_types::Timestamp;
+use banjia_types::Moment;
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
 
-const NOW: Timestamp = Timestamp(1_720_483_200_000);
+const NOW: Moment = Moment(86_400_000);
 
 fn plan() -> Plan {
     Plan {

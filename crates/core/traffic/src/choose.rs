@@ -140,14 +140,14 @@ const fn rank(why: Why) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use banjia_types::Timestamp;
+    use banjia_types::Moment;
     use proptest::prelude::*;
 
     const WELL: Candidate = Candidate { cut: false, left: false, turn: Turn::Route, standing: Standing::Closed };
     const CUT: Candidate = Candidate { cut: true, ..WELL };
     const LEFT: Candidate = Candidate { left: true, ..WELL };
-    const OPEN: Candidate = Candidate { standing: Standing::Open { until: Timestamp(9) }, ..WELL };
-    const RESTING: Candidate = Candidate { standing: Standing::Resting { until: Timestamp(9) }, ..WELL };
+    const OPEN: Candidate = Candidate { standing: Standing::Open { until: Moment(9) }, ..WELL };
+    const RESTING: Candidate = Candidate { standing: Standing::Resting { until: Moment(9) }, ..WELL };
     const PROBE: Candidate = Candidate { standing: Standing::Probe, ..WELL };
 
     fn check(candidates: &[Candidate], sticky: Option<usize>, order: &[usize], why: &[Why]) {

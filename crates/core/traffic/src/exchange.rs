@@ -31,7 +31,7 @@ mod tests;
 
 use crate::retry::RetryRules;
 pub use actions::{Action, Actions};
-use banjia_types::{ErrorClass, Outcome, Timestamp};
+use banjia_types::{ErrorClass, Moment, Outcome};
 pub use rank::{Cause, Refusal};
 use std::time::Duration;
 
@@ -129,18 +129,18 @@ pub enum Event<F> {
 #[derive(Debug)]
 enum State {
     /// A request is under way and no content has been seen.
-    Waiting { until: Timestamp },
+    Waiting { until: Moment },
     /// Between two requests to the same target.
-    Pausing { until: Timestamp },
+    Pausing { until: Moment },
     /// Content has left.
-    Streaming { last: Timestamp },
+    Streaming { last: Moment },
     /// It is over.
     Ended,
 }
 
 /// What is to be done after a target failed before its first content.
 enum Next {
-    Again(Timestamp),
+    Again(Moment),
     Other,
     Stop,
 }
@@ -149,7 +149,7 @@ enum Next {
 #[derive(Debug)]
 pub struct Exchange<F> {
     plan: Plan,
-    deadline: Timestamp,
+    deadline: Moment,
     state: State,
     /// The place in the plan's list.
     at: usize,
@@ -165,12 +165,12 @@ pub struct Exchange<F> {
     cut: Vec<usize>,
     /// The failure that would be shown.
     shown: Option<Refusal>,
-    first_content: Option<Timestamp>,
+    first_content: Option<Moment>,
 }
 
 impl<F> Exchange<F> {
     /// Begins. A plan without targets is refused at once.
-    pub fn new(plan: Plan, now: Timestamp) -> (Self, Actions<F>) {
+    pub fn new(plan: Plan, now: Moment) -> (Self, Actions<F>) {
         let mut exchange = Self {
             deadline: now + plan.deadline_within,
             plan,
@@ -191,7 +191,7 @@ impl<F> Exchange<F> {
     }
 
     /// Takes in what happened and says what to do, in order.
-    pub fn on(&mut self, event: Event<F>, now: Timestamp) -> Actions<F> {
+    pub fn on(&mut self, event: Event<F>, now: Moment) -> Actions<F> {
         let mut out = Actions::new();
         match (event, &self.state) {
             (_, State::Ended) => {}
@@ -224,7 +224,7 @@ impl<F> Exchange<F> {
     }
 
     /// When the first content (or the whole answer) came.
-    pub const fn first_content(&self) -> Option<Timestamp> {
+    pub const fn first_content(&self) -> Option<Moment> {
         self.first_content
     }
 
@@ -237,7 +237,7 @@ impl<F> Exchange<F> {
 /// The steps. Each either leaves the state as it should be or ends the exchange.
 impl<F> Exchange<F> {
     /// Before the first content: keeps the frame, or lets everything go.
-    fn hold(&mut self, class: FrameClass, bytes: usize, frame: F, now: Timestamp, out: &mut Actions<F>) {
+    fn hold(&mut self, class: FrameClass, bytes: usize, frame: F, now: Moment, out: &mut Actions<F>) {
         if matches!(class, FrameClass::Content | FrameClass::Done) {
             self.first_content = Some(now);
             self.state = State::Streaming { last: now };
@@ -258,7 +258,7 @@ impl<F> Exchange<F> {
     }
 
     /// After the first content: every frame leaves as it came.
-    fn pass(&mut self, class: FrameClass, frame: F, now: Timestamp, out: &mut Actions<F>) {
+    fn pass(&mut self, class: FrameClass, frame: F, now: Moment, out: &mut Actions<F>) {
         out.push(Action::Emit(frame));
         if class == FrameClass::Done {
             self.end(Outcome::Answered, out);
@@ -268,7 +268,7 @@ impl<F> Exchange<F> {
     }
 
     /// The present request came to nothing.
-    fn failed(&mut self, failure: Refusal, now: Timestamp, out: &mut Actions<F>) {
+    fn failed(&mut self, failure: Refusal, now: Moment, out: &mut Actions<F>) {
         out.push(Action::Cancel { send: self.send });
         self.held.clear();
         self.held_bytes = 0;
@@ -298,7 +298,7 @@ impl<F> Exchange<F> {
     }
 
     /// The same target again, another, or none.
-    fn next(&self, failure: Refusal, now: Timestamp) -> Next {
+    fn next(&self, failure: Refusal, now: Moment) -> Next {
         match failure.cause {
             Cause::Unfit | Cause::TimedOut | Cause::HeldTooMuch | Cause::NoTarget => return Next::Other,
             Cause::Vendor if !failure.class.failover_helps() => return Next::Stop,
@@ -315,7 +315,7 @@ impl<F> Exchange<F> {
     }
 
     /// Sends to the present target, or to the first after it whose vendor is not cut; refuses when there is none.
-    fn send_or_refuse(&mut self, now: Timestamp, out: &mut Actions<F>) {
+    fn send_or_refuse(&mut self, now: Moment, out: &mut Actions<F>) {
         while self.plan.targets.get(self.at).is_some_and(|planned| self.cut.contains(&planned.vendor)) {
             self.at += 1;
         }
@@ -333,7 +333,7 @@ impl<F> Exchange<F> {
     }
 
     /// The alarm rang: for good, or too early and it is set again.
-    fn elapsed(&mut self, now: Timestamp, out: &mut Actions<F>) {
+    fn elapsed(&mut self, now: Moment, out: &mut Actions<F>) {
         let until = match self.state {
             State::Waiting { until } | State::Pausing { until } => until,
             State::Streaming { last } => last + self.plan.idle_within,

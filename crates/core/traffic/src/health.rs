@@ -13,9 +13,9 @@
 //! - It stays open twice as long each time its probe fails, up to a ceiling. One probe that succeeds closes it.
 //! - One probe at a time. A probe whose end is never told is forgotten after a while, so that a lost message cannot lock a
 //!   target out.
-//! - Clocks step back: no span is ever negative, and none lasts longer than twice its length on the new clock.
+//! - Threads may report out of order: no span is ever negative, and none lasts longer than twice its length.
 
-use banjia_types::{ErrorClass, Timestamp};
+use banjia_types::{ErrorClass, Moment};
 use std::time::Duration;
 
 /// When a target counts as unwell.
@@ -89,12 +89,12 @@ pub enum Standing {
     /// Unwell.
     Open {
         /// When a probe is due.
-        until: Timestamp,
+        until: Moment,
     },
     /// To be left alone.
     Resting {
         /// Until when.
-        until: Timestamp,
+        until: Moment,
     },
     /// One request may show whether it is well again.
     Probe,
@@ -104,13 +104,13 @@ pub enum Standing {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Breaker {
     in_row: u32,
-    window_start: Timestamp,
+    window_start: Moment,
     requests: u32,
     failures: u32,
     /// While open: since when, and for how long.
-    open: Option<(Timestamp, Duration)>,
-    probe_since: Option<Timestamp>,
-    rest: Option<(Timestamp, Duration)>,
+    open: Option<(Moment, Duration)>,
+    probe_since: Option<Moment>,
+    rest: Option<(Moment, Duration)>,
 }
 
 impl Breaker {
@@ -120,7 +120,7 @@ impl Breaker {
     }
 
     /// How the target stands now.
-    pub fn standing(&self, rules: &HealthRules, now: Timestamp) -> Standing {
+    pub fn standing(&self, rules: &HealthRules, now: Moment) -> Standing {
         if let Some((since, span)) = self.open {
             if let Some(until) = left(since, span, now) {
                 return Standing::Open { until };
@@ -137,14 +137,14 @@ impl Breaker {
     }
 
     /// A request is being sent to the target. Takes the probe when one is due.
-    pub fn begin(&mut self, rules: &HealthRules, now: Timestamp) {
+    pub fn begin(&mut self, rules: &HealthRules, now: Moment) {
         if self.standing(rules, now) == Standing::Probe {
             self.probe_since = Some(now);
         }
     }
 
     /// Takes in what a request showed.
-    pub fn observe(&mut self, seen: Observation, rules: &HealthRules, now: Timestamp) {
+    pub fn observe(&mut self, seen: Observation, rules: &HealthRules, now: Moment) {
         match seen {
             Observation::Answered { first_content } => {
                 self.rest = None;
@@ -160,7 +160,7 @@ impl Breaker {
         }
     }
 
-    fn refused(&mut self, class: ErrorClass, retry_after: Option<Duration>, rules: &HealthRules, now: Timestamp) {
+    fn refused(&mut self, class: ErrorClass, retry_after: Option<Duration>, rules: &HealthRules, now: Moment) {
         match class {
             ErrorClass::Overload | ErrorClass::Server => {
                 if let Some(asked) = retry_after {
@@ -177,7 +177,7 @@ impl Breaker {
         }
     }
 
-    fn success(&mut self, rules: &HealthRules, now: Timestamp) {
+    fn success(&mut self, rules: &HealthRules, now: Moment) {
         self.count(rules, now);
         self.in_row = 0;
         if self.open.is_some_and(|(since, span)| left(since, span, now).is_none()) {
@@ -185,7 +185,7 @@ impl Breaker {
         }
     }
 
-    fn failure(&mut self, rules: &HealthRules, now: Timestamp) {
+    fn failure(&mut self, rules: &HealthRules, now: Moment) {
         self.count(rules, now);
         self.failures += 1;
         self.in_row = self.in_row.saturating_add(1);
@@ -206,7 +206,7 @@ impl Breaker {
     }
 
     /// Counts a request in the window, beginning a new one when the old is over.
-    fn count(&mut self, rules: &HealthRules, now: Timestamp) {
+    fn count(&mut self, rules: &HealthRules, now: Moment) {
         if self.requests == 0 || now.since(self.window_start) >= rules.window || now < self.window_start {
             (self.window_start, self.requests, self.failures) = (now, 0, 0);
         }
@@ -214,8 +214,8 @@ impl Breaker {
     }
 }
 
-/// The end of a span that began at `since`, while it lasts. When a clock stepped back by more than the span, it is over.
-fn left(since: Timestamp, span: Duration, now: Timestamp) -> Option<Timestamp> {
+/// The end of a span that began at `since`, while it lasts. It is over if `now` is earlier than `since` by more than the span.
+fn left(since: Moment, span: Duration, now: Moment) -> Option<Moment> {
     let until = since + span;
     (now < until && since <= now + span).then_some(until)
 }

@@ -9,8 +9,8 @@
 //! - Nothing is taken unless everything can be taken: a request refused for its tokens has not used up a request.
 //! - A refusal says which limit, and how long to wait; `None` where waiting never helps.
 //! - Over any span a bucket lets no more through than its rate times the span plus its burst (property test).
-//! - A clock that steps back gives nothing away and takes nothing for good: a bucket is never fuller than full nor emptier
-//!   than the debts that were settled on it.
+//! - Readings of the clock that arrive out of order give nothing away and take nothing for good: a bucket is never fuller
+//!   than full nor emptier than the debts that were settled on it.
 
 mod bucket;
 #[cfg(test)]
@@ -18,7 +18,7 @@ mod tests;
 
 pub use bucket::{Bucket, Room, Taken};
 
-use banjia_types::Timestamp;
+use banjia_types::Moment;
 use std::fmt;
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ impl Limiter {
     }
 
     /// Asks for one request with `tokens` reserved (0 when no estimate is made: then only a debt refuses).
-    pub fn admit(&mut self, tokens: u32, now: Timestamp) -> Admission {
+    pub fn admit(&mut self, tokens: u32, now: Moment) -> Admission {
         if self.rules.concurrency_max.is_some_and(|max| self.under_way >= max) {
             return Admission::Refused { by: Limit::Concurrency, retry_after: None };
         }
@@ -134,7 +134,7 @@ impl Limiter {
     }
 
     /// A granted request ended: `reserved` as it was asked for, `used` as the vendor counted.
-    pub fn finish(&mut self, reserved: u32, used: u64, now: Timestamp) {
+    pub fn finish(&mut self, reserved: u32, used: u64, now: Moment) {
         self.under_way = self.under_way.saturating_sub(1);
         if let Some(bucket) = &mut self.tokens {
             bucket.settle(u64::from(reserved), used, now);
@@ -142,7 +142,7 @@ impl Limiter {
     }
 
     /// A granted request never began (another limit refused it): everything is given back.
-    pub fn undo(&mut self, reserved: u32, now: Timestamp) {
+    pub fn undo(&mut self, reserved: u32, now: Moment) {
         self.finish(reserved, 0, now);
         if let Some(bucket) = &mut self.requests {
             bucket.settle(1, 0, now);
@@ -155,12 +155,12 @@ impl Limiter {
     }
 
     /// What is left of the requests, for `x-ratelimit-*-requests`.
-    pub fn requests(&self, now: Timestamp) -> Option<Room> {
+    pub fn requests(&self, now: Moment) -> Option<Room> {
         self.requests.as_ref().map(|bucket| bucket.room(now))
     }
 
     /// What is left of the tokens, for `x-ratelimit-*-tokens`.
-    pub fn tokens(&self, now: Timestamp) -> Option<Room> {
+    pub fn tokens(&self, now: Moment) -> Option<Room> {
         self.tokens.as_ref().map(|bucket| bucket.room(now))
     }
 }

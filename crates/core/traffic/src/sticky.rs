@@ -8,7 +8,7 @@
 //! also when the first target is well again. Memory is bounded by two generations: when the young one is full it becomes
 //! the old one and the old one is forgotten. A conversation that is still spoken is copied to the young one in time.
 
-use banjia_types::Timestamp;
+use banjia_types::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -71,8 +71,8 @@ pub(crate) const fn mix(mut hash: u64) -> u64 {
 /// Where conversations sit. `T` names a target.
 #[derive(Clone, Debug)]
 pub struct Places<T> {
-    young: HashMap<StickyKey, (T, Timestamp)>,
-    old: HashMap<StickyKey, (T, Timestamp)>,
+    young: HashMap<StickyKey, (T, Moment)>,
+    old: HashMap<StickyKey, (T, Moment)>,
     generation_len_max: usize,
     kept_for: Duration,
 }
@@ -84,13 +84,13 @@ impl<T: Clone> Places<T> {
     }
 
     /// Where the conversation sits.
-    pub fn at(&self, key: StickyKey, now: Timestamp) -> Option<&T> {
+    pub fn at(&self, key: StickyKey, now: Moment) -> Option<&T> {
         let (place, spoken) = self.young.get(&key).or_else(|| self.old.get(&key))?;
         (now.since(*spoken) < self.kept_for).then_some(place)
     }
 
     /// The conversation was answered there.
-    pub fn put(&mut self, key: StickyKey, place: T, now: Timestamp) {
+    pub fn put(&mut self, key: StickyKey, place: T, now: Moment) {
         if self.young.len() >= self.generation_len_max && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     const HOUR: Duration = Duration::from_hours(1);
-    const NOW: Timestamp = Timestamp(1_720_483_200_000);
+    const NOW: Moment = Moment(86_400_000);
 
     #[test]
     fn what_was_said_on_purpose_comes_before_what_is_likely() {

@@ -1,34 +1,33 @@
 //! The one alarm of an exchange.
 
-use crate::shared::now;
-use banjia_types::Timestamp;
+use crate::clock::{instant, moment};
+use banjia_types::Moment;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 /// Rings once at the moment it was last set to. No timer exists until somebody waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
-    until: Option<Timestamp>,
+    until: Option<Moment>,
     sleep: Option<Pin<Box<Sleep>>>,
     /// Whether `sleep` stands at `until`.
     armed: bool,
 }
 
 impl Alarm {
-    pub(super) const fn set(&mut self, until: Timestamp) {
+    pub(super) const fn set(&mut self, until: Moment) {
         self.until = Some(until);
         self.armed = false;
     }
 
-    /// Ready once when the moment has come, with the moment that it is now: never before the one that was set, even when the
-    /// system's clock was put back meanwhile. The wait itself goes by a clock that nobody puts back.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Timestamp> {
+    /// Ready once when the moment has come, with the present moment.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Moment> {
         let Some(until) = self.until else { return Poll::Pending };
         if !self.armed {
             self.armed = true;
-            let at = Instant::now() + until.since(now());
+            let at = instant(until);
             match &mut self.sleep {
                 Some(sleep) => sleep.as_mut().reset(at),
                 None => self.sleep = Some(Box::pin(sleep_until(at))),
@@ -37,7 +36,7 @@ impl Alarm {
         let Some(sleep) = &mut self.sleep else { return Poll::Pending };
         sleep.as_mut().poll(cx).map(|()| {
             self.until = None;
-            now().max(until)
+            moment()
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::course::seed;
 use crate::handle::Ask;
 use crate::live::LiveRoute;
 use crate::shadow::Answered;
-use crate::shared::{Shared, now};
+use crate::shared::Shared;
 use banjia_border::facts::Facts;
 use banjia_traffic::{Lot, draw};
 use banjia_types::{Leg, Outcome, Share};
@@ -57,7 +57,7 @@ impl Drive {
             usage: self.told.usage,
             cost: self.told.cost,
             first_content_ms: Some(millis(self.told.first_content)).filter(|_| self.told.content && streams),
-            total_ms: millis(now().since(self.told.begun)),
+            total_ms: millis(self.now.since(self.told.begun)),
         });
         // A drill's answers come from where they would not have come otherwise, and are nobody's evidence.
         if is_answered && !self.told.is_rehearsed {

@@ -1,7 +1,7 @@
 //! What an exchange asks of its shell.
 
 use super::Refusal;
-use banjia_types::{ErrorClass, Outcome, Timestamp};
+use banjia_types::{ErrorClass, Moment, Outcome};
 
 /// One thing to do. They come in the order in which they are to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Action<F> {
     /// Set the one alarm to this moment, in place of any earlier one; report [`super::Event::Elapsed`] when it rings.
     Wait {
         /// When it rings.
-        until: Timestamp,
+        until: Moment,
     },
     /// This target's vendor said that it does not serve our region: cut it at once for everybody, and tell people.
     Reflex {

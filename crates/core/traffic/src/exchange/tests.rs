@@ -3,7 +3,7 @@
 use super::*;
 use std::collections::BTreeSet;
 
-const T0: Timestamp = Timestamp(1_720_483_200_000);
+const T0: Moment = Moment(86_400_000);
 const FIRST: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(20);
 const DEADLINE: Duration = Duration::from_secs(25);
@@ -62,8 +62,8 @@ struct Witness {
     gone: bool,
     cut_vendors: BTreeSet<usize>,
     left: BTreeSet<u32>,
-    alarm: Option<Timestamp>,
-    now: Timestamp,
+    alarm: Option<Moment>,
+    now: Moment,
 }
 
 impl Witness {

@@ -1,6 +1,6 @@
 //! One rate: a GCRA kept as the moment at which its bucket is full again.
 
-use banjia_types::Timestamp;
+use banjia_types::Moment;
 use std::time::Duration;
 
 const NANOS_PER_MINUTE: i128 = 60_000_000_000;
@@ -55,7 +55,7 @@ fn seconds(millis: u64) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     limit: u32,
-    /// When the bucket is full again, in nanoseconds times `limit` since 1970: so one unit is a whole number at any rate.
+    /// When the bucket is full again, in nanoseconds times `limit` on the monotonic clock: so one unit is a whole number at any rate.
     full_at: i128,
 }
 
@@ -66,7 +66,7 @@ impl Bucket {
     }
 
     /// Takes `amount` if it is there.
-    pub fn take(&mut self, amount: u32, now: Timestamp) -> Taken {
+    pub fn take(&mut self, amount: u32, now: Moment) -> Taken {
         let taken = self.would_take(amount, now);
         if taken == Taken::Yes {
             self.settle(0, u64::from(amount), now);
@@ -75,7 +75,7 @@ impl Bucket {
     }
 
     /// Whether [`Bucket::take`] would succeed.
-    pub fn would_take(&self, amount: u32, now: Timestamp) -> Taken {
+    pub fn would_take(&self, amount: u32, now: Moment) -> Taken {
         if amount > self.limit || self.limit == 0 {
             return Taken::No { retry_after: None };
         }
@@ -87,13 +87,13 @@ impl Bucket {
     }
 
     /// Corrects what was `reserved` to what was `used`. More than reserved may leave a debt; less gives back.
-    pub fn settle(&mut self, reserved: u64, used: u64, now: Timestamp) {
+    pub fn settle(&mut self, reserved: u64, used: u64, now: Moment) {
         let change = (i128::from(used) - i128::from(reserved)) * NANOS_PER_MINUTE;
         self.full_at = self.moment(now) + self.used(now) + change;
     }
 
     /// What is left.
-    pub fn room(&self, now: Timestamp) -> Room {
+    pub fn room(&self, now: Moment) -> Room {
         let left = (self.whole() - self.used(now)).max(0) / NANOS_PER_MINUTE;
         let full_in = if self.limit == 0 { Duration::ZERO } else { nanos(self.used(now), self.limit) };
         Room { limit: self.limit, left: u32::try_from(left).unwrap_or(self.limit), full_in }
@@ -105,11 +105,11 @@ impl Bucket {
     }
 
     /// What is missing from a full bucket; more than whole when there is a debt.
-    fn used(&self, now: Timestamp) -> i128 {
+    fn used(&self, now: Moment) -> i128 {
         self.full_at.saturating_sub(self.moment(now)).max(0)
     }
 
-    fn moment(&self, now: Timestamp) -> i128 {
+    fn moment(&self, now: Moment) -> i128 {
         i128::from(now.0) * 1_000_000 * i128::from(self.limit)
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const T0: Timestamp = Timestamp(1_720_483_200_000);
+const T0: Moment = Moment(86_400_000);
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 fn refused(by: Limit, millis: Option<u64>) -> Admission {
@@ -110,7 +110,7 @@ proptest! {
         limit in 1_u32..5_000, steps in prop::collection::vec((0_u64..3_000, 1_u32..300), 1..120),
     ) {
         let (mut bucket, mut now) = (Bucket::per_minute(limit), T0);
-        let mut taken: Vec<(Timestamp, u64)> = Vec::new();
+        let mut taken: Vec<(Moment, u64)> = Vec::new();
         for (pause, amount) in steps {
             now = now + MS(pause);
             match bucket.take(amount, now) {
@@ -154,7 +154,7 @@ proptest! {
         let (mut limiter, mut now) = (Limiter::new(rules), T0);
         let mut open: Vec<u32> = Vec::new();
         for (kind, tokens, jump) in steps {
-            now = Timestamp(now.0 + jump);
+            now = Moment(now.0 + jump);
             match (kind, open.last().copied()) {
                 (0, _) | (_, None) => {
                     if limiter.admit(tokens, now) == Admission::Granted {
