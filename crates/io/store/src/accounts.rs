@@ -76,6 +76,7 @@ impl Store {
             .await
             .map_err(failed())?;
         if done.rows_affected() == 0 {
+            transaction.rollback().await;
             return Ok(Changed::Already);
         }
         let body = json!(exemption);
@@ -93,7 +94,10 @@ impl Store {
         let mut transaction = self.begin().await?;
         let ended: Option<(String,)> =
             sqlx::query_as(SQL).bind(id).bind(by.at.0).fetch_optional(&mut *transaction).await.map_err(failed())?;
-        let Some((account,)) = ended else { return Ok(Changed::Missing) };
+        let Some((account,)) = ended else {
+            transaction.rollback().await;
+            return Ok(Changed::Missing);
+        };
         self.note(&mut transaction, by, "exemption.end", &account, RULE_SET, json!({ "id": id })).await?;
         transaction.commit().await.map_err(failed())?;
         Ok(Changed::Done)
@@ -146,7 +150,10 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await
             .map_err(failed())?;
-        let Some((account,)) = answered else { return Ok(Changed::Missing) };
+        let Some((account,)) = answered else {
+            transaction.rollback().await;
+            return Ok(Changed::Missing);
+        };
         let body = json!({ "appeal": id, "granted": granted, "said": said });
         self.note(&mut transaction, by, "appeal.answer", &account, RULE_SET, body).await?;
         transaction.commit().await.map_err(failed())?;
@@ -179,6 +186,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(SQL).bind(account.as_str()).bind(said).bind(by.at.0).execute(&mut *transaction).await;
         if done.map_err(failed())?.rows_affected() == 0 {
+            transaction.rollback().await;
             return Ok(Changed::Already);
         }
         let body = json!({ "said": said });
@@ -194,6 +202,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(SQL).bind(account.as_str()).execute(&mut *transaction).await;
         if done.map_err(failed())?.rows_affected() == 0 {
+            transaction.rollback().await;
             return Ok(Changed::Missing);
         }
         self.note(&mut transaction, by, "account.subscribe", account.as_str(), RULE_SET, json!({})).await?;

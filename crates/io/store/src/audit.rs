@@ -8,8 +8,8 @@ use crate::{Store, StoreError};
 use banjia_border::audit::{Entry, Hash, seal};
 use banjia_types::Timestamp;
 use serde_json::Value;
+use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row as _, Sqlite, Transaction};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -109,11 +109,6 @@ fn from_database(row: &SqliteRow) -> Result<AuditRow, StoreError> {
 }
 
 impl Store {
-    /// Begins a transaction that may write: the lock is taken at once, so that nobody else moves the chain meanwhile.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.write.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sql("begin a transaction"))
-    }
-
     /// Writes one entry; returns its number.
     pub async fn append_audit(&self, new: &NewAudit) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
@@ -152,6 +147,7 @@ impl Store {
         let done = sqlx::query(SQL).bind(rule_set).bind(before.0).execute(&mut *transaction).await;
         let erased = done.map_err(StoreError::sql("erase old verdicts"))?.rows_affected();
         if erased == 0 {
+            transaction.rollback().await;
             return Ok(0);
         }
         let body = serde_json::json!({ "before": before.to_string(), "erased": erased });

@@ -175,6 +175,7 @@ impl Store {
         let made =
             sqlx::query(MAKE).bind(id).bind(policy).bind(by.at.0).bind(mandatory).execute(&mut *transaction).await;
         if made.map_err(failed())?.rows_affected() == 0 {
+            transaction.rollback().await;
             return Ok(false);
         }
         for recipient in recipients {
@@ -220,6 +221,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(sql).bind(id).bind(state).bind(by.at.0).execute(&mut *transaction).await;
         if done.map_err(failed())?.rows_affected() == 0 {
+            transaction.rollback().await;
             return Ok(false);
         }
         self.note(&mut transaction, by, kind, id, RULE_SET, json!({})).await?;
@@ -279,8 +281,7 @@ impl Store {
         );
         const SEEN: &str = concat!("SELECT 1 ", as_seen!());
         let failed = || StoreError::sql("write down that a notice will be sent");
-        let mut connection = self.write.acquire().await.map_err(failed())?;
-        sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await.map_err(failed())?;
+        let mut transaction = self.begin_durable().await?;
         let done = sqlx::query(SQL)
             .bind(which.campaign)
             .bind(i64::from(which.round))
@@ -290,20 +291,20 @@ impl Store {
             .bind(runner)
             .bind(message_id)
             .bind(now.0)
-            .execute(&mut *connection)
+            .execute(&mut *transaction)
             .await;
-        // The writer is shared: whatever happened, it goes back to the usual setting.
-        sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await.map_err(failed())?;
         if done.map_err(failed())?.rows_affected() == 1 {
+            transaction.commit().await.map_err(failed())?;
             return Ok(Intent::Ours);
         }
         let seen: Option<(i64,)> = sqlx::query_as(SEEN)
             .bind(which.campaign)
             .bind(i64::from(which.round))
             .bind(i64::from(policy_version))
-            .fetch_optional(&mut *connection)
+            .fetch_optional(&mut *transaction)
             .await
             .map_err(failed())?;
+        transaction.rollback().await;
         Ok(if seen.is_some() { Intent::Others } else { Intent::Over })
     }
 
@@ -333,6 +334,7 @@ impl Store {
             .await
             .map_err(failed())?;
         if done.rows_affected() != 1 {
+            transaction.rollback().await;
             return Ok(false);
         }
         let (account, round, step) = (which.account.as_str(), i64::from(which.round), which.step.as_str());
@@ -371,6 +373,7 @@ impl Store {
             .await
             .map_err(failed())?;
         if done.rows_affected() != 1 {
+            transaction.rollback().await;
             return Ok(false);
         }
         let (account, round, step) = (which.account.as_str(), i64::from(which.round), which.step.as_str());
@@ -449,7 +452,10 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await
             .map_err(failed())?;
-        let Some((campaign, account, round, step)) = found else { return Ok(false) };
+        let Some((campaign, account, round, step)) = found else {
+            transaction.rollback().await;
+            return Ok(false);
+        };
         tell(&mut transaction, NoticeState::Bounced, (&campaign, &account, round, &step), now).await?;
         transaction.commit().await.map_err(failed())?;
         Ok(true)

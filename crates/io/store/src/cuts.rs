@@ -57,6 +57,7 @@ impl Store {
             .await
             .map_err(failed())?;
         if done.rows_affected() != 1 {
+            transaction.rollback().await;
             return Ok(false);
         }
         event::tell(&mut transaction, at, "vendor.cut", &json!({ "vendor": vendor })).await?;
@@ -72,6 +73,7 @@ impl Store {
         let done =
             sqlx::query(SQL).bind(at.0).bind(vendor.as_str()).execute(&mut *transaction).await.map_err(failed())?;
         if done.rows_affected() == 0 {
+            transaction.rollback().await;
             return Ok(false);
         }
         event::tell(&mut transaction, at, "vendor.cut_lifted", &json!({ "vendor": vendor })).await?;

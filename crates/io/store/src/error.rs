@@ -96,6 +96,16 @@ pub enum StoreError {
         /// Of which request.
         id: String,
     },
+    /// The database has another number of batches than this process wrote: it is not the one that was opened, or was changed.
+    #[error(
+        "the database is not the one that this process has written to ({written} batches were written, {found:?} are in it): put the right file back, or restart the gateway"
+    )]
+    OtherLedger {
+        /// How many batches this process wrote.
+        written: i64,
+        /// How many the database has for it; `None` if it does not know this process.
+        found: Option<i64>,
+    },
     /// The ledger cannot be closed while requests are open.
     #[error("{open} requests are still open, so the ledger is left unclosed and the next start will note a gap")]
     StillOpen {

@@ -23,6 +23,7 @@ mod seal;
 mod traffic;
 mod watch;
 mod webhooks;
+mod write;
 
 pub use accounts::{Appeal, Unsubscribed};
 pub use audit::{AuditRow, AuditWriter, NewAudit};

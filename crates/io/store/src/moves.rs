@@ -93,6 +93,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(SQL).bind(id).bind(text).bind(by.at.0).execute(&mut *transaction).await;
         if done.map_err(failed())?.rows_affected() == 0 {
+            transaction.rollback().await;
             return Ok(false);
         }
         let body = json!({ "text": text });
@@ -122,6 +123,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         if !add(&mut transaction, (id, expected), event, by).await? {
+            transaction.rollback().await;
             return Ok(false);
         }
         if let Some(page) = page {
@@ -141,14 +143,17 @@ impl Store {
     ) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO lease (name, holder, until) VALUES ($1, $2, $3) \
              ON CONFLICT (name) DO UPDATE SET holder = $2, until = $3 WHERE lease.holder = $2 OR lease.until <= $4";
+        let failed = StoreError::sql("take a lease");
+        let mut transaction = self.begin().await?;
         let done = sqlx::query(SQL)
             .bind(name)
             .bind(holder)
             .bind((now + span).0)
             .bind(now.0)
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await
-            .map_err(StoreError::sql("take a lease"))?;
+            .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -167,9 +172,10 @@ impl Store {
     /// Gives a lease back before its time. Nothing happens when it is another's.
     pub async fn give_lease_back(&self, name: &str, holder: &str) -> Result<(), StoreError> {
         const SQL: &str = "DELETE FROM lease WHERE name = $1 AND holder = $2";
-        let done = sqlx::query(SQL).bind(name).bind(holder).execute(&self.write).await;
-        done.map_err(StoreError::sql("give a lease back"))?;
-        Ok(())
+        let failed = StoreError::sql("give a lease back");
+        let mut transaction = self.begin().await?;
+        sqlx::query(SQL).bind(name).bind(holder).execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
     }
 }
 

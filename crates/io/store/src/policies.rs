@@ -140,10 +140,14 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await
             .map_err(failed())?;
-        match found {
-            Some((hash, _)) if hash != row.hash => return Ok(Changed::OtherText),
-            Some((_, state)) if state == "active" => return Ok(Changed::Already),
-            _ => {}
+        let unchanged = match found {
+            Some((hash, _)) if hash != row.hash => Some(Changed::OtherText),
+            Some((_, state)) if state == "active" => Some(Changed::Already),
+            _ => None,
+        };
+        if let Some(unchanged) = unchanged {
+            transaction.rollback().await;
+            return Ok(unchanged);
         }
         sqlx::query(RETIRE).bind(&row.id).bind(by.at.0).execute(&mut *transaction).await.map_err(failed())?;
         sqlx::query(PUT)
@@ -170,8 +174,12 @@ impl Store {
         let mut transaction = self.begin().await?;
         let found: Option<(i64, String, String)> =
             sqlx::query_as(FIND).bind(id).fetch_optional(&mut *transaction).await.map_err(failed())?;
-        let Some((version, rule_set, before)) = found else { return Ok(Changed::Missing) };
+        let Some((version, rule_set, before)) = found else {
+            transaction.rollback().await;
+            return Ok(Changed::Missing);
+        };
         if before == state.as_str() {
+            transaction.rollback().await;
             return Ok(Changed::Already);
         }
         let set = sqlx::query(SET).bind(id).bind(version).bind(state.as_str()).bind(by.at.0);

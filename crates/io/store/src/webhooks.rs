@@ -107,11 +107,12 @@ impl Store {
     pub async fn know_webhooks(&self, names: &[&str], now: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO webhook (name, since_at, reached) \
              SELECT $1, $2, COALESCE(MAX(seq), 0) FROM webhook_event WHERE true ON CONFLICT DO NOTHING";
+        let failed = StoreError::sql("note a webhook");
+        let mut transaction = self.begin().await?;
         for name in names {
-            let done = sqlx::query(SQL).bind(name).bind(now.0).execute(&self.write).await;
-            done.map_err(StoreError::sql("note a webhook"))?;
+            sqlx::query(SQL).bind(name).bind(now.0).execute(&mut *transaction).await.map_err(&failed)?;
         }
-        Ok(())
+        transaction.commit().await.map_err(&failed)
     }
 
     /// Everybody who listens.
@@ -147,7 +148,10 @@ impl Store {
             .fetch_all(&mut *transaction)
             .await
             .map_err(failed())?;
-        let Some((last, _)) = found.last() else { return Ok(()) };
+        let Some((last, _)) = found.last() else {
+            transaction.rollback().await;
+            return Ok(());
+        };
         for (event, _) in found.iter().filter(|(_, kind)| wants(kind)) {
             let put = sqlx::query(PUT).bind(webhook).bind(event).bind(now.0);
             put.execute(&mut *transaction).await.map_err(failed())?;
@@ -207,23 +211,28 @@ impl Store {
         const SQL: &str = "UPDATE webhook_delivery \
              SET state = $3, attempts = attempts + 1, next_at = $4, said = $5, changed_at = $6 \
              WHERE webhook = $1 AND event = $2 AND state = 'waiting'";
-        let done = sqlx::query(SQL)
+        let failed = StoreError::sql("write down what a webhook answered");
+        let mut transaction = self.begin().await?;
+        sqlx::query(SQL)
             .bind(webhook)
             .bind(event)
             .bind(state.as_str())
             .bind(next_at.0)
             .bind(said)
             .bind(now.0)
-            .execute(&self.write)
-            .await;
-        done.map_err(StoreError::sql("write down what a webhook answered")).map(|_| ())
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
     }
 
     /// The receiver wants no more.
     pub async fn webhook_is_gone(&self, webhook: &str, now: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE webhook SET gone_at = $2 WHERE name = $1";
-        let done = sqlx::query(SQL).bind(webhook).bind(now.0).execute(&self.write).await;
-        done.map_err(StoreError::sql("note that a webhook is gone")).map(|_| ())
+        let failed = StoreError::sql("note that a webhook is gone");
+        let mut transaction = self.begin().await?;
+        sqlx::query(SQL).bind(webhook).bind(now.0).execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
     }
 
     /// A person wants what was given up tried again, and the receiver asked although it said that it is gone. Returns how
@@ -236,6 +245,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(BACK).bind(webhook).execute(&mut *transaction).await.map_err(failed())?;
         if done.rows_affected() == 0 {
+            transaction.rollback().await;
             return Ok(None);
         }
         let again = sqlx::query(AGAIN).bind(webhook).bind(now.0).execute(&mut *transaction).await.map_err(failed())?;
@@ -246,7 +256,9 @@ impl Store {
     /// Removes events that are older than what is kept.
     pub async fn forget_events(&self, now: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "DELETE FROM webhook_event WHERE at < $1";
-        let done = sqlx::query(SQL).bind((now - KEPT).0).execute(&self.write).await;
-        done.map_err(StoreError::sql("remove old events")).map(|_| ())
+        let failed = StoreError::sql("remove old events");
+        let mut transaction = self.begin().await?;
+        sqlx::query(SQL).bind((now - KEPT).0).execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
     }
 }

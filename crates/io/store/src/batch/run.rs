@@ -1,14 +1,16 @@
 //! One process's time as the writer of a ledger.
 //!
 //! Rules: a run is opened before the first row and closed after the last; a run that is found open belongs to a process
-//! that was killed, because a lock on a file beside the database lets only one writer live at a time.
+//! that was killed, because a lock on a file beside the database lets only one writer live at a time. Each batch counts itself in
+//! its own transaction, so a batch that is written again after an uncertain commit is added once.
 
 use crate::pool::now_ms;
 use crate::rows::{self, Kinds};
 use crate::{Row, Store, StoreError};
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::SqliteConnection;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
@@ -16,20 +18,20 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub(super) struct Run {
     id: String,
-    write: SqlitePool,
+    /// Batches of this run that are in the database.
+    batches: AtomicI64,
     /// Taken for each batch and given back when it is written.
     kinds: Mutex<Kinds>,
     /// Held for as long as this process may write; the system lets go of it when the process dies.
     _lock: Option<File>,
-    /// Keeps a temporary database alive while it is written.
-    _store: Store,
+    store: Store,
 }
 
 impl Run {
     pub(super) async fn start(store: &Store) -> Result<Self, StoreError> {
         let lock = lock(store.path(), ".lock")?;
         let (id, now) = (Uuid::now_v7().simple().to_string(), now_ms());
-        let mut tx = store.write.begin().await.map_err(StoreError::sql("open a run of the ledger"))?;
+        let mut tx = store.begin_durable().await?;
         let killed: Vec<(i64, i64, i64)> = sqlx::query_as(
             "INSERT INTO gap (run, started_at, last_flush_at, open_requests, found_at) \
              SELECT id, started_at, last_flush_at, open_requests, $1 FROM run WHERE closed_at IS NULL \
@@ -59,7 +61,7 @@ impl Run {
                 "the last process was killed: the ledger has a gap"
             );
         }
-        Ok(Self { id, write: store.write.clone(), kinds: Mutex::default(), _lock: lock, _store: store.clone() })
+        Ok(Self { id, batches: AtomicI64::new(0), kinds: Mutex::default(), _lock: lock, store: store.clone() })
     }
 
     /// Writes some rows, the acceptances by minute and the sign of life (how many are open, and as of when), all or nothing.
@@ -70,7 +72,14 @@ impl Run {
         (open, at): (usize, i64),
     ) -> Result<(), StoreError> {
         let fail = StoreError::sql("write a batch of the ledger");
-        let mut tx = self.write.begin().await.map_err(&fail)?;
+        let mut tx = self.store.begin().await?;
+        let number = self.batches.load(Ordering::Relaxed);
+        if !self.count(&mut tx, number, (open, at)).await? {
+            // The commit of this batch was reported as failed and is in the database all the same.
+            tx.rollback().await;
+            self.batches.store(number + 1, Ordering::Relaxed);
+            return Ok(());
+        }
         let mut kinds = std::mem::take(&mut *self.kinds());
         rows::insert(rows, &mut kinds, &mut tx).await.map_err(&fail)?;
         for &(minute, count) in accepted {
@@ -84,16 +93,39 @@ impl Run {
             .await
             .map_err(&fail)?;
         }
-        sqlx::query("UPDATE run SET last_flush_at = $1, open_requests = $2 WHERE id = $3")
+        tx.commit().await.map_err(&fail)?;
+        self.batches.store(number + 1, Ordering::Relaxed);
+        *self.kinds() = kinds;
+        Ok(())
+    }
+
+    /// Counts a batch as number `number + 1` of this run. False if that batch is already in the database.
+    async fn count(
+        &self,
+        tx: &mut SqliteConnection,
+        number: i64,
+        (open, at): (usize, i64),
+    ) -> Result<bool, StoreError> {
+        const COUNT: &str = "UPDATE run SET last_flush_at = $1, open_requests = $2, batches = batches + 1 \
+             WHERE id = $3 AND batches = $4";
+        const FIND: &str = "SELECT batches FROM run WHERE id = $1";
+        let fail = StoreError::sql("count a batch of the ledger");
+        let counted = sqlx::query(COUNT)
             .bind(at)
             .bind(i64::try_from(open).unwrap_or(i64::MAX))
             .bind(&self.id)
+            .bind(number)
             .execute(&mut *tx)
             .await
             .map_err(&fail)?;
-        tx.commit().await.map_err(&fail)?;
-        *self.kinds() = kinds;
-        Ok(())
+        if counted.rows_affected() == 1 {
+            return Ok(true);
+        }
+        let found: Option<i64> = sqlx::query_scalar(FIND).bind(&self.id).fetch_optional(tx).await.map_err(&fail)?;
+        match found {
+            Some(batches) if batches == number + 1 => Ok(false),
+            found => Err(StoreError::OtherLedger { written: number, found }),
+        }
     }
 
     /// The lock is held for a swap.
@@ -103,13 +135,15 @@ impl Run {
 
     /// Closes the run: nothing is missing from it.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
+        let fail = StoreError::sql("close a run of the ledger");
+        let mut tx = self.store.begin_durable().await?;
         sqlx::query("UPDATE run SET closed_at = $1, last_flush_at = $1, open_requests = 0 WHERE id = $2")
             .bind(now_ms())
             .bind(&self.id)
-            .execute(&self.write)
+            .execute(&mut *tx)
             .await
-            .map_err(StoreError::sql("close a run of the ledger"))?;
-        Ok(())
+            .map_err(&fail)?;
+        tx.commit().await.map_err(&fail)
     }
 }
 

@@ -198,8 +198,11 @@ impl Store {
     /// Forgets captures of requests that were accepted before a moment. Returns how many there were.
     pub async fn delete_captures_before(&self, before: Timestamp) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM capture WHERE accepted_at < $1";
-        let done = sqlx::query(SQL).bind(before.0).execute(&self.write).await;
-        Ok(done.map_err(StoreError::sql("forget captures"))?.rows_affected())
+        let failed = StoreError::sql("forget captures");
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(SQL).bind(before.0).execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(done.rows_affected())
     }
 }
 

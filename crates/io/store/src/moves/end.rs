@@ -76,6 +76,7 @@ impl Store {
         let failed = || StoreError::sql("seal a move");
         let mut transaction = self.begin().await?;
         if !add(&mut transaction, (id, expected), seal.event, by).await? {
+            transaction.rollback().await;
             return Ok(false);
         }
         let put = sqlx::query(SQL).bind(id).bind(seal.hash).bind(seal.report).execute(&mut *transaction).await;

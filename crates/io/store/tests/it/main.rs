@@ -5,6 +5,7 @@
 mod border;
 mod captures;
 mod cuts;
+mod faults;
 mod ledger;
 mod moves;
 mod sums;
