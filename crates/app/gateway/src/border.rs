@@ -23,7 +23,6 @@ use banjia_types::{Place, RequestId, Timestamp, VerdictKind};
 use http::HeaderMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// A policy that judges, or only observes.
@@ -44,29 +43,6 @@ pub struct Rules {
     pub exemptions: Vec<Exemption>,
     /// The operator's own table of addresses.
     pub mmdb: Option<Arc<Mmdb>>,
-}
-
-/// A clock that rehearsals may put ahead. Clones are one clock.
-#[derive(Clone, Debug, Default)]
-pub struct Clock {
-    ahead_ms: Arc<AtomicI64>,
-}
-
-impl Clock {
-    /// The moment.
-    pub fn now(&self) -> Timestamp {
-        self.at(crate::clock::wall())
-    }
-
-    /// What it calls a moment of the system's clock.
-    pub(crate) fn at(&self, moment: Timestamp) -> Timestamp {
-        Timestamp(moment.0.saturating_add(self.ahead_ms.load(Ordering::Relaxed)))
-    }
-
-    /// From now on it is this moment. Do it while no request is under way.
-    pub fn set(&self, at: Timestamp) {
-        self.ahead_ms.store(at.0.saturating_sub(crate::clock::wall().0), Ordering::Relaxed);
-    }
 }
 
 /// What the border saw of a request and said to it.

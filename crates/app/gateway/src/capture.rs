@@ -214,7 +214,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Starts the worker; it ends when the last recorder is dropped. Needs a tokio runtime.
-    pub(crate) fn start(store: &Store, rules: Arc<CaptureRules>, clock: crate::border::Clock) -> Self {
+    pub(crate) fn start(store: &Store, rules: Arc<CaptureRules>, clock: crate::clock::Clock) -> Self {
         let (queue, jobs) = mpsc::channel(rules.config.queue_len_max.max(1));
         let counters = Arc::<Counters>::default();
         let queue_bytes_max = rules.config.queue_bytes_max;

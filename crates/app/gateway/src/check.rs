@@ -49,9 +49,8 @@ pub(crate) fn check<B>(shared: &Arc<Shared>, asker: Asker, request: &Request<B>,
         return Failure::not_a_proxy().response();
     }
     let account = account(request.headers(), &world);
-    let at = shared.clock.at(door.at.wall);
     let caller = Caller { peer: door.peer, headers: request.headers(), account: account.as_ref(), id: door.id };
-    let crossing = border::cross(shared.rules(), config, caller, at);
+    let crossing = border::cross(shared.rules(), config, caller, door.at.wall);
     shared.evidence.keep(&crossing);
     let mut entry = match Entry::open(shared, door, door.at.moment) {
         Ok(entry) => entry,

@@ -1,7 +1,8 @@
 //! Starting, reloading and draining the data plane.
 
-use crate::border::{Clock, Rules};
+use crate::border::Rules;
 use crate::capture::{CaptureStats, seal_key};
+use crate::clock::Clock;
 use crate::legs::{LegStats, Legs};
 use crate::serve;
 use crate::shadow::CopyStats;

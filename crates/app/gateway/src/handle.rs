@@ -4,7 +4,7 @@ use crate::admit;
 use crate::body::Body;
 use crate::border;
 use crate::capture::endpoint_name;
-use crate::clock::{Reading, moment};
+use crate::clock::{Clock, Reading, moment};
 use crate::drive::Drive;
 use crate::error::Failure;
 use crate::ledger::Entry;
@@ -27,15 +27,15 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) struct Door {
     /// Who is connected.
     pub(crate) peer: IpAddr,
-    /// When it came in, by both clocks. The wall clock here is the system's: a rehearsal's clock may stand elsewhere.
+    /// When it came in, by both clocks.
     pub(crate) at: Reading,
     pub(crate) id: RequestId,
     pub(crate) header: HeaderValue,
 }
 
 impl Door {
-    pub(crate) fn new(peer: IpAddr) -> Self {
-        let at = Reading::now();
+    pub(crate) fn new(peer: IpAddr, clock: &Clock) -> Self {
+        let at = clock.read();
         let millis = u64::try_from(at.wall.0).unwrap_or(0);
         let id = RequestId(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid());
         let mut text = [0_u8; 4 + uuid::fmt::Simple::LENGTH];
@@ -91,7 +91,7 @@ async fn pipeline(
     let key = admit::identify(&parts.headers, &world)?;
     let caller =
         border::Caller { peer: door.peer, headers: &parts.headers, account: Some(&key.key.facts), id: door.id };
-    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, shared.clock.at(door.at.wall));
+    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, door.at.wall);
     shared.evidence.keep(&crossing);
     if let Some(failure) = crossing.refusal() {
         let mut entry = Entry::open(&shared, &door, door.at.moment)?;

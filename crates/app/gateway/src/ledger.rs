@@ -27,7 +27,7 @@ impl Entry {
     /// Accepts the request that came in at this door, or says that the ledger cannot take it. The date of acceptance is that
     /// of its arrival and the span since then.
     pub(crate) fn open(shared: &Shared, door: &Door, opened: Moment) -> Result<Self, Failure> {
-        let accepted_at = shared.clock.at(door.at.date_of(opened));
+        let accepted_at = door.at.date_of(opened);
         let mut slot = shared.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(Failure::ledger_full)?;
         slot.accept(accepted_at);
         let row = Row::new(door.id, accepted_at, accepted_at, Outcome::Abandoned);

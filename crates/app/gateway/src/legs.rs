@@ -14,7 +14,7 @@ pub(crate) use quota::{Purse, Quota};
 use crate::attempt::{Caller, Trouble, Whole};
 use crate::border::serves;
 use crate::capture::{endpoint_name, lacks_data};
-use crate::clock::moment;
+use crate::clock::{Clock, moment};
 use crate::embeddings;
 use crate::emulate::{self, checked::BadSchema, checked::Checks};
 use crate::error::Failure;
@@ -152,7 +152,9 @@ impl Legs {
         if lacks_data(&request.body) {
             return Err(NotAsked::DataNotKept);
         }
-        let ask = Arc::new(ask_of(request.body, &live.route.name, endpoint).map_err(NotAsked::BadRequest)?);
+        let ask = Arc::new(
+            ask_of(request.body, &live.route.name, endpoint, &self.shared.clock).map_err(NotAsked::BadRequest)?,
+        );
         let account = request.account.as_ref().and_then(|account| world.snapshot.accounts.get(account).cloned());
         let now = self.shared.clock.now();
         let facts = Facts { network: request.network.map(|place| recorded(place, now)), account };
@@ -320,12 +322,12 @@ async fn once(caller: Caller, losses: &mut Vec<Loss>) -> Result<Whole, Failure> 
 }
 
 /// A caller's request as a leg asks it: whole, and without tools that a vendor would run.
-pub(crate) fn ask_of(mut body: Value, route: &RouteName, endpoint: Endpoint) -> Result<Ask, String> {
+pub(crate) fn ask_of(mut body: Value, route: &RouteName, endpoint: Endpoint, clock: &Clock) -> Result<Ask, String> {
     strip::strip(&mut body);
     let members = body.as_object_mut().ok_or("it is no JSON object")?;
     members.insert("model".to_owned(), route.as_str().into());
     let body = Bytes::from(body.to_string());
     let head = Head::peek(&body, endpoint, &BodyLimits::default()).map_err(|bad| bad.message)?;
-    let Door { id, header, .. } = Door::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let Door { id, header, .. } = Door::new(IpAddr::V4(Ipv4Addr::LOCALHOST), clock);
     Ok(Ask { id, header, endpoint, head, body, tell_cost: false, client: None })
 }

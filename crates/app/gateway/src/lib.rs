@@ -33,8 +33,9 @@ mod shadow;
 mod shared;
 mod snapshot;
 
-pub use border::{Clock, InForce, Rules};
+pub use border::{InForce, Rules};
 pub use capture::{CaptureStats, Redactor, seal_key};
+pub use clock::Clock;
 pub use gateway::{Alert, Gateway, Handle, LegsParts, OnAlert, Parts, StartError};
 pub use legs::{LegAnswer, LegRequest, LegStats, Legs, NotAsked};
 pub use shadow::CopyStats;

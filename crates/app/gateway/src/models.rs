@@ -56,8 +56,7 @@ fn enter(
         Err(failure) => return failure.response(),
     };
     let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
-    let at = shared.clock.at(door.at.wall);
-    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, at);
+    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, door.at.wall);
     shared.evidence.keep(&crossing);
     let mut response = match crossing.refusal() {
         None => answer(),

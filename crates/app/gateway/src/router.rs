@@ -55,7 +55,7 @@ pub(crate) async fn route(
     peer: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let door = Door::new(peer);
+    let door = Door::new(peer, &shared.clock);
     let id = door.header.clone();
     let mut response = AssertUnwindSafe(answer(shared, request, door)).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(request = ?id, "a request met a bug in the gateway");

@@ -186,7 +186,7 @@ async fn send(shared: &Arc<Shared>, wish: Wish, stop: CancellationToken) {
     let Wish { leg, goal, live, ask, at, account, facts } = wish;
     let (id, route, target) = (ask.id.to_string(), live.route.name.clone(), live.route.targets[goal].target.clone());
     let body = serde_json::from_slice(&ask.body).unwrap_or_default();
-    let copy = match legs::ask_of(body, &route, ask.endpoint) {
+    let copy = match legs::ask_of(body, &route, ask.endpoint, &shared.clock) {
         Ok(copy) => Arc::new(copy),
         Err(why) => return not_asked(shared, &id, &NotAsked::BadRequest(why)),
     };

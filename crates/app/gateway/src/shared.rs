@@ -1,8 +1,8 @@
 //! What all requests share: the world of the moment, the way to vendors, the ledger, memory of conversations.
 
-use crate::border::{Clock, Evidence, Rules};
+use crate::border::{Evidence, Rules};
 use crate::capture::Recorder;
-use crate::clock::wall;
+use crate::clock::Clock;
 use crate::course::Courses;
 use crate::emulate::reasoning::Replay;
 use crate::gateway::{Alert, OnAlert};
@@ -89,7 +89,7 @@ impl Shared {
             health: HealthRules::default(),
             replay: Replay::default(),
             drain: Arc::default(),
-            started: wall(),
+            started: clock.now(),
             clock,
             evidence,
             rules: ArcSwap::default(),
@@ -157,7 +157,7 @@ impl Shared {
         if !newly {
             return;
         }
-        let at = wall();
+        let at = self.clock.now();
         tracing::warn!(vendor = %vendor.border, %target, %request, said, "the vendor does not serve this region; it is cut");
         let evidence = json!({ "request": request.to_string(), "target": target.to_string(), "said": said });
         let (name, target) = (vendor.border.clone(), target.clone());

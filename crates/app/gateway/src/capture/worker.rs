@@ -5,7 +5,7 @@
 //! hold memory without a bound. What is older than is to be kept is forgotten here too.
 
 use super::{CaptureRules, Counters, Job, Recorded, add, seal_key};
-use crate::border::Clock;
+use crate::clock::Clock;
 use banjia_store::{Capture, SealKey, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

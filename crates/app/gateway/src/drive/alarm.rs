@@ -40,3 +40,32 @@ impl Alarm {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_rings_once_at_its_moment() {
+        let (begin, mut alarm) = (Instant::now(), Alarm::default());
+        alarm.set(moment() + Duration::from_mins(5));
+        alarm.set(moment() + Duration::from_mins(2));
+        poll_fn(|cx| alarm.poll(cx)).await;
+        let waited = begin.elapsed();
+        assert!(waited >= Duration::from_mins(2) && waited < Duration::from_secs(121), "{waited:?}");
+        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_never_rings_early() {
+        let mut alarm = Alarm::default();
+        for millis in 1..50 {
+            let until = moment() + Duration::from_millis(millis);
+            alarm.set(until);
+            assert!(poll_fn(|cx| alarm.poll(cx)).await >= until);
+        }
+    }
+}

@@ -5,6 +5,7 @@
 mod bad_input;
 mod border;
 mod capture;
+mod clock_steps;
 mod copies;
 mod course;
 mod cut_over;
