@@ -2,7 +2,8 @@
 //!
 //! Rules: an entry is written in the same transaction as what it speaks of; entries are never changed or deleted, but a
 //! body may be erased when its rule set's retention is over. Verdicts come through a bounded queue, since no request waits
-//! for a write; what does not fit is counted and offered again by the next request like it.
+//! for a write; what does not fit is counted and offered again by the next request like it. What was taken is written as soon as
+//! the database can be written.
 
 use crate::{Store, StoreError};
 use banjia_border::audit::{Entry, Hash, seal};
@@ -12,14 +13,23 @@ use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 
 /// Verdicts that wait for the database at most.
 const QUEUE_LEN_MAX: usize = 1024;
 /// Verdicts written in one transaction at most.
 const BATCH_LEN_MAX: usize = 128;
+/// First pause after a failed write; doubled each time up to the last.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LAST: Duration = Duration::from_secs(5);
+/// How often the log repeats that verdicts wait.
+const LOG_EVERY: Duration = Duration::from_mins(1);
+/// Tries to write a batch that the database refuses for what it is.
+const REFUSALS_MAX: u32 = 4;
 
 /// An entry to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,7 +236,7 @@ async fn write(store: Store, mut offered: Receiver<Offer>, lost: Arc<AtomicU64>)
                 Offer::Flush(done) => waiting.push(done),
             }
         }
-        if let Err(error) = write_batch(&store, &batch).await {
+        if let Err(error) = write_until_done(&store, &batch).await {
             lost.fetch_add(batch.len() as u64, Ordering::Relaxed);
             tracing::error!(%error, verdicts = batch.len(), "verdicts were not written to the audit");
         }
@@ -238,13 +248,59 @@ async fn write(store: Store, mut offered: Receiver<Offer>, lost: Arc<AtomicU64>)
     }
 }
 
-async fn write_batch(store: &Store, batch: &[NewAudit]) -> Result<(), StoreError> {
+/// Writes a batch as soon as the database can be written. Meanwhile the queue fills up to its bound.
+///
+/// # Errors
+/// The database refuses the batch for what it is.
+async fn write_until_done(store: &Store, batch: &[NewAudit]) -> Result<(), StoreError> {
+    let (mut pause, mut refused, mut log_at) = (RETRY_FIRST, 0, Instant::now());
+    // The end of the chain after a commit of which nobody knows whether it is in the file.
+    let mut uncertain = None;
+    loop {
+        let error = match write_batch(store, batch, &mut uncertain).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if error.may_pass() {
+            if Instant::now() >= log_at {
+                log_at = Instant::now() + LOG_EVERY;
+                tracing::error!(%error, verdicts = batch.len(), "verdicts cannot be written to the audit; they wait");
+            }
+        } else {
+            refused += 1;
+            if refused == REFUSALS_MAX {
+                return Err(error);
+            }
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(RETRY_LAST);
+    }
+}
+
+/// The last entry's number and hash.
+type Head = (i64, String);
+
+async fn head(on: &mut SqliteConnection) -> Result<Head, StoreError> {
+    const SQL: &str = "SELECT seq, hash FROM audit_head WHERE id = 1";
+    sqlx::query_as(SQL).fetch_one(on).await.map_err(StoreError::sql("write the audit"))
+}
+
+async fn write_batch(store: &Store, batch: &[NewAudit], uncertain: &mut Option<Head>) -> Result<(), StoreError> {
     if batch.is_empty() {
         return Ok(());
     }
     let mut transaction = store.begin().await?;
+    if let Some((seq, hash)) = uncertain {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM audit WHERE seq = $1 AND hash = $2)";
+        let found = sqlx::query_scalar(SQL).bind(*seq).bind(&*hash).fetch_one(&mut *transaction).await;
+        if found.map_err(StoreError::sql("write the audit"))? {
+            transaction.rollback().await;
+            return Ok(());
+        }
+    }
     for new in batch {
         append(&mut transaction, new).await?;
     }
+    *uncertain = Some(head(&mut transaction).await?);
     transaction.commit().await.map_err(StoreError::sql("write the audit"))
 }

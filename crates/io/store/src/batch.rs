@@ -4,8 +4,9 @@
 //! Rules: a place is free again only when its row is in the database, so the queue has a bound and no row is ever dropped
 //! for want of room: without a place the request is not accepted. Leaving a row costs a lock and a push. Acceptances are
 //! counted in the database too, apart from the rows, so that a missing end shows. A write that fails is tried again until
-//! it succeeds; meanwhile the places fill up and new requests are turned away. A process that is killed leaves its run
-//! unclosed, and the next start writes that down as a gap.
+//! it succeeds; meanwhile [`Store::health`] says so, the places fill up and new requests are turned away. While the database's
+//! path leads to another file, no request is accepted at all. A process that is killed, or that has to end while it cannot write,
+//! leaves its run unclosed, and the next start writes that down as a gap.
 //! Why a list under a lock and not a channel: the writer takes everything at once and gives the list's memory back.
 
 mod run;
@@ -13,15 +14,26 @@ mod run;
 pub(crate) use run::lock;
 mod task;
 
+use crate::health::HealthReport;
+use crate::pool::now_ms;
+use crate::state_file::{FailingRun, StateFile};
 use crate::{Row, Store, StoreError};
 use banjia_types::Timestamp;
 use serde::Deserialize;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 const MINUTE_MS: i64 = 60_000;
+
+/// The ledger is closing: no further places are given.
+const CLOSING: u8 = 1;
+/// The database's path leads to another file: no places are given until it leads back.
+const PAUSED: u8 = 2;
+/// How long the last note of a writer that gives up may take.
+const LAST_NOTE: Duration = Duration::from_millis(500);
 
 /// The bounds of the ledger's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -68,8 +80,12 @@ struct Shared {
     batch_rows_max: usize,
     /// Places taken: reserved, open, or waiting to be written.
     taken: AtomicUsize,
-    /// No further places are given.
-    closing: AtomicBool,
+    /// [`CLOSING`] and [`PAUSED`]; 0 while places are given.
+    admission: AtomicU8,
+    /// The run's id.
+    run: String,
+    health: HealthReport,
+    state: StateFile,
     /// Accepted requests whose row was never left, or came after the end.
     lost: AtomicU64,
     pending: Mutex<Pending>,
@@ -87,6 +103,10 @@ struct Pending {
     accepted: Vec<(i64, u64)>,
     /// Accepted requests without a row yet.
     open: usize,
+    /// Rows that the task has taken and not written yet.
+    taken_rows: usize,
+    /// Acceptances that the task has taken and not written yet.
+    taken_requests: u64,
     flushes: Vec<oneshot::Sender<()>>,
     close: Option<oneshot::Sender<()>>,
     deserted: bool,
@@ -111,6 +131,17 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    fn is_paused(&self) -> bool {
+        self.admission.load(Ordering::Acquire) & PAUSED != 0
+    }
+
+    /// Rows, and acceptances, that are not in the database.
+    fn unwritten(&self) -> (u64, u64) {
+        let pending = self.pending();
+        let accepted: u64 = pending.accepted.iter().map(|(_, count)| count).sum();
+        ((pending.rows.len() + pending.taken_rows) as u64, accepted + pending.taken_requests)
+    }
+
     fn lose(&self, why: &'static str) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         tracing::error!(why, "an accepted request has no row in the ledger");
@@ -129,7 +160,10 @@ impl Store {
             places_max: config.places_max,
             batch_rows_max: config.batch_rows_max.max(1),
             taken: AtomicUsize::new(0),
-            closing: AtomicBool::new(false),
+            admission: AtomicU8::new(0),
+            run: run.id.clone(),
+            health: self.health.clone(),
+            state: self.state.clone(),
             lost: AtomicU64::new(0),
             pending: Mutex::default(),
             wake: Notify::new(),
@@ -145,10 +179,11 @@ impl Store {
 }
 
 impl LedgerWriter {
-    /// A place for one row, or `None` when all are taken or the ledger is closing: then the request must be turned away.
+    /// A place for one row, or `None` when all are taken, the ledger is closing or its file is not in its place: then the request
+    /// must be turned away.
     pub fn try_reserve(&self) -> Option<Slot> {
         let shared = &self.owner.0;
-        if shared.closing.load(Ordering::Acquire) {
+        if shared.admission.load(Ordering::Acquire) != 0 {
             return None;
         }
         let more = |taken: usize| (taken < shared.places_max).then_some(taken + 1);
@@ -159,6 +194,11 @@ impl LedgerWriter {
     /// Rows that wait to be written.
     pub fn waiting(&self) -> usize {
         self.owner.0.pending().rows.len()
+    }
+
+    /// Whether places are given at all. The queue may be full all the same.
+    pub fn is_accepting(&self) -> bool {
+        self.owner.0.admission.load(Ordering::Acquire) == 0
     }
 
     /// Accepted requests that have no row yet.
@@ -201,7 +241,7 @@ impl LedgerWriter {
     /// ended before.
     pub async fn close(&self) -> Result<(), StoreError> {
         let shared = &self.owner.0;
-        shared.closing.store(true, Ordering::Release);
+        shared.admission.fetch_or(CLOSING, Ordering::AcqRel);
         self.flush().await?;
         let open = self.taken();
         if open > 0 {
@@ -211,6 +251,29 @@ impl LedgerWriter {
         shared.pending().close = Some(done);
         shared.hurry();
         wait.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// The same within a time. When it is over, what is not written is noted in the file beside the database, for the next start.
+    ///
+    /// # Errors
+    /// [`StoreError::NotWritten`] when the time is over, and those of [`LedgerWriter::close`].
+    pub async fn close_within(&self, limit: Duration) -> Result<(), StoreError> {
+        if let Ok(closed) = timeout(limit, self.close()).await {
+            return closed;
+        }
+        let shared = &self.owner.0;
+        let (rows, requests) = shared.unwritten();
+        let fault = shared.health.fault();
+        let since = fault.as_ref().map_or_else(|| Timestamp(now_ms()), |fault| fault.since);
+        let failing = FailingRun { run: shared.run.clone(), since, requests };
+        let note = shared.state.change(move |state| state.failing = Some(failing));
+        match timeout(LAST_NOTE, note).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the next start will not know since when writes fail"),
+            Err(_) => tracing::error!("the disk takes no note for the next start"),
+        }
+        let reason = fault.map_or_else(|| "the time to write them is over".to_owned(), |fault| fault.reason);
+        Err(StoreError::NotWritten { rows, requests, reason })
     }
 }
 

@@ -40,6 +40,24 @@ pub enum StoreError {
         /// Which file.
         path: PathBuf,
     },
+    /// The path of the database leads to another file than the one that was opened, or to none.
+    #[error(
+        "the database {path} was {} while it is used: put the file back, or restart the gateway", if *.is_gone { "deleted" } else { "replaced by another file" }
+    )]
+    Moved {
+        /// Which file.
+        path: PathBuf,
+        /// There is no file. Otherwise there is another one.
+        is_gone: bool,
+    },
+    /// The file beside the database cannot be read or written.
+    #[error("the file {path}, which keeps what the database cannot take, cannot be used: {source}")]
+    StateFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A statement failed.
     #[error("the database could not {what}: {source}")]
     Sql {
@@ -112,6 +130,18 @@ pub enum StoreError {
         /// How many.
         open: usize,
     },
+    /// The time to write the ledger's last rows is over.
+    #[error(
+        "{rows} rows of the ledger were not written, and {requests} accepted requests are not counted in it ({reason}); the ledger is left unclosed and the next start will note a gap"
+    )]
+    NotWritten {
+        /// Rows that are not in the database.
+        rows: u64,
+        /// Accepted requests that the database does not know of.
+        requests: u64,
+        /// Why, in plain words.
+        reason: String,
+    },
     /// The ledger's writer has ended.
     #[error("the ledger is closed")]
     Closed,
@@ -122,4 +152,57 @@ impl StoreError {
     pub(crate) fn sql(what: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Sql { what, source }
     }
+
+    /// Whether the same write may succeed later, because the error is about the database or its disk and not about what is
+    /// written: a full disk, a lock, a disk error.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Sql { source, .. } => match source {
+                sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
+                source => primary_code(source).is_some_and(|code| words(code).is_some()),
+            },
+            Self::File(_) | Self::Moved { .. } | Self::StateFile { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Why the database cannot be written, in plain words, without paths.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Sql { source: sqlx::Error::PoolTimedOut, .. } => {
+                "another write of this process takes too long".to_owned()
+            }
+            Self::Sql { source, .. } => {
+                primary_code(source).and_then(words).map_or_else(|| source.to_string(), str::to_owned)
+            }
+            Self::Moved { is_gone: true, .. } => {
+                "its file was deleted while it is used; put the file back, or restart the gateway".to_owned()
+            }
+            Self::Moved { .. } => {
+                "its file was replaced by another one while it is used; put the file back, or restart the gateway"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// SQLite's primary result code (<https://www.sqlite.org/rescode.html>, 2026-11-27).
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// What a code says of the database or its disk. `None` if it is about the statement.
+const fn words(code: u32) -> Option<&'static str> {
+    Some(match code {
+        5 | 6 | 15 => "another process holds its lock",
+        7 => "there is not enough memory",
+        8 => "it is read-only",
+        10 => "the disk reports an error",
+        11 | 26 => "its file is damaged",
+        13 => "the disk is full",
+        14 => "its file cannot be opened",
+        _ => return None,
+    })
 }

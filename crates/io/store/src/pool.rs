@@ -1,16 +1,20 @@
 //! Opening the database and bringing its tables up to date.
 //!
 //! Rules: write-ahead log, `synchronous = NORMAL` (a power cut may lose the last batches but never harms the file), five
-//! seconds of patience with a lock, foreign keys on; one connection writes, a few read. Readers may not write.
+//! seconds of patience with a lock, foreign keys on; one connection writes, a few read. Readers may not write. A file that is
+//! missing is made only here: a connection that is opened later must not begin an empty database.
 //! Why one writer: SQLite has one lock for writing, and a queue in front of one connection is fairer than a fight for it.
 
 use crate::StoreError;
 use crate::batch::lock;
+use crate::database_file::DatabaseFile;
+use crate::health::HealthReport;
+use crate::state_file::{PendingCut, StateFile};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
@@ -28,7 +32,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/mig
 /// Where the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// This file, made when it is not there. Two further files of the database and a lock file stand beside it.
+    /// This file, made when it is not there. Beside it stand two further files of the database, a lock file, and a small file for
+    /// what the database cannot take.
     File(PathBuf),
     /// A file of its own that goes when the last clone of the store goes: for tests and demonstrations.
     Temporary,
@@ -40,6 +45,11 @@ pub struct Store {
     pub(crate) read: SqlitePool,
     pub(crate) write: SqlitePool,
     pub(crate) path: Arc<Path>,
+    pub(crate) file: Arc<DatabaseFile>,
+    pub(crate) state: StateFile,
+    pub(crate) health: HealthReport,
+    /// Cuts of this process that are not in the database yet.
+    pub(crate) pending_cuts: Arc<Mutex<Vec<PendingCut>>>,
     /// Held for its end: dropping it removes the temporary folder.
     _temporary: Option<Arc<TempDir>>,
 }
@@ -66,13 +76,29 @@ impl Store {
             .foreign_keys(true)
             .disable_statement_logging();
         let open = |source| StoreError::Open { path: path.clone(), source };
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
-        bring_up_to_date(&path, &write).await?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .idle_timeout(READER_IDLE)
-            .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"));
-        Ok(Self { read, write, path: Arc::from(path), _temporary: temporary })
+        // Makes the file if there is none; the pools never do.
+        options.connect().await.map_err(open)?.close().await.map_err(open)?;
+        let file = Arc::new(match temporary {
+            Some(_) => DatabaseFile::temporary(&path),
+            None => DatabaseFile::open(&path).map_err(|error| open(error.into()))?,
+        });
+        let options = options.create_if_missing(false);
+        let pool = |connections_max| pool_options(&file).max_connections(connections_max);
+        let write = pool(1).connect_with(options.clone()).await.map_err(open)?;
+        bring_up_to_date(&path, &write, &file).await?;
+        let read = pool(READERS_MAX).idle_timeout(READER_IDLE).connect_lazy_with(options.pragma("query_only", "ON"));
+        let store = Self {
+            read,
+            write,
+            state: StateFile::beside(&path),
+            path: Arc::from(path),
+            file,
+            health: HealthReport::default(),
+            pending_cuts: Arc::default(),
+            _temporary: temporary,
+        };
+        store.take_pending_cuts().await;
+        Ok(store)
     }
 
     /// The database's file.
@@ -87,9 +113,18 @@ impl Store {
     }
 }
 
+/// A connection from before the database's path led elsewhere may belong to another file: it is not used again.
+fn pool_options(file: &Arc<DatabaseFile>) -> SqlitePoolOptions {
+    let file = Arc::clone(file);
+    SqlitePoolOptions::new().before_acquire(move |_, connection| {
+        let is_usable = file.is_younger(connection.age);
+        Box::pin(async move { Ok(is_usable) })
+    })
+}
+
 /// Runs the migrations that are missing. Where tables are there already, nobody may be writing the ledger meanwhile: a gateway of an
 /// older version would find them changed under its hands.
-async fn bring_up_to_date(path: &Path, write: &SqlitePool) -> Result<(), StoreError> {
+async fn bring_up_to_date(path: &Path, write: &SqlitePool, file: &DatabaseFile) -> Result<(), StoreError> {
     let known = "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
     let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
     let version = StoreError::sql("tell which version its tables have");
@@ -97,7 +132,8 @@ async fn bring_up_to_date(path: &Path, write: &SqlitePool) -> Result<(), StoreEr
     let at = if is_new { 0 } else { sqlx::query_scalar(newest).fetch_one(write).await.map_err(&version)? };
     let is_behind = MIGRATIONS.iter().any(|(version, ..)| *version > at);
     let _alone = if is_behind && !is_new {
-        Some(lock(path, ".lock").map_err(|error| match error {
+        let locks = file.lock().and_then(|of_file| Ok((of_file, lock(path, ".lock")?)));
+        Some(locks.map_err(|error| match error {
             StoreError::InUse { path } => StoreError::OlderInUse { path },
             other => other,
         })?)
@@ -127,6 +163,31 @@ mod tests {
     use banjia_types::Timestamp;
 
     const LEDGER_BY_TIME: i64 = 20_261_126_193_000;
+
+    #[tokio::test]
+    async fn gaps_of_an_older_version_have_no_failed_writes() {
+        const BATCHES: i64 = 20_261_127_150_000;
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("old.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        migrator(BATCHES).run(&old).await.unwrap();
+        for sql in [
+            "INSERT INTO run (id, started_at, last_flush_at, open_requests, closed_at) VALUES ('a', 1, 2, 3, 4), ('b', 5, 6, 7, NULL)",
+            "INSERT INTO gap (run, started_at, last_flush_at, open_requests, found_at) VALUES ('a', 1, 2, 3, 4)",
+        ] {
+            sqlx::query(sql).execute(&old).await.unwrap();
+        }
+        old.close().await;
+        let store = Store::open(&Location::File(path)).await.unwrap();
+        let ledger = store.ledger_writer(&crate::WriterConfig::default()).await.unwrap();
+        let gaps = store.gaps().await.unwrap();
+        let seen: Vec<_> =
+            gaps.iter().map(|gap| (gap.open_requests, gap.writes_failed_at, gap.unwritten_requests)).collect();
+        assert_eq!(seen, [(3, None, 0), (7, None, 0)]);
+        ledger.close().await.unwrap();
+        store.close().await;
+    }
 
     #[tokio::test]
     async fn a_ledger_of_an_older_version_keeps_its_rows_when_it_is_put_in_the_order_of_time() {

@@ -93,6 +93,11 @@ pub struct Gap {
     pub found_at: Timestamp,
     /// Requests that were open at the last write. Those accepted after it are unknown.
     pub open_requests: u64,
+    /// Since when its writes had failed, so that the database has nothing of what was accepted from then on. `None` if they had
+    /// not, as far as is known.
+    pub writes_failed_at: Option<Timestamp>,
+    /// Accepted requests that were in memory only and are lost, as of the last note of that process.
+    pub unwritten_requests: u64,
 }
 
 impl Store {
@@ -220,14 +225,24 @@ impl Store {
 
     /// Processes that ended without closing the ledger, oldest first.
     pub async fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
-        const SQL: &str = "SELECT started_at, last_flush_at, found_at, open_requests FROM gap ORDER BY started_at";
-        let rows: Vec<(i64, i64, i64, i64)> =
+        const SQL: &str = "SELECT started_at, last_flush_at, found_at, open_requests, writes_failed_at, \
+             COALESCE(unwritten_requests, 0) FROM gap ORDER BY started_at";
+        let rows: Vec<(i64, i64, i64, i64, Option<i64>, i64)> =
             sqlx::query_as(SQL).fetch_all(&self.read).await.map_err(StoreError::sql("read the gaps"))?;
-        let gap = |(started_at, last_flush_at, found_at, open): (i64, i64, i64, i64)| Gap {
+        let gap = |(started_at, last_flush_at, found_at, open, failed_at, unwritten): (
+            i64,
+            i64,
+            i64,
+            i64,
+            Option<i64>,
+            i64,
+        )| Gap {
             started_at: Timestamp(started_at),
             last_flush_at: Timestamp(last_flush_at),
             found_at: Timestamp(found_at),
             open_requests: open.cast_unsigned(),
+            writes_failed_at: failed_at.map(Timestamp),
+            unwritten_requests: unwritten.cast_unsigned(),
         };
         Ok(rows.into_iter().map(gap).collect())
     }

@@ -2,6 +2,7 @@
 //!
 //! Rules:
 //! - Every statement that writes runs in a [`WriteTransaction`]. There is no other use of the writing connection but reads.
+//! - Nothing is written to a file that the path of the database does not lead to any more.
 //! - A transaction that was neither committed nor rolled back closes its connection. The next write opens a new one.
 //!
 //! Why: SQLite rolls back by itself when a disk is full or reports an error. A driver that counts open transactions does not
@@ -36,6 +37,14 @@ impl Store {
     }
 
     async fn begin_as(&self, is_durable: bool) -> Result<WriteTransaction, StoreError> {
+        // Before a connection is opened by the path: it would fold our write-ahead log into a file that is not ours.
+        self.file.check().await?;
+        let begun = self.try_begin(is_durable).await;
+        // Once more, for a file that was replaced meanwhile. An error may be due to that as well.
+        self.file.check().await.and(begun)
+    }
+
+    async fn try_begin(&self, is_durable: bool) -> Result<WriteTransaction, StoreError> {
         let failed = StoreError::sql("begin a transaction");
         let connection = self.write.acquire().await.map_err(&failed)?;
         let mut transaction = WriteTransaction { connection, is_durable, is_ended: false };

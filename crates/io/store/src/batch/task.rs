@@ -1,9 +1,12 @@
 //! The task that writes.
 
-use super::run::Run;
-use super::{Pending, Shared};
+use super::run::{Batch, Run, WriteFault};
+use super::{PAUSED, Pending, Shared};
+use crate::health::StoreFault;
 use crate::pool::now_ms;
+use crate::state_file::FailingRun;
 use crate::{Row, StoreError};
+use banjia_types::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +16,10 @@ use tokio::time::{Instant, sleep, timeout};
 /// First pause after a failed write; doubled each time up to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
+/// How often the file is looked for: the longest that requests are accepted after it was deleted or replaced.
+const CHECK_FILE_EVERY: Duration = Duration::from_secs(1);
+/// How often the log repeats that writes fail.
+const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// How long the task waits for what.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +48,8 @@ impl Work {
         self.accepted.clear();
         std::mem::swap(&mut self.rows, &mut pending.rows);
         std::mem::swap(&mut self.accepted, &mut pending.accepted);
+        pending.taken_rows = self.rows.len();
+        pending.taken_requests = self.accepted.iter().map(|(_, count)| count).sum();
         self.open = pending.open;
         self.at = now_ms();
         self.flushes = std::mem::take(&mut pending.flushes);
@@ -56,15 +65,21 @@ impl Work {
 /// Writes batches until the ledger is closed or nobody is left.
 pub(super) async fn write(shared: Arc<Shared>, run: Run, waits: Waits) {
     let mut work = Work::default();
-    let mut alive_at = Instant::now();
+    let (mut alive_at, mut checked_at) = (Instant::now(), Instant::now());
     loop {
-        // A failed wait is only the heartbeat's time.
-        if timeout(waits.heartbeat, shared.wake.notified()).await.is_ok() {
+        // A failed wait is only the time for a look.
+        if timeout(waits.heartbeat.min(CHECK_FILE_EVERY), shared.wake.notified()).await.is_ok() {
             let company = timeout(waits.batch, shared.full.notified()).await;
             tracing::trace!(full = company.is_ok(), "writing a batch of the ledger");
         }
+        let mut is_due = alive_at.elapsed() >= waits.heartbeat;
+        if checked_at.elapsed() >= CHECK_FILE_EVERY {
+            checked_at = Instant::now();
+            // Writing meets the same error and reports it.
+            is_due |= run.check_file().await.is_err();
+        }
         work.take(&mut shared.pending());
-        if work.has_rows() || alive_at.elapsed() >= waits.heartbeat {
+        if work.has_rows() || is_due {
             write_all(&shared, &run, &work).await;
             alive_at = Instant::now();
         }
@@ -74,7 +89,7 @@ pub(super) async fn write(shared: Arc<Shared>, run: Run, waits: Waits) {
         }
         if let Some(done) = work.close.take() {
             shared.pending().over = true;
-            until_done(|| run.close(), 0).await;
+            until_written(&shared, &run, &Statement::Close).await;
             drop(run);
             answer(done);
             return;
@@ -91,9 +106,14 @@ async fn write_all(shared: &Shared, run: &Run, work: &Work) {
     let mut accepted = work.accepted.as_slice();
     let mut left = work.rows.as_slice();
     loop {
-        let (batch, rest) = left.split_at(left.len().min(shared.batch_rows_max));
-        until_done(|| run.write(batch, accepted, (work.open, work.at)), batch.len()).await;
-        shared.taken.fetch_sub(batch.len(), Ordering::AcqRel);
+        let (rows, rest) = left.split_at(left.len().min(shared.batch_rows_max));
+        let batch = Batch { rows, accepted, open: work.open, at: work.at };
+        until_written(shared, run, &Statement::Batch(batch)).await;
+        shared.taken.fetch_sub(rows.len(), Ordering::AcqRel);
+        {
+            let mut pending = shared.pending();
+            (pending.taken_rows, pending.taken_requests) = (rest.len(), 0);
+        }
         (accepted, left) = (&[], rest);
         if left.is_empty() {
             return;
@@ -101,17 +121,72 @@ async fn write_all(shared: &Shared, run: &Run, work: &Work) {
     }
 }
 
-/// Does `what` until it succeeds. Every failure is said aloud: while it lasts, requests will be turned away.
-async fn until_done<F, Fut>(what: F, rows: usize)
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = Result<(), StoreError>>,
-{
+/// What is written in one transaction.
+enum Statement<'a> {
+    Batch(Batch<'a>),
+    Close,
+}
+
+/// Writes until it succeeds. While that fails, everybody who asks is told, the log once a minute.
+async fn until_written(shared: &Shared, run: &Run, statement: &Statement<'_>) {
     let mut pause = RETRY_FIRST;
-    while let Err(error) = what().await {
-        tracing::error!(%error, rows, retry_in_ms = pause.as_millis(), "the ledger cannot be written; its rows are kept");
+    let mut failing: Option<Failing> = None;
+    loop {
+        let fault = failing.as_ref().map(|failing| &failing.fault);
+        let done = match statement {
+            Statement::Batch(batch) => run.write(batch, fault).await,
+            Statement::Close => run.close(fault).await,
+        };
+        match done {
+            Ok(()) => break,
+            Err(error) => failing.get_or_insert_with(Failing::new).report(shared, run, &error),
+        }
         sleep(pause).await;
         pause = (pause * 2).min(RETRY_LAST);
+        if shared.is_paused() {
+            pause = pause.min(CHECK_FILE_EVERY);
+        }
+    }
+    if let Some(failing) = failing {
+        failing.end(shared, run);
+    }
+}
+
+/// A time in which writes fail.
+struct Failing {
+    fault: WriteFault,
+    log_at: Instant,
+}
+
+impl Failing {
+    fn new() -> Self {
+        let fault = WriteFault { began_at: Timestamp(now_ms()), reason: String::new() };
+        Self { fault, log_at: Instant::now() }
+    }
+
+    /// Tells everybody that a write has failed.
+    fn report(&mut self, shared: &Shared, run: &Run, error: &StoreError) {
+        let since = self.fault.began_at;
+        let reason = error.reason();
+        let (rows, requests) = shared.unwritten();
+        if matches!(error, StoreError::Moved { .. }) {
+            shared.admission.fetch_or(PAUSED, Ordering::AcqRel);
+        }
+        shared.health.set_fault(Some(StoreFault { since, reason: reason.clone(), rows }));
+        run.note(Some(FailingRun { run: shared.run.clone(), since, requests }));
+        if Instant::now() >= self.log_at {
+            self.log_at = Instant::now() + LOG_EVERY;
+            tracing::error!(%error, %since, rows, "the ledger cannot be written: {reason}; its rows are kept");
+        }
+        self.fault.reason = reason;
+    }
+
+    fn end(self, shared: &Shared, run: &Run) {
+        let WriteFault { began_at, reason } = self.fault;
+        tracing::warn!(since = %began_at, reason, "the ledger is written again; nothing that was accepted is missing");
+        run.note(None);
+        shared.health.set_fault(None);
+        shared.admission.fetch_and(!PAUSED, Ordering::AcqRel);
     }
 }
 

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
-/// Every event that there is, as `TOPIC.WHAT`.
-pub const EVENTS: [&str; 24] = [
+/// Every event that there is, as `TOPIC.WHAT`. The two of `store` are about the database itself: they are never written into it, and
+/// are delivered from memory.
+pub const EVENTS: [&str; 26] = [
     "account.subscribed",
     "account.unsubscribed",
     "appeal.answered",
@@ -33,6 +34,8 @@ pub const EVENTS: [&str; 24] = [
     "policy.redated",
     "policy.resumed",
     "policy.retired",
+    "store.failing",
+    "store.recovered",
     "vendor.cut",
     "vendor.cut_lifted",
 ];
@@ -58,6 +61,11 @@ const TOLD: [Told; 15] = [
     ("policy.retire", "policy.retired", "policy", &["version"]),
 ];
 
+/// A new id of an event.
+pub fn new_event_id() -> String {
+    format!("msg_{}", Uuid::now_v7().simple())
+}
+
 /// Writes down an event, if anybody listens at all.
 pub(crate) async fn tell(
     into: &mut SqliteConnection,
@@ -67,8 +75,7 @@ pub(crate) async fn tell(
 ) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO webhook_event (id, kind, at, data) \
          SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM webhook)";
-    let id = format!("msg_{}", Uuid::now_v7().simple());
-    let done = sqlx::query(SQL).bind(id).bind(kind).bind(at.0).bind(data.to_string()).execute(into).await;
+    let done = sqlx::query(SQL).bind(new_event_id()).bind(kind).bind(at.0).bind(data.to_string()).execute(into).await;
     done.map_err(StoreError::sql("write down an event")).map(|_| ())
 }
 
