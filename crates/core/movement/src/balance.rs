@@ -3,7 +3,8 @@
 //! Rules: acceptances are counted when they happen and ends when they come, in two books; a minute is exact when every request
 //! accepted in it has one end. A request without an end is missing. What a killed process had open is a known loss: it explains
 //! missing ends in the minutes of that process's life, up to the number that was open, and is shown as lost, never as an end.
-//! An end too many is never explained.
+//! An end too many is never explained. A process that ended while its writes failed may have accepted requests that no book has, so
+//! nothing explains that time.
 
 use banjia_types::{Tally, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct Lost {
     pub until: Timestamp,
     /// What was open.
     pub open: u64,
+    /// Since when it could not write its books: what it accepted from then on is in none. `None` if it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes_failed_at: Option<Timestamp>,
 }
 
 /// The books of a period.
@@ -157,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_killed_process_explains_what_it_had_open_and_no_more() {
-        let lost = |open| vec![Lost { from: Timestamp(90_000), until: Timestamp(240_000), open }];
+        let lost =
+            |open| vec![Lost { from: Timestamp(90_000), until: Timestamp(240_000), open, writes_failed_at: None }];
         let minutes = [minute(1, 5, 4), minute(3, 9, 7), minute(4, 2, 2)];
         let sum = Balance::new(minutes, lost(3)).sum();
         assert_eq!((sum.lost, sum.unexplained, sum.is_exact(), sum.is_accounted_for()), (3, 0, false, true));

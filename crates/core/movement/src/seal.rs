@@ -1,7 +1,8 @@
 //! The end of a move: what must hold before it, and a report that anybody can check anywhere.
 //!
 //! Rules: a move is sealed when it is live, its source's credentials are gone, nothing is open at the source, nobody was sent
-//! there after its end, and every accepted request is accounted for, minute by minute across the cut. The report holds the
+//! there after its end, and every accepted request is accounted for, minute by minute across the cut. Books over a time in which
+//! writes failed and were never made up for are not sealed. The report holds the
 //! move's text, its whole log, the books, the last callers and parity's summaries. It is canonical JSON (RFC 8785): one text
 //! for one content. Each section has its SHA-256; the hashes, the format's version and the key are signed with Ed25519. So
 //! whoever has the report and knows the key needs neither the store nor this machine, and is told which section was changed.
@@ -138,6 +139,13 @@ pub enum Unmet {
     },
     /// The books have faults that nothing explains.
     Balance(Sum),
+    /// A process ended while it could not write its books.
+    WritesFailed {
+        /// Since when it could not.
+        from: Timestamp,
+        /// When the next one found it gone.
+        until: Timestamp,
+    },
 }
 
 impl fmt::Display for Unmet {
@@ -160,6 +168,11 @@ impl fmt::Display for Unmet {
             Self::CallerAfterEnd { account, at, end } => {
                 write!(f, "a request of {account} went to the source at {at}, after its end at {end}")
             }
+            Self::WritesFailed { from, until } => write!(
+                f,
+                "the ledger could not be written from {from} on, and its process ended by {until} before it could: requests of that \
+                 time may be in no book, so books over it cannot be sealed"
+            ),
             Self::Balance(sum) => {
                 write!(f, "{} requests are not accounted for", sum.unexplained)?;
                 let faults = sum.missing.iter().filter(|one| one.missing.unsigned_abs() > one.explained);
@@ -220,6 +233,12 @@ pub fn unmet(spec: &MoveSpec, report: &Report) -> Vec<Unmet> {
             }),
         );
     }
+    unmet.extend(report.balance.lost.iter().filter_map(|lost| {
+        let from = lost.writes_failed_at?;
+        // The last minute is counted whole, as in the balance.
+        let is_in_books = from <= report.head.until && lost.until >= report.head.from;
+        is_in_books.then_some(Unmet::WritesFailed { from, until: lost.until })
+    }));
     let sum = report.balance.sum();
     if !sum.is_accounted_for() {
         unmet.push(Unmet::Balance(sum));

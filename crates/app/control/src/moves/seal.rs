@@ -227,7 +227,12 @@ async fn books(store: &Store, period: Period) -> Result<Balance, MoveError> {
     let gaps = store.gaps().await?.into_iter();
     // What was accepted is counted by whole minutes, so the last millisecond is in the books as well.
     let touching = gaps.filter(|gap| gap.found_at >= period.from && gap.started_at <= period.to);
-    let lost = touching.map(|gap| Lost { from: gap.started_at, until: gap.found_at, open: gap.open_requests });
+    let lost = touching.map(|gap| Lost {
+        from: gap.started_at,
+        until: gap.found_at,
+        open: gap.open_requests,
+        writes_failed_at: gap.writes_failed_at,
+    });
     Ok(Balance::new(store.tally(period).await?, lost.collect()))
 }
 

@@ -149,7 +149,12 @@ fn what_is_signed_and_not_true_does_not_pass() {
     // What a killed process had open is shown as lost and does not stand in the way.
     let (_, _, mut report) = done();
     report.balance.minutes[0].tally.answered = 3;
-    report.balance.lost.push(Lost { from: report.head.from, until: report.head.until, open: 1 });
+    report.balance.lost.push(Lost {
+        from: report.head.from,
+        until: report.head.until,
+        open: 1,
+        writes_failed_at: None,
+    });
     let verified = verify(&sign(&report, &key()).text).unwrap();
     assert_eq!((verified.sum.lost, verified.sum.is_exact(), verified.sum.is_accounted_for()), (1, false, true));
 }

@@ -333,7 +333,7 @@ impl World {
         if self.dice.percent(2) {
             let (from, until) = (Timestamp(self.gateway.started), Timestamp(self.now));
             let open = self.gateway.open.len() as u64;
-            self.gateway.lost.push(Lost { from, until, open });
+            self.gateway.lost.push(Lost { from, until, open, writes_failed_at: None });
             self.gateway.open.clear();
             self.gateway.started = self.now;
         }
