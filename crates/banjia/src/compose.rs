@@ -2,7 +2,7 @@
 //!
 //! Rule: whoever starts something here stops it here, in the reverse order, and says what did not end well.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use banjia_gateway::{Alert, Clock, Gateway, Handle, Parts, Snapshot};
 use banjia_store::{LedgerWriter, Location, Store, WriterConfig};
 use banjia_upstream::Upstream;
@@ -14,6 +14,9 @@ pub(crate) type OnAlert = Arc<dyn Fn(&Alert) + Send + Sync>;
 
 /// How long a flush may take before it counts as stuck.
 const FLUSH: Duration = Duration::from_secs(10);
+
+/// How long the ledger may take to be closed after everything had its time to be written.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// A gateway and what it stands on.
 #[derive(Debug)]
@@ -51,11 +54,15 @@ impl Running {
     }
 
     /// Lets requests under way end, writes the ledger to its end and closes it. Returns whether all requests ended by
-    /// themselves.
+    /// themselves. A database that cannot be written makes this an error soon after `serve.drain_ms`.
     pub(crate) async fn stop(self) -> anyhow::Result<bool> {
         let all = self.handle.drain().await;
-        self.ledger.close().await.context("closing the ledger")?;
-        self.store.close().await;
+        self.ledger.close_within(CLOSE).await.context("closing the ledger")?;
+        let lost = self.store.health();
+        ensure!(lost.is_ok(), "{}", lost.to_string().trim_end());
+        if tokio::time::timeout(CLOSE, self.store.close()).await.is_err() {
+            tracing::warn!("the database's files were not put in order in time; the next start does that");
+        }
         Ok(all)
     }
 }

@@ -4,11 +4,14 @@
 //! an event is taken when the receiver answers 2xx, and is sent again with the same `webhook-id` until then, so a receiver
 //! may see it twice and none is lost; tries are spread over three days and then given up, which is shown; `410` ends
 //! everything for that receiver until a person says otherwise; a redirect is a failure; no answer's body is read; after a
-//! failure a receiver is left alone until the next look, and a slow one keeps nobody else waiting.
+//! failure a receiver is left alone until the next look, and a slow one keeps nobody else waiting. Events about the database itself
+//! cannot wait in it: see [`StoreAlerts`].
 
+mod direct;
 mod hook;
 mod sign;
 
+pub use direct::StoreAlerts;
 pub use hook::{WebhookConfig, WebhookProblem};
 pub use sign::secret;
 
@@ -191,20 +194,24 @@ impl Courier {
     }
 
     async fn send(&self, hook: &Hook, delivery: &Delivery, now: Timestamp) -> Answer {
-        let (body, headers) = hook.write(delivery, now);
-        match timeout(ANSWER_WITHIN, self.upstream.send(hook.call(body, &headers))).await {
-            Ok(Ok(reply)) => {
-                let asked = reply.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-                let retry_after = asked.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-                let is_moved = (300..400).contains(&reply.status);
-                let why = if is_moved { " (redirects are not followed: give its new url)" } else { "" };
-                Answer { status: Some(reply.status), retry_after, said: format!("{}{why}", reply.status) }
-            }
-            Ok(Err(error)) => Answer { status: None, retry_after: None, said: error.to_string() },
-            Err(_) => {
-                let said = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
-                Answer { status: None, retry_after: None, said }
-            }
+        send(&self.upstream, hook, delivery, now).await
+    }
+}
+
+async fn send(upstream: &Upstream, hook: &Hook, delivery: &Delivery, now: Timestamp) -> Answer {
+    let (body, headers) = hook.write(delivery, now);
+    match timeout(ANSWER_WITHIN, upstream.send(hook.call(body, &headers))).await {
+        Ok(Ok(reply)) => {
+            let asked = reply.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let retry_after = asked.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+            let is_moved = (300..400).contains(&reply.status);
+            let why = if is_moved { " (redirects are not followed: give its new url)" } else { "" };
+            Answer { status: Some(reply.status), retry_after, said: format!("{}{why}", reply.status) }
+        }
+        Ok(Err(error)) => Answer { status: None, retry_after: None, said: error.to_string() },
+        Err(_) => {
+            let said = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+            Answer { status: None, retry_after: None, said }
         }
     }
 }

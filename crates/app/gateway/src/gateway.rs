@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
 
 /// What a gateway is made of.
 pub struct Parts {
@@ -141,6 +142,9 @@ impl Gateway {
     }
 }
 
+/// The least time that the last writes have after the last request, however short `drain_ms` is.
+const WRITES_END_WITHIN: Duration = Duration::from_secs(2);
+
 /// A running gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -164,24 +168,36 @@ impl Handle {
     }
 
     /// Stops accepting, lets requests under way end, gives up those that take longer than the configuration's `drain_ms`
-    /// (their clients see a broken stream, never a clean end), sends no further copies, and writes captures and the ledger.
-    /// Returns whether all ended by themselves.
+    /// (their clients see a broken stream, never a clean end), sends no further copies, and writes cuts, captures and the ledger.
+    /// A database that cannot be written does not keep it: what is not written `drain_ms` after the beginning, or
+    /// [`WRITES_END_WITHIN`] after the last request, stays with its writers. Returns whether all requests ended by themselves.
     pub async fn drain(&self) -> bool {
         let patience = Duration::from_millis(self.shared.world().snapshot.serve.drain_ms);
+        let deadline = Instant::now() + patience;
         let all = self.shared.drain.run(patience).await;
+        let deadline = deadline.max(Instant::now() + WRITES_END_WITHIN);
         self.accepting.abort();
-        self.shared.copies.finish().await;
-        self.shared.quota.close();
-        self.shared.recorder.flush().await;
-        self.shared.after.close();
-        self.shared.after.wait().await;
-        self.shared.evidence.flush().await;
-        if let Some(ledger) = &self.shared.ledger
-            && let Err(error) = ledger.flush().await
-        {
-            tracing::error!(%error, "the ledger was not written to its end");
+        if timeout_at(deadline, self.write_the_rest()).await.is_err() {
+            let health = self.shared.store.health().to_string();
+            tracing::error!("the time to write cuts, captures, verdicts and rows is over: {}", health.trim_end());
         }
         all
+    }
+
+    async fn write_the_rest(&self) {
+        self.shared.copies.finish().await;
+        self.shared.quota.close();
+        self.shared.after.close();
+        let ledger = async {
+            if let Some(ledger) = &self.shared.ledger
+                && let Err(error) = ledger.flush().await
+            {
+                tracing::error!(%error, "the ledger was not written to its end");
+            }
+        };
+        // Beside each other: one that cannot be written must not take the time of the others.
+        let (recorder, evidence) = (self.shared.recorder.flush(), self.shared.evidence.flush());
+        tokio::join!(self.shared.after.wait(), recorder, evidence, ledger);
     }
 
     /// New requests are judged by these rules; requests under way keep those they began with.

@@ -76,7 +76,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, door: Door) -> 
         "/v1/chat/completions" if !is_get => wrong_method(&request, "POST"),
         "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
         "/readyz" if is_get && shared.drain.is_draining() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        "/readyz" if is_get => plain(StatusCode::OK, "ready\n"),
+        "/readyz" if is_get => readiness(&shared),
         "/v1/models" | "/healthz" | "/readyz" => wrong_method(&request, "GET"),
         path => match path.strip_prefix("/v1/models/") {
             Some(id) if is_get && !id.is_empty() => models::one(&shared, &door, request.headers(), id),
@@ -101,8 +101,18 @@ fn wrong_method(request: &Request<Incoming>, allow: &'static str) -> Response<Bo
     Failure::wrong_method(request.method(), allow).response()
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::full(Bytes::from_static(text.as_bytes())));
+/// Whether a load balancer should send requests here. A database that cannot be written is a reason not to: what is accepted is in
+/// memory only.
+fn readiness(shared: &Shared) -> Response<Body> {
+    let health = shared.store.health();
+    if health.is_ok() {
+        return plain(StatusCode::OK, "ready\n");
+    }
+    plain(StatusCode::SERVICE_UNAVAILABLE, health.to_string())
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::full(text.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

@@ -169,9 +169,8 @@ impl Shared {
         lock(&self.places).leave(|place| place.vendor == target.vendor);
         let shared = self.clone();
         self.after.spawn(async move {
-            if let Err(error) = shared.store.record_cut(&name, at, &evidence).await {
-                tracing::error!(%error, vendor = %name, "a cut was not recorded; it is forgotten when this process ends");
-            }
+            // Not before it is stored: until then it stands in the file beside the database.
+            shared.store.record_cut_until_stored(&name, at, &evidence).await;
         });
     }
 

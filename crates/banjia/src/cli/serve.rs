@@ -21,7 +21,11 @@ use banjia_types::Timestamp;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How long giving the moves' lease back may take. It ends by itself soon after.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// Arguments of `banjia serve`.
 #[derive(Debug, clap::Args)]
@@ -150,13 +154,18 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
             () = watch::next(&mut changes) => {
                 reload(&running, &origin, &config, (&mut courier, &mut moves), "the file changed").await;
             },
-            () = border.due() => border.refresh(&running).await,
-            () = moves.due() => moves.look(&running).await,
-            () = retention.due() => retention.forget(&running.store, Timestamp::from(chrono::Utc::now())).await,
+            () = border.due() => if signalled(&mut stop, border.refresh(&running)).await { break },
+            () = moves.due() => if signalled(&mut stop, moves.look(&running)).await { break },
+            () = retention.due() => {
+                let now = Timestamp::from(chrono::Utc::now());
+                if signalled(&mut stop, retention.forget(&running.store, now)).await { break }
+            },
         }
     }
     courier.stop().await;
-    moves.leave().await;
+    if tokio::time::timeout(LEAVE, moves.leave()).await.is_err() {
+        tracing::debug!("the lease of the moves ends by itself");
+    }
     let ended = tokio::select! {
         ended = running.stop() => ended?,
         name = stop.wait() => bail!("{name} again: stopped at once; the ledger notes a gap at the next start"),
@@ -167,6 +176,18 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
         tracing::warn!("some requests took longer than serve.drain_ms and were given up; the ledger tells which");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does some work that may wait for the database, unless a signal to stop comes first. True if it came: the work is given up, which
+/// every write survives.
+async fn signalled(stop: &mut Stop, work: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        () = work => false,
+        name = stop.wait() => {
+            tracing::info!("{name}: no new requests; those under way may end");
+            true
+        }
+    }
 }
 
 /// Takes up a new file, or says loudly why not. What was cut stays cut unless a person lifted it.

@@ -1,8 +1,9 @@
 //! The one task that writes captures.
 //!
-//! Rules: it takes what waits, makes captures of it away from the threads that serve, and writes them in one transaction; a
-//! database that is busy is tried again a few times and then the batch is given up and counted, because recording must never
-//! hold memory without a bound. What is older than is to be kept is forgotten here too.
+//! Rules: it takes what waits, makes captures of it away from the threads that serve, and writes them in one transaction. A
+//! database that cannot be written is tried until it can: meanwhile the queue fills up to its bounds, and what finds no place in it
+//! is dropped and counted. A batch that the database refuses for what it is is tried a few times, given up and counted. What is
+//! older than is to be kept is forgotten here too.
 
 use super::{CaptureRules, Counters, Job, Recorded, add, seal_key};
 use crate::clock::Clock;
@@ -15,10 +16,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Captures of one transaction.
 const BATCH_LEN_MAX: usize = 64;
-/// Tries to write one batch.
+/// Tries to write a batch that the database refuses for what it is.
 const TRIES_MAX: u32 = 4;
-/// The pause after the first failed try; it doubles.
+/// The pause after the first failed try; it doubles up to the last.
 const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_LAST: Duration = Duration::from_secs(5);
+/// How often the log repeats that captures wait.
+const LOG_EVERY: Duration = Duration::from_mins(1);
 /// How often old captures are looked for.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -84,19 +88,26 @@ impl Worker {
     }
 
     async fn write(&mut self, captures: &[Capture]) -> Result<(), String> {
-        let mut pause = PAUSE;
-        for left in (0..TRIES_MAX).rev() {
+        let (mut pause, mut refused, mut log_at) = (PAUSE, 0, Instant::now());
+        loop {
             let error = match self.try_write(captures).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            if left == 0 || matches!(error, StoreError::WrongKey { .. } | StoreError::BadKey { .. }) {
-                return Err(error.to_string());
+            if error.may_pass() {
+                if Instant::now() >= log_at {
+                    log_at = Instant::now() + LOG_EVERY;
+                    tracing::error!(%error, captures = captures.len(), "captures cannot be written; they wait");
+                }
+            } else {
+                refused += 1;
+                if refused == TRIES_MAX || matches!(error, StoreError::WrongKey { .. } | StoreError::BadKey { .. }) {
+                    return Err(error.to_string());
+                }
             }
             sleep(pause).await;
-            pause *= 2;
+            pause = (pause * 2).min(PAUSE_LAST);
         }
-        Ok(())
     }
 
     async fn try_write(&mut self, captures: &[Capture]) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 //! takes over when that one ends.
 
 use anyhow::Context as _;
+use banjia_control::webhooks::StoreAlerts;
 use banjia_control::{Courier, WebhookConfig};
 use banjia_store::Store;
 use banjia_types::Timestamp;
@@ -14,23 +15,24 @@ use tokio::time::{MissedTickBehavior, interval};
 
 const EVERY: Duration = Duration::from_secs(2);
 
-/// The courier at work; none when nobody listens.
+/// The courier at work, and beside it the one that tells how the database is. Neither when nobody listens.
 #[derive(Debug)]
 pub(super) struct Task {
     configs: Vec<WebhookConfig>,
-    work: Option<JoinHandle<()>>,
+    work: Vec<JoinHandle<()>>,
 }
 
 impl Task {
     /// Checks the settings and begins.
     pub(super) fn start(store: &Store, configs: &[WebhookConfig]) -> anyhow::Result<Self> {
-        let mut work = None;
+        let mut work = Vec::new();
         if !configs.is_empty() {
             let courier = Courier::new(store.clone(), configs)?;
             for (name, origin) in courier.listeners() {
                 tracing::info!(webhook = name, origin, "hears of what happens");
             }
-            work = Some(tokio::spawn(run(courier)));
+            let alerts = StoreAlerts::new(store, configs, || Timestamp::from(chrono::Utc::now()))?;
+            work = vec![tokio::spawn(run(courier)), tokio::spawn(alerts.run())];
         }
         Ok(Self { configs: configs.to_vec(), work })
     }
@@ -48,12 +50,13 @@ impl Task {
 
     /// Ends it and waits until it let go of the database.
     pub(super) async fn stop(&mut self) {
-        let Some(work) = self.work.take() else { return };
-        work.abort();
-        if let Err(error) = work.await
-            && !error.is_cancelled()
-        {
-            tracing::error!(%error, "the webhooks' courier ended badly");
+        for work in self.work.drain(..) {
+            work.abort();
+            if let Err(error) = work.await
+                && !error.is_cancelled()
+            {
+                tracing::error!(%error, "the webhooks' courier ended badly");
+            }
         }
     }
 }
