@@ -110,7 +110,7 @@ impl MoveArgs {
         let fresh = || std::env::temp_dir().join(format!("banjia-move-{}", uuid::Uuid::now_v7().simple()));
         let dir = self.dir.clone().unwrap_or_else(fresh);
         let said = || format!("making the folder {}", dir.display());
-        std::fs::create_dir_all(&dir).with_context(said)?;
+        banjia_store::create_private_folder(&dir).with_context(said)?;
         if std::fs::read_dir(&dir).with_context(said)?.next().is_some() {
             bail!("{} is not empty; name a folder with --dir that is empty or not there yet", dir.display());
         }

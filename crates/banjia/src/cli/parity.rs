@@ -16,10 +16,10 @@ use banjia_control::parity::{Expectations, Pairs, Sides, pairs_of};
 use banjia_control::report::parity_html;
 use banjia_parity::compare::About;
 use banjia_parity::{Axis, Report, Rules, Verdict, compare};
-use banjia_store::Capture;
+use banjia_store::{Capture, write_private_file};
 use banjia_types::{RouteName, Target, nearest};
 use std::fs::File;
-use std::io::{BufReader, Write as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -190,8 +190,7 @@ fn write(args: &Args, report: &Report, printer: &mut Printer) -> anyhow::Result<
         PageLang::Zh => Lang::Zh,
     };
     let mut put = |path: &Path, text: &str| -> anyhow::Result<()> {
-        let written = File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
-        written.with_context(|| format!("{} cannot be written", path.display()))?;
+        write_private_file(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
         printer.note(&format!("written: {}", path.display()));
         Ok(())
     };

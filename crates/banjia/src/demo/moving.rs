@@ -16,7 +16,7 @@ mod stage;
 use crate::cli::Printer;
 use anyhow::Context as _;
 use banjia_control::moves;
-use banjia_store::By;
+use banjia_store::{By, write_private_file};
 use chrono_tz::Tz;
 use days::Days;
 use screen::wrapped;
@@ -106,7 +106,7 @@ async fn letter(days: &mut Days, settings: &Settings, printer: &mut Printer) -> 
     let plan = prepare::plan(&days.stage, &survey, printer).await?;
     let text = prepare::text(&days.stage, &plan)?;
     let file = settings.dir.join("move.toml");
-    std::fs::write(&file, &text).with_context(|| format!("writing {}", file.display()))?;
+    write_private_file(&file, &text).with_context(|| format!("writing {}", file.display()))?;
     let now = days.stage.clock.now();
     let made = moves::make(&days.stage.running().store, &text, By { actor: PERSON, at: now }).await?;
     days.plot.cast(made.of.spec())?;

@@ -1,6 +1,7 @@
 //! Secret keys in files beside a database, made once, for their owner's eyes only.
 
 use crate::StoreError;
+use crate::private_file::hide_from_others;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -76,7 +77,10 @@ pub(crate) fn beside(database: &Path, ending: &str) -> Result<KeyBytes, StoreErr
 fn read(path: &Path) -> Result<Option<KeyBytes>, StoreError> {
     let failed = |source| StoreError::KeyFile { path: path.to_owned(), source };
     let file = match File::open(path) {
-        Ok(file) => file,
+        Ok(file) => {
+            hide_from_others(path);
+            file
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };

@@ -3,6 +3,7 @@
 //! Rules: write-ahead log, `synchronous = NORMAL` (a power cut may lose the last batches but never harms the file), five
 //! seconds of patience with a lock, foreign keys on; one connection writes, a few read. Readers may not write. A file that is
 //! missing is made only here: a connection that is opened later must not begin an empty database.
+//! All files of the database are their owner's only: SQLite gives the log the mode of the database.
 //! Why one writer: SQLite has one lock for writing, and a queue in front of one connection is fairer than a fight for it.
 
 use crate::StoreError;
@@ -10,6 +11,7 @@ use crate::batch::lock;
 use crate::database_file::DatabaseFile;
 use crate::health::HealthReport;
 use crate::state_file::{PendingCut, StateFile};
+use crate::private_file::prepare_database;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
@@ -67,6 +69,7 @@ impl Store {
                 (folder.path().join(TEMPORARY_FILE), Some(Arc::new(folder)))
             }
         };
+        prepare_database(&path);
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -145,7 +148,7 @@ async fn bring_up_to_date(path: &Path, write: &SqlitePool, file: &DatabaseFile) 
 }
 
 /// The migrations before a version.
-fn migrator(before: i64) -> Migrator {
+pub(crate) fn migrator(before: i64) -> Migrator {
     let migration = |&(version, name, text): &(i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     };

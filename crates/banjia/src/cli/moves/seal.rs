@@ -206,5 +206,5 @@ fn write(
 }
 
 fn put(file: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    banjia_store::write_private_file(file, text).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -14,7 +14,7 @@ use banjia_control::report::parity_html;
 use banjia_movement::balance::Balance;
 use banjia_movement::stage::{LiveBy, What};
 use banjia_parity::Report;
-use banjia_store::{Period, Store};
+use banjia_store::{Period, Store, write_private_file};
 use banjia_types::calendar;
 use banjia_types::{Stage as At, Tally};
 use std::path::PathBuf;
@@ -106,7 +106,8 @@ async fn parity(
     let mut pages = Vec::new();
     let mut write = |report: &Report, name: String| -> anyhow::Result<()> {
         let page = days.stage.dir.join(name);
-        std::fs::write(&page, parity_html(report, Lang::En)).with_context(|| format!("writing {}", page.display()))?;
+        write_private_file(&page, parity_html(report, Lang::En))
+            .with_context(|| format!("writing {}", page.display()))?;
         pages.push(page);
         Ok(())
     };

@@ -8,7 +8,7 @@ use banjia_control::report::plan::{Lang, html};
 use banjia_control::survey::{LossCounter, Surveyor};
 use banjia_movement::plan::{Plan, Ranked, Rate, RoutePlan};
 use banjia_movement::survey::Survey;
-use banjia_store::{CaptureCursor, CaptureFilter, Period};
+use banjia_store::{CaptureCursor, CaptureFilter, Period, write_private_file};
 use banjia_types::calendar;
 use banjia_types::{Money, RouteName, Target};
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub(super) async fn plan(stage: &Stage, survey: &Survey, printer: &mut Printer) 
         now: stage.clock.now(),
     });
     let page = stage.dir.join("plan.html");
-    std::fs::write(&page, html(&plan, ZONE, Lang::En)).with_context(|| format!("writing {}", page.display()))?;
+    write_private_file(&page, html(&plan, ZONE, Lang::En)).with_context(|| format!("writing {}", page.display()))?;
     show(&plan, printer);
     Ok(plan)
 }

@@ -10,7 +10,7 @@ use banjia_control::report::plan::Lang;
 use banjia_control::report::seal::html;
 use banjia_movement::seal::{Verified, verify};
 use banjia_movement::stage::Order;
-use banjia_store::{ReportKey, Store};
+use banjia_store::{ReportKey, Store, write_private_file};
 use banjia_types::Timestamp;
 use std::path::PathBuf;
 
@@ -61,9 +61,9 @@ pub(super) async fn end(days: &Days, store: &Store, at: Timestamp) -> anyhow::Re
     let files = ["report.json", "report.html"].map(|name| days.stage.dir.join(name));
     let [file, page] = &files;
     let said = || format!("writing {}", file.display());
-    std::fs::write(file, format!("{}\n", report.text)).with_context(said)?;
+    write_private_file(file, format!("{}\n", report.text)).with_context(said)?;
     let verified = verify(&std::fs::read_to_string(file).with_context(said)?).context("the report does not verify")?;
-    std::fs::write(page, html(&verified, Lang::En)).with_context(|| format!("writing {}", page.display()))?;
+    write_private_file(page, html(&verified, Lang::En)).with_context(|| format!("writing {}", page.display()))?;
     let key = public_key(&ReportKey::beside(store.path())?);
     let count = format!("\"accepted\":{A_STEP},");
     let forged = report.text.replacen(&count, &format!("\"accepted\":{},", A_STEP + 1), 1);

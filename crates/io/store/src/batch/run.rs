@@ -9,6 +9,7 @@
 
 use crate::database_file::DatabaseLock;
 use crate::pool::now_ms;
+use crate::private_file;
 use crate::rows::{self, Kinds};
 use crate::state_file::FailingRun;
 use crate::{Row, Store, StoreError};
@@ -229,7 +230,7 @@ async fn note_gaps(tx: &mut SqliteConnection, failing: Option<&FailingRun>, now:
 pub(crate) fn lock(path: &Path, ending: &str) -> Result<Option<File>, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
-    let file = File::options().create(true).truncate(false).write(true).open(name)?;
+    let file = private_file::options().truncate(false).open(name)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),

@@ -6,6 +6,7 @@ mod border;
 mod captures;
 mod cuts;
 mod faults;
+mod files;
 mod ledger;
 mod moves;
 mod sums;
