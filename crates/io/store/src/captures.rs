@@ -4,8 +4,11 @@
 //! can be asked again and any two answers compared; legs of the same request share its id; what redaction took out is
 //! counted. Lines are read as strictly as they are written, and a bad line is told with its number.
 
+mod binding;
 mod newest;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use table::{CaptureCursor, CaptureFilter, CaptureMark, CapturePage, CaptureSum};
 

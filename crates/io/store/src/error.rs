@@ -107,7 +107,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A sealed text that the key does not open, or that is not what was sealed.
-    #[error("the {what} of the capture {id:?} does not open with this key, or was changed since it was written")]
+    #[error(
+        "the {what} of the capture {id:?} does not open with this key: the key is another one, or the text or a column of its row was changed since it was written"
+    )]
     Sealed {
         /// Which text.
         what: &'static str,
@@ -123,6 +125,16 @@ pub enum StoreError {
         written: i64,
         /// How many the database has for it; `None` if it does not know this process.
         found: Option<i64>,
+    },
+    /// A column of a capture that holds a value which this program never writes there.
+    #[error(
+        "the capture {id:?} was changed since it was written: its column `{what}` holds what no version of ours wrote"
+    )]
+    Changed {
+        /// The name of the column.
+        what: &'static str,
+        /// Of which request; the row's number if the id itself cannot be read.
+        id: String,
     },
     /// The ledger cannot be closed while requests are open.
     #[error("{open} requests are still open, so the ledger is left unclosed and the next start will note a gap")]

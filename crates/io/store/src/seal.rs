@@ -1,9 +1,10 @@
 //! Secrets at rest: texts of clients and vendors are sealed before they touch the disk.
 //!
 //! Rules: XChaCha20-Poly1305 with a random nonce for each value, which stands in front of it (24 bytes are enough to draw
-//! them blindly); the row and the column are authenticated with it, so that a value cannot be moved to another row; a key
-//! leaves memory when it is dropped and has no `Debug`. A database knows its key by a sealed text of its own: another key
-//! is refused before anything is written with it.
+//! them blindly); the row's plain columns are authenticated with it, so that no value can be moved
+//! to another row and no column changed unseen; a key leaves memory when it is dropped and has no
+//! `Debug`. A database knows its key by a sealed text of its own: another key is refused before
+//! anything is written with it.
 
 use crate::key_file::{self, KEY_BYTES, KeyBytes};
 use crate::{Store, StoreError};
@@ -50,10 +51,10 @@ impl SealKey {
         key_file::beside(database, ".key").map(Self)
     }
 
-    /// Seals `plain` for the place that `place` names.
-    pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> Vec<u8> {
+    /// Seals `plain` together with data that stays in clear: it opens only with the same data.
+    pub(crate) fn seal(&self, associated_data: impl AsRef<[u8]>, plain: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
-        let payload = Payload { msg: plain, aad: place.as_bytes() };
+        let payload = Payload { msg: plain, aad: associated_data.as_ref() };
         let sealed = self.cipher().encrypt(&nonce.into(), payload);
         let sealed = sealed.expect("only texts of more than 256 gigabytes cannot be sealed");
         let mut whole = Vec::with_capacity(NONCE_BYTES + sealed.len());
@@ -62,10 +63,11 @@ impl SealKey {
         whole
     }
 
-    /// Opens what was sealed for that place; none for another key, another place, or a value that was changed.
-    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// Opens a sealed value; `None` for another key, other associated data, or a value that was
+    /// changed.
+    pub(crate) fn open(&self, associated_data: impl AsRef<[u8]>, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload { msg: sealed, aad: place.as_bytes() };
+        let payload = Payload { msg: sealed, aad: associated_data.as_ref() };
         self.cipher().decrypt(&(*nonce).into(), payload).ok()
     }
 

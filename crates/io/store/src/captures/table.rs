@@ -5,10 +5,11 @@
 //! and in bytes, and whoever reads all of them never holds more than one.
 
 use super::Capture;
+use super::binding::{FORM, FORM_OF_PLACE, Plain, PlainColumns, place};
 use crate::query::Period;
 use crate::rows::{class, currency, outcome, target};
 use crate::{SealKey, Store, StoreError};
-use banjia_types::{AccountId, ErrorClass, Leg, Money, RouteName, Target, Timestamp, Usage};
+use banjia_types::{Leg, Money, RouteName, Target, Timestamp, Usage};
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -110,7 +111,8 @@ impl Store {
     /// Up to `limit` captures after a cursor; fewer when they are large, so only [`CapturePage::next`] tells the end.
     ///
     /// # Errors
-    /// [`StoreError::Sealed`] for a text that the key does not open.
+    /// [`StoreError::Sealed`] for a text that the key does not open, or whose row was changed;
+    /// [`StoreError::Changed`] for a column that this program never writes so.
     pub async fn captures(
         &self,
         filter: &CaptureFilter,
@@ -139,7 +141,8 @@ impl Store {
         Ok(CapturePage { captures, next: None })
     }
 
-    /// Which legs are recorded. Opens no text, so it needs no key and costs little.
+    /// Which legs are recorded. Opens no text, so it needs no key and costs little; a changed row
+    /// is not noticed here.
     pub async fn capture_marks(&self, filter: &CaptureFilter) -> Result<Vec<CaptureMark>, StoreError> {
         let mut query = chosen("SELECT id, leg, number, vendor, model, cost_micros, currency FROM capture", filter);
         query.push(" ORDER BY seq");
@@ -159,7 +162,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// How many captures there are.
+    /// How many captures there are. Opens none of them, so a changed row is not noticed here.
     pub async fn count_captures(&self, filter: &CaptureFilter) -> Result<u64, StoreError> {
         let mut query = chosen("SELECT COUNT(*) FROM capture", filter);
         let found: (i64,) =
@@ -167,7 +170,8 @@ impl Store {
         Ok(found.0.cast_unsigned())
     }
 
-    /// What was captured, by route, leg and target.
+    /// What was captured, by route, leg and target. Opens no text, so a changed row is not noticed
+    /// here.
     pub async fn capture_sums(&self, filter: &CaptureFilter) -> Result<Vec<CaptureSum>, StoreError> {
         const SUMS: &str = "SELECT route, leg, vendor, model, COUNT(*) AS captures, COUNT(answer) AS answered, \
              SUM(request_bytes + answer_bytes) AS bytes, SUM(redactions) AS redactions, \
@@ -217,8 +221,14 @@ fn chosen(sql: &str, filter: &CaptureFilter) -> QueryBuilder<Sqlite> {
 /// a time, and a page goes on in the order of writing.
 fn conditions(query: &mut QueryBuilder<Sqlite>, filter: &CaptureFilter, accepted_at: &str) {
     let CaptureFilter { routes, legs, ids, target, period } = filter;
-    query.push(format!(" WHERE {accepted_at} >= ")).push_bind(period.from.0);
-    query.push(format!(" AND {accepted_at} < ")).push_bind(period.to.0);
+    if *period == Period::ALWAYS {
+        // Also captures with a time that no clock shows: somebody changed them, and opening them
+        // says so.
+        query.push(" WHERE TRUE");
+    } else {
+        query.push(format!(" WHERE {accepted_at} >= ")).push_bind(period.from.0);
+        query.push(format!(" AND {accepted_at} < ")).push_bind(period.to.0);
+    }
     let (route, leg) = if ids.is_empty() { ("route", "leg") } else { ("+route", "+leg") };
     any_of(query, route, routes.iter().map(RouteName::as_str).collect());
     any_of(query, leg, legs.iter().map(|leg| leg.as_str()).collect());
@@ -240,69 +250,70 @@ fn any_of(query: &mut QueryBuilder<Sqlite>, column: &str, values: Vec<&str>) {
 async fn insert(capture: &Capture, key: &SealKey, into: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
     const SQL: &str = "INSERT INTO capture (id, leg, number, accepted_at, account, route, vendor, model, endpoint, stream, \
          client, outcome, class, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros, currency, \
-         first_content_ms, total_ms, redactions, request_bytes, answer_bytes, request, answer) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+         first_content_ms, total_ms, redactions, request_bytes, answer_bytes, seal_version, request, answer) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
     let request = capture.request.to_string();
     let answer = capture.answer.as_ref().map(Value::to_string);
-    let tokens =
-        |of: fn(&Usage) -> u64| capture.usage.as_ref().map(|usage| i64::try_from(of(usage)).unwrap_or(i64::MAX));
-    let bytes = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
-    let place = |column| place(&capture.id, capture.leg, capture.number, &capture.target, column);
-    let done = sqlx::query(SQL)
-        .bind(&capture.id)
-        .bind(capture.leg.as_str())
-        .bind(i64::from(capture.number))
-        .bind(capture.at.0)
-        .bind(capture.account.as_ref().map(AccountId::as_str))
-        .bind(capture.route.as_str())
-        .bind(capture.target.vendor.as_str())
-        .bind(capture.target.model.as_str())
-        .bind(&capture.endpoint)
-        .bind(i64::from(capture.stream))
-        .bind(capture.client.as_deref())
-        .bind(capture.outcome.as_str())
-        .bind(capture.class.map(ErrorClass::as_str))
-        .bind(tokens(|usage| usage.prompt))
-        .bind(tokens(|usage| usage.completion))
-        .bind(tokens(|usage| usage.cached))
-        .bind(tokens(|usage| usage.reasoning))
-        .bind(capture.cost.map(|cost| cost.micros))
-        .bind(capture.cost.map(|cost| cost.currency.as_str()))
-        .bind(capture.first_content_ms.map(i64::from))
-        .bind(i64::from(capture.total_ms))
-        .bind(i64::from(capture.redactions))
-        .bind(bytes(&request))
-        .bind(answer.as_deref().map_or(0, bytes))
-        .bind(key.seal(&place("request"), request.as_bytes()))
-        .bind(answer.as_deref().map(|answer| key.seal(&place("answer"), answer.as_bytes())))
-        .execute(into)
-        .await?;
+    let columns = PlainColumns::of(capture, request.len(), answer.as_ref().map_or(0, String::len));
+    let seal = |column, text: &str| key.seal(columns.associated_data(answer.is_some(), column), text.as_bytes());
+    let sealed_request = seal("request", &request);
+    let sealed_answer = answer.as_deref().map(|answer| seal("answer", answer));
+    let mut query = sqlx::query(SQL);
+    for column in columns.0 {
+        query = match column {
+            Plain::Null => query.bind(None::<i64>),
+            Plain::Text(text) => query.bind(text),
+            Plain::Number(number) => query.bind(number),
+        };
+    }
+    let done = query.bind(FORM).bind(sealed_request).bind(sealed_answer).execute(into).await?;
     Ok(done.rows_affected())
 }
 
-/// What a sealed value is bound to. A JSON text, so that no two places can be written alike.
-fn place(id: &str, leg: Leg, number: u32, target: &Target, column: &str) -> String {
-    serde_json::json!(["capture", id, leg, number, target, column]).to_string()
+/// The texts of a row, opened: the request, and the answer if there is one.
+///
+/// # Errors
+/// A text that does not open, and in rows of the present form a column that is not what was
+/// written.
+fn open_texts(row: &SqliteRow, id: &str, key: &SealKey) -> Result<(Value, Option<Value>, usize), StoreError> {
+    let changed = |what| StoreError::Changed { what, id: id.to_owned() };
+    let sealed_request: Vec<u8> = row.try_get("request").map_err(|_| changed("request"))?;
+    let sealed_answer: Option<Vec<u8>> = row.try_get("answer").map_err(|_| changed("answer"))?;
+    let size = sealed_request.len() + sealed_answer.as_ref().map_or(0, Vec::len);
+    let [for_request, for_answer] = match row.try_get("seal_version").map_err(|_| changed("seal_version"))? {
+        FORM => {
+            let columns = PlainColumns::read(row, id)?;
+            ["request", "answer"].map(|column| columns.associated_data(sealed_answer.is_some(), column))
+        }
+        FORM_OF_PLACE => {
+            let (leg, number, target) = (leg(&get::<String>(row, "leg")?)?, small(row, "number")?, target_of(row, id)?);
+            ["request", "answer"].map(|column| place(id, leg, number, &target, column))
+        }
+        _ => return Err(changed("seal_version")),
+    };
+    let open = |what: &'static str, associated_data: &[u8], sealed: &[u8]| {
+        let not_opened = || StoreError::Sealed { what, id: id.to_owned() };
+        let plain = key.open(associated_data, sealed).ok_or_else(not_opened)?;
+        serde_json::from_slice::<Value>(&plain).map_err(|_| not_opened())
+    };
+    let request = open("request", &for_request, &sealed_request)?;
+    let answer = sealed_answer.as_deref().map(|sealed| open("answer", &for_answer, sealed)).transpose()?;
+    Ok((request, answer, size))
+}
+
+fn target_of(row: &SqliteRow, id: &str) -> Result<Target, StoreError> {
+    target(get(row, "vendor")?, get(row, "model")?)
+        .ok_or_else(|| StoreError::Unknown { what: "the target of a capture", found: id.to_owned() })
 }
 
 /// A capture, its cursor, and how many bytes its texts took.
 fn from_database(row: &SqliteRow, key: &SealKey) -> Result<(CaptureCursor, usize, Capture), StoreError> {
+    let seq: i64 = get(row, "seq")?;
+    let id = row.try_get::<String, _>("id").map_err(|_| StoreError::Changed { what: "id", id: seq.to_string() })?;
+    // The texts first: they show whether the other columns can be believed.
+    let (request, answer, size) = open_texts(row, &id, key)?;
     let text = |name: &str| get::<Option<String>>(row, name);
     let number = |name: &str| get::<Option<i64>>(row, name);
-    let small = |name: &str| Ok::<_, StoreError>(u32::try_from(number(name)?.unwrap_or(0)).unwrap_or(u32::MAX));
-    let (id, leg, count) = (get::<String>(row, "id")?, leg(&get::<String>(row, "leg")?)?, small("number")?);
-    let target = target(text("vendor")?, text("model")?)
-        .ok_or_else(|| StoreError::Unknown { what: "the target of a capture", found: id.clone() })?;
-    let open = |column: &'static str, sealed: &[u8]| {
-        let plain = key.open(&place(&id, leg, count, &target, column), sealed);
-        let plain = plain.ok_or_else(|| StoreError::Sealed { what: column, id: id.clone() })?;
-        serde_json::from_slice::<Value>(&plain).map_err(|_| StoreError::Sealed { what: column, id: id.clone() })
-    };
-    let sealed_request: Vec<u8> = get(row, "request")?;
-    let sealed_answer: Option<Vec<u8>> = get(row, "answer")?;
-    let size = sealed_request.len() + sealed_answer.as_ref().map_or(0, Vec::len);
-    let request = open("request", &sealed_request)?;
-    let answer = sealed_answer.as_deref().map(|sealed| open("answer", sealed)).transpose()?;
     let tokens = |name: &str| number(name).map(|count| count.unwrap_or(0).cast_unsigned());
     let usage = match number("prompt_tokens")? {
         None => None,
@@ -313,29 +324,32 @@ fn from_database(row: &SqliteRow, key: &SealKey) -> Result<(CaptureCursor, usize
             reasoning: tokens("reasoning_tokens")?,
         }),
     };
-    let cost = cost(row)?;
     let capture = Capture {
+        leg: leg(&get::<String>(row, "leg")?)?,
+        number: small(row, "number")?,
         at: Timestamp(get(row, "accepted_at")?),
         account: text("account")?.map(Into::into),
         route: get::<String>(row, "route")?.into(),
+        target: target_of(row, &id)?,
         endpoint: get(row, "endpoint")?,
         stream: get::<i64>(row, "stream")? != 0,
         client: text("client")?,
         outcome: outcome(&get::<String>(row, "outcome")?)?,
         class: text("class")?.map(|name| class(&name)).transpose()?,
         first_content_ms: number("first_content_ms")?.and_then(|ms| u32::try_from(ms).ok()),
-        total_ms: small("total_ms")?,
-        redactions: small("redactions")?,
-        number: count,
+        total_ms: small(row, "total_ms")?,
+        redactions: small(row, "redactions")?,
+        cost: cost(row)?,
         id,
-        leg,
-        target,
         request,
         answer,
         usage,
-        cost,
     };
-    Ok((CaptureCursor(get(row, "seq")?), size, capture))
+    Ok((CaptureCursor(seq), size, capture))
+}
+
+fn small(row: &SqliteRow, name: &str) -> Result<u32, StoreError> {
+    Ok(u32::try_from(get::<Option<i64>>(row, name)?.unwrap_or(0)).unwrap_or(u32::MAX))
 }
 
 fn cost(row: &SqliteRow) -> Result<Option<Money>, StoreError> {
