@@ -14,7 +14,7 @@ pub(crate) use evidence::Evidence;
 use crate::config::BorderConfig;
 use banjia_border::decide::{Question, Verdict, decide, decide_all};
 use banjia_border::facts::{AccountFacts, Agreement, Facts, NetworkFact};
-use banjia_border::geo::{GeoTable, look_up, placeless};
+use banjia_border::geo::{GeoTable, Placeless, judged, look_up, placeless};
 use banjia_border::mmdb::Mmdb;
 use banjia_border::policy::{Exemption, Policy, Streams};
 use banjia_store::BorderNote;
@@ -91,18 +91,20 @@ pub(crate) fn cross(rules: Arc<Rules>, config: &BorderConfig, caller: Caller<'_>
 }
 
 fn network(rules: &Rules, home: Option<Place>, address: IpAddr, at: Timestamp) -> Option<NetworkFact> {
-    if placeless(address).is_some() {
-        // Who sits in the operator's own network is where the operator says that this network is.
-        let fact = |place| NetworkFact {
-            place,
-            agreement: Agreement::Alone,
-            asn: None,
-            source: "border.home".into(),
-            as_of: at,
-        };
-        return home.map(fact);
+    match placeless(address) {
+        // Translated from a network that is not ours: a private address carried in a public one can
+        // be anybody's.
+        Some(Placeless::Carried) => None,
+        Some(_) => at_home(home, at),
+        None => look_up(GeoTable::embedded(), rules.mmdb.as_deref(), address),
     }
-    look_up(GeoTable::embedded(), rules.mmdb.as_deref(), address)
+}
+
+/// Callers in the operator's own network are where the operator says that this network is.
+fn at_home(home: Option<Place>, at: Timestamp) -> Option<NetworkFact> {
+    let fact =
+        |place| NetworkFact { place, agreement: Agreement::Alone, asn: None, source: "border.home".into(), as_of: at };
+    home.map(fact)
 }
 
 /// Whether a vendor with this list serves somebody of whom this is known.
@@ -171,7 +173,7 @@ impl Crossing {
             network: network.map(|fact| fact.place),
             network_differs: differs,
             asn: network.and_then(|fact| fact.asn),
-            address: self.address.filter(|address| placeless(*address).is_none()).map(truncated),
+            address: self.address.and_then(judged).map(truncated),
             verdict: self.kind(),
             rule: ruling.map_or("none".into(), |(rule, verdict)| answer::rule_name(&self.rules, rule, verdict)),
             policy: ruling.map(|(rule, _)| rule.policy.label().clone()),
@@ -185,7 +187,9 @@ impl Crossing {
     }
 }
 
-/// An address cut to its network: /24 for IPv4, /48 for IPv6. The rest is a person's and not needed.
+/// An address cut to its network: /24 for IPv4, /48 for IPv6. The rest is a person's and not
+/// needed. An IPv4 address that is carried must be taken out before: with 6to4 the first 48 bits
+/// hold all of it.
 fn truncated(address: IpAddr) -> Box<str> {
     match address {
         IpAddr::V4(v4) => format!("{}/24", std::net::Ipv4Addr::from_bits(v4.to_bits() & !0xff)).into(),

@@ -1,21 +1,26 @@
 //! Tables in, country out.
 //!
 //! Rules: a country is what a table says of an address block, with the table's name and date; it is evidence and not truth.
-//! Addresses that stand for no place (private, loopback, shared, documentation) have no country. An IPv4 address written as
-//! IPv6 is the IPv4 address. The second witness says where the block was *registered*, which is no place: it is used to mark
-//! an answer and never as the answer.
+//! Addresses that stand for no place (private, loopback, shared, documentation) have no country. An
+//! IPv6 address that carries an IPv4 address is judged by that one, in each form that can be
+//! recognised, and has no place where it cannot be determined or is not public. The second witness
+//! says where the block was *registered*, which is no place: it is used to mark an answer and never
+//! as the answer.
 //!
 //! The built-in table is made from DB-IP Lite (see `data/README.md`) and decoded once, at the first look-up.
 
+mod carried;
 mod codec;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use carried::effective;
 pub use codec::{GeoError, Range, encode};
 
 use crate::facts::{Agreement, NetworkFact};
 use crate::mmdb::Mmdb;
 use banjia_types::{Country, Timestamp};
+use carried::{Carried, carried};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
@@ -81,7 +86,7 @@ impl GeoTable {
 
     /// The country of an address block; none when the table has none.
     pub fn country(&self, address: IpAddr) -> Option<Country> {
-        let code = match address.to_canonical() {
+        let code = match effective(address)? {
             IpAddr::V4(v4) => self.v4.code(&v4.to_bits())?,
             IpAddr::V6(v6) => self.v6.code(&((v6.to_bits() >> 64) as u64))?,
         };
@@ -100,16 +105,20 @@ pub enum Placeless {
     Shared,
     /// For documents, tests, many receivers, or nobody.
     Reserved,
+    /// An IPv6 address whose IPv4 address is not public or cannot be determined. The caller may be
+    /// anywhere.
+    Carried,
 }
 
 impl Placeless {
-    /// Why, in a word.
+    /// Why, in a few words.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Loopback => "loopback",
             Self::Private => "private",
             Self::Shared => "shared",
             Self::Reserved => "reserved",
+            Self::Carried => "bound to an IPv4 address that is not public or not known",
         }
     }
 }
@@ -118,8 +127,20 @@ impl Placeless {
 pub fn placeless(address: IpAddr) -> Option<Placeless> {
     match address.to_canonical() {
         IpAddr::V4(v4) => placeless_v4(v4),
-        IpAddr::V6(v6) => placeless_v6(v6),
+        IpAddr::V6(v6) => placeless_v6(v6).or_else(|| {
+            let is_public = match carried(v6)? {
+                Carried::Address(v4) => placeless_v4(v4).is_none(),
+                Carried::Unknown => false,
+            };
+            (!is_public).then_some(Placeless::Carried)
+        }),
     }
+}
+
+/// The address that says where a caller is: an IPv4 address for each form that carries one. `None`
+/// for an address of no place.
+pub fn judged(address: IpAddr) -> Option<IpAddr> {
+    if placeless(address).is_some() { None } else { effective(address) }
 }
 
 fn placeless_v4(v4: Ipv4Addr) -> Option<Placeless> {
@@ -176,7 +197,7 @@ pub fn look_up(table: &GeoTable, own: Option<&Mmdb>, address: IpAddr) -> Option<
 
 /// The country in which an address block was registered, by the regional registries' files.
 fn registered_in(address: IpAddr) -> Option<Country> {
-    let code = match address.to_canonical() {
+    let code = match effective(address)? {
         IpAddr::V4(v4) => iptocc::country_code(v4),
         IpAddr::V6(v6) => iptocc::country_code(v6),
     };

@@ -4,7 +4,7 @@
 //! subdivision, a network's number from `autonomous_system_number` or `asn`; what a file does not have is not guessed.
 //! The whole file is checked when it is taken up, so that a broken one never replaces a good one.
 
-use crate::geo::GeoError;
+use crate::geo::{GeoError, effective};
 use banjia_types::{Country, Place, Timestamp};
 use maxminddb::Reader;
 use serde::Deserialize;
@@ -71,9 +71,10 @@ impl Mmdb {
         self.built
     }
 
-    /// What it knows of an address; none when it has no record.
+    /// What it knows of an address, or of the IPv4 address that it carries; none when it has no
+    /// record.
     pub fn look_up(&self, address: IpAddr) -> Option<Known> {
-        let found = self.reader.lookup(address.to_canonical()).ok()?;
+        let found = self.reader.lookup(effective(address)?).ok()?;
         let record: Record<'_> = found.decode().ok().flatten()?;
         let country = record.country.and_then(|country| country.iso_code).or(record.country_code)?;
         let part = record.subdivisions.first().and_then(|part| part.iso_code);

@@ -68,6 +68,74 @@ fn addresses_without_a_place_have_no_country() {
     assert_eq!(placeless(address("100.128.0.1")), None);
 }
 
+/// Every form that carries an IPv4 address which can be determined, with this one.
+fn forms(v4: &str) -> Vec<String> {
+    let [a, b, c, d] = v4.parse::<Ipv4Addr>().unwrap().octets();
+    let (high, low) = (format!("{a:02x}{b:02x}"), format!("{c:02x}{d:02x}"));
+    let (not_high, not_low) = (format!("{:02x}{:02x}", !a, !b), format!("{:02x}{:02x}", !c, !d));
+    vec![
+        format!("::ffff:{v4}"),
+        format!("::{v4}"),
+        format!("::ffff:0:{v4}"),
+        format!("64:ff9b::{v4}"),
+        format!("2002:{high}:{low}::1"),
+        format!("2002:{high}:{low}:12:5678:9abc:def0:1234"),
+        // The server's own address (here in the US) says nothing of the client.
+        format!("2001:0:808:808:8000:63bf:{not_high}:{not_low}"),
+    ]
+}
+
+#[test]
+fn an_address_is_judged_by_the_ipv4_it_carries() {
+    for v4 in ["47.75.0.1", "8.8.8.8", "1.1.1.1", "203.208.60.1"] {
+        let wanted = look_up(GeoTable::embedded(), None, address(v4));
+        assert!(wanted.is_some(), "{v4}");
+        for form in forms(v4) {
+            assert_eq!(look_up(GeoTable::embedded(), None, address(&form)), wanted, "{form}");
+            assert_eq!(judged(address(&form)), Some(address(v4)), "{form}");
+        }
+    }
+}
+
+#[test]
+fn a_carried_address_that_is_not_public_is_unknown() {
+    for v4 in ["10.1.2.3", "192.168.0.1", "127.0.0.1", "100.64.0.1", "169.254.1.1", "203.0.113.9", "224.0.0.1"] {
+        for form in forms(v4).iter().skip(1) {
+            assert_eq!(placeless(address(form)), Some(Placeless::Carried), "{form}");
+            assert_eq!(look_up(GeoTable::embedded(), None, address(form)), None, "{form}");
+            assert_eq!(judged(address(form)), None, "{form}");
+        }
+    }
+}
+
+#[test]
+fn a_carried_address_out_of_reach_is_unknown() {
+    for text in [
+        "64:ff9b:1::8.8.8.8",
+        "64:ff9b:1:808:8:800::",
+        "64:ff9b:1:fffe::8.8.8.8",
+        "64:ff9b:2::8.8.8.8",
+        "64:ff9b::1:0:8.8.8.8",
+        "2606:4700::5efe:8.8.8.8",
+        "2606:4700::200:5efe:8.8.8.8",
+        "2406:da1e::300:5efe:8.8.8.8",
+    ] {
+        assert_eq!(placeless(address(text)), Some(Placeless::Carried), "{text}");
+        assert_eq!((judged(address(text)), said(text).as_str()), (None, "-"), "{text}");
+        assert_eq!(look_up(GeoTable::embedded(), None, address(text)), None, "{text}");
+    }
+}
+
+#[test]
+fn a_native_address_is_judged_by_itself() {
+    for text in
+        ["2606:4700::1", "2606:4700::5eff:8.8.8.8", "2606:4700::8200:5efe:8.8.8.8", "2001:4860:4860::8888", "8.8.8.8"]
+    {
+        assert_eq!(judged(address(text)), Some(address(text)), "{text}");
+    }
+    assert_eq!(placeless(address("fe80::5efe:10.0.0.1")), Some(Placeless::Private));
+}
+
 #[test]
 fn the_witness_marks_and_never_answers() {
     let fact = look_up(GeoTable::embedded(), None, address("47.75.0.1")).unwrap();

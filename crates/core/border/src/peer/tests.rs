@@ -67,6 +67,36 @@ fn ports_and_brackets_are_understood() {
     check("forwarded", "10.0.0.1", &["for=\"47\\.75.0.1\""], Ok("47.75.0.1"));
 }
 
+/// Forms in which a client could write the address of a proxy at 10.0.0.7.
+const CARRIED: [&str; 7] = [
+    "::10.0.0.7",
+    "::ffff:0:10.0.0.7",
+    "64:ff9b::10.0.0.7",
+    "64:ff9b:1::10.0.0.7",
+    "2002:a00:7::1",
+    "2001:0:808:808:8000:63bf:f5ff:fff8",
+    "2408:8000::5efe:10.0.0.7",
+];
+
+#[test]
+fn a_carried_proxy_address_in_a_header_is_the_client() {
+    for carried in CARRIED {
+        let carried: IpAddr = carried.parse().unwrap();
+        let lines = format!("8.8.8.8, {carried}");
+        check("x-forwarded-for", "10.0.0.1", &[&lines], Ok(&carried.to_string()));
+        check("forwarded", "10.0.0.1", &[&format!("for=8.8.8.8, for=\"[{carried}]\"")], Ok(&carried.to_string()));
+    }
+}
+
+#[test]
+fn a_carried_proxy_address_is_no_trusted_peer() {
+    for carried in CARRIED {
+        assert!(!rules("x-forwarded-for").trusts(carried.parse().unwrap()), "{carried}");
+        let carried: IpAddr = carried.parse().unwrap();
+        check("x-forwarded-for", &carried.to_string(), &["8.8.8.8"], Ok(&carried.to_string()));
+    }
+}
+
 #[test]
 fn what_counts_and_is_no_address_makes_the_client_unknown() {
     for bad in [
