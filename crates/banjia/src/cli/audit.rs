@@ -2,13 +2,14 @@
 
 use super::database::Database;
 use super::{Printer, table};
-use crate::border;
 use anyhow::{Context as _, anyhow, bail};
-use banjia_border::audit::{Hash, Verifier};
+use banjia_border::audit::replay::Replay;
+use banjia_border::audit::{Hash, VERDICT, Verifier};
 use banjia_border::decide::{Question, decide};
 use banjia_border::facts::Facts;
 use banjia_border::policy::{Exemption, Policy};
-use banjia_store::{AuditRow, Store};
+use banjia_border::registry::embedded;
+use banjia_store::{AuditReader, AuditRow, Store};
 use banjia_types::Timestamp;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -28,7 +29,9 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Check that nothing was changed, removed or moved, and judge every stored verdict again.
+    /// Check that nothing was changed, removed or moved, that each erased body was erased by
+    /// retention, and that policies, exemptions, appeals, campaigns and moves in the database are
+    /// those of the audit; judge every stored verdict again.
     Verify {
         /// The last entry as it was noted elsewhere: NUMBER:HASH. Without it a chain whose end was cut off together with the
         /// database's own note of it would look whole.
@@ -66,10 +69,10 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
 }
 
 /// Walks the whole chain.
-async fn each(store: &Store, mut take: impl FnMut(AuditRow)) -> anyhow::Result<()> {
+async fn each(reader: &mut AuditReader, mut take: impl FnMut(AuditRow)) -> anyhow::Result<()> {
     let mut after = 0;
     loop {
-        let page = store.audit_page(after, PAGE).await?;
+        let page = reader.page(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.entry.seq;
         page.into_iter().for_each(&mut take);
@@ -86,43 +89,70 @@ fn read_head(text: &str) -> anyhow::Result<(u64, Hash)> {
 pub(crate) struct Checked {
     pub(crate) entries: u64,
     pub(crate) verdicts: u64,
+    /// Verdicts whose bodies retention has erased, as the chain proves.
     pub(crate) erased: u64,
     pub(crate) head: (u64, Hash),
     pub(crate) faults: Vec<String>,
 }
 
-/// Checks the chain against its head, and judges every verdict again.
+/// Checks the chain against its head, judges every verdict again, and compares the tables with what
+/// the chain says of them.
 pub(crate) async fn check(store: &Store, head: Option<(u64, Hash)>) -> anyhow::Result<Checked> {
+    // One state of the database for all of it: a running gateway goes on writing.
+    let mut reader = store.audit_reader().await?;
     let head = match head {
         Some(head) => head,
-        None => store.audit_head().await?,
+        None => reader.head().await?,
     };
-    let mut policies = HashMap::new();
-    for row in store.policies().await? {
-        policies.insert(row.hash.clone(), border::policy(&row)?);
-    }
     let mut verifier = Verifier::new(Some(head));
-    let (mut entries, mut verdicts, mut erased) = (0, 0, 0);
+    let (mut replay, mut policies) = (Replay::default(), HashMap::new());
+    let (mut entries, mut verdicts) = (0, 0);
     let mut wrong = Vec::new();
-    each(store, |row| {
+    each(&mut reader, |row| {
         verifier.take(&row.entry, row.body.as_deref(), &row.hash);
         entries += 1;
-        if row.entry.kind != "verdict" {
+        let Some(body) = &row.body else { return };
+        if row.entry.kind == VERDICT {
+            verdicts += 1;
+            if let Err(why) = judge_again(body, &policies) {
+                wrong.push(format!("the verdict of entry {} cannot be reproduced: {why:#}", row.entry.seq));
+            }
             return;
         }
-        let Some(body) = &row.body else {
-            erased += 1;
-            return;
-        };
-        verdicts += 1;
-        if let Err(why) = judge_again(body, &policies) {
-            wrong.push(format!("the verdict of entry {} cannot be reproduced: {why:#}", row.entry.seq));
+        replay.take(&row.entry, body);
+        if let Some((hash, policy)) = activated(&row.entry.kind, body) {
+            policies.insert(hash, policy);
         }
     })
     .await?;
+    let differences = replay.differences(&reader.covered_rows().await?);
+    let erased = verifier.erased();
     let (faults, end) = verifier.end();
-    let faults = faults.iter().map(ToString::to_string).chain(wrong).collect();
+    let faults = faults.iter().map(ToString::to_string).chain(wrong);
+    let faults = faults.chain(differences.iter().map(ToString::to_string)).collect();
     Ok(Checked { entries, verdicts, erased, head: end, faults })
+}
+
+/// Policies by the hash of their text; a text of another version of this program may be unreadable.
+type Policies = HashMap<String, Result<Policy, String>>;
+
+/// The policy that an entry puts in force, from the entry and not from a table that may have been
+/// changed.
+fn activated(kind: &str, body: &str) -> Option<(String, Result<Policy, String>)> {
+    #[derive(Deserialize)]
+    struct Activated {
+        hash: String,
+        text: String,
+    }
+    if !["policy.activate", "policy.redate"].contains(&kind) {
+        return None;
+    }
+    let Activated { hash, text } = serde_json::from_str(body).ok()?;
+    let policy = Policy::parse(&text, embedded()).map_err(|problems| {
+        let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        format!("its policy cannot be read: {}", said.join("; "))
+    });
+    Some((hash, policy))
 }
 
 #[derive(Deserialize)]
@@ -137,9 +167,10 @@ struct Stored {
     rule: String,
 }
 
-fn judge_again(body: &str, policies: &HashMap<String, Policy>) -> anyhow::Result<()> {
+fn judge_again(body: &str, policies: &Policies) -> anyhow::Result<()> {
     let stored: Stored = serde_json::from_str(body)?;
-    let policy = policies.get(&stored.hash).context("its policy is not there")?;
+    let policy = policies.get(&stored.hash).context("no entry before it puts its policy in force")?;
+    let policy = policy.as_ref().map_err(|said| anyhow!(said.clone()))?;
     let question = Question {
         facts: &stored.facts,
         granted: &stored.granted,
@@ -189,7 +220,7 @@ async fn list(store: &Store, last: u64, printer: &mut Printer) -> anyhow::Result
 
 async fn export(store: &Store, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let mut lines = Vec::new();
-    each(store, |row| {
+    each(&mut store.audit_reader().await?, |row| {
         let body: Option<serde_json::Value> = row.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
         let mut line = serde_json::json!(row.entry);
         line["body_hash"] = row.entry.body_hash.to_string().into();
@@ -213,4 +244,58 @@ async fn forget(store: &Store, rule_set: &str, days: u32, by: &str, printer: &mu
     let erased = store.forget_verdicts(rule_set, before, now, by).await?;
     printer.line(&format!("The bodies of {erased} verdicts of {rule_set} from before {before} were erased."));
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use banjia_store::{By, Location, NewAudit};
+    use serde_json::{Value, json};
+
+    fn entry(kind: &'static str, at: i64, body: Value) -> NewAudit {
+        let (actor, subject) = ("kim".to_owned(), "acme".to_owned());
+        NewAudit { at: Timestamp(at), actor, kind, subject, rule_set: "policy".to_owned(), body }
+    }
+
+    async fn store() -> Store {
+        let store = Store::open(&Location::Temporary).await.unwrap();
+        store.open_appeal(&"acme".into(), "we sit in Singapore", By { actor: "kim", at: Timestamp(1) }).await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn proven_erasures_are_counted_and_no_faults() {
+        let store = store().await;
+        for at in [2, 3] {
+            store.append_audit(&entry(VERDICT, at, json!({}))).await.unwrap();
+        }
+        store.forget_verdicts("policy", Timestamp(4), Timestamp(9), "kim").await.unwrap();
+        let checked = check(&store, None).await.unwrap();
+        assert_eq!(checked.faults, Vec::<String>::new());
+        assert_eq!((checked.entries, checked.verdicts, checked.erased), (4, 0, 2));
+    }
+
+    #[tokio::test]
+    async fn a_row_that_only_the_chain_knows_is_a_fault() {
+        let store = store().await;
+        let body = json!({ "appeal": 7, "said": "gone" });
+        store.append_audit(&entry("appeal.open", 2, body)).await.unwrap();
+        store.append_audit(&entry("exemption.grant", 3, json!({ "id": "7" }))).await.unwrap();
+        let faults = check(&store, None).await.unwrap().faults;
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].contains("entry 3 does not say what it changed"), "{faults:?}");
+        assert!(faults[1].contains("appeal \"7\" was written by entry 2 and is gone"), "{faults:?}");
+    }
+
+    #[tokio::test]
+    async fn a_verdict_of_an_unknown_policy_is_a_fault() {
+        let store = store().await;
+        let body = json!({
+            "hash": "00", "facts": { "network": null, "account": null }, "granted": [], "at": 1, "draw": 1,
+            "paused": false, "verdict": "allow", "rule": "none",
+        });
+        store.append_audit(&entry(VERDICT, 2, body)).await.unwrap();
+        let faults = check(&store, None).await.unwrap().faults;
+        assert!(faults.len() == 1 && faults[0].contains("no entry before it puts its policy in force"), "{faults:?}");
+    }
 }

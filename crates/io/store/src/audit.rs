@@ -1,12 +1,18 @@
 //! The audit: who did what to the border, and which verdicts were given, in a hash chain.
 //!
 //! Rules: an entry is written in the same transaction as what it speaks of; entries are never changed or deleted, but a
-//! body may be erased when its rule set's retention is over. Verdicts come through a bounded queue, since no request waits
-//! for a write; what does not fit is counted and offered again by the next request like it. What was taken is written as soon as
+//! body may be erased when its rule set's retention is over, and the entry that says so names what
+//! was erased. Verdicts come through a bounded queue, since no request waits for a write; what does
+//! not fit is counted and offered again by the next request like it. What was taken is written as soon as
 //! the database can be written.
 
+mod reader;
+
+pub use reader::AuditReader;
+pub(crate) use reader::recipients;
+
 use crate::{Store, StoreError};
-use banjia_border::audit::{Entry, Hash, seal};
+use banjia_border::audit::{Entry, FORGET, Hash, seal};
 use banjia_types::Timestamp;
 use serde_json::Value;
 use sqlx::Row as _;
@@ -53,7 +59,7 @@ pub struct NewAudit {
 pub struct AuditRow {
     /// The entry.
     pub entry: Entry,
-    /// Its body as text; none after it was erased.
+    /// Its body as text; `None` after it was erased.
     pub body: Option<String>,
     /// Its hash.
     pub hash: Hash,
@@ -129,17 +135,12 @@ impl Store {
 
     /// Up to `count` entries after number `after`, in order.
     pub async fn audit_page(&self, after: u64, count: u32) -> Result<Vec<AuditRow>, StoreError> {
-        const SQL: &str = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
-        let rows = sqlx::query(SQL).bind(after.cast_signed()).bind(i64::from(count)).fetch_all(&self.read).await;
-        rows.map_err(StoreError::sql("read the audit"))?.iter().map(from_database).collect()
+        self.audit_reader().await?.page(after, count).await
     }
 
     /// The number and hash of the last entry, as the database noted them.
     pub async fn audit_head(&self) -> Result<(u64, Hash), StoreError> {
-        const SQL: &str = "SELECT seq, hash FROM audit_head WHERE id = 1";
-        let found: (i64, String) =
-            sqlx::query_as(SQL).fetch_one(&self.read).await.map_err(StoreError::sql("read the audit"))?;
-        Ok((found.0.cast_unsigned(), read_hash(&found.1)?))
+        self.audit_reader().await?.head().await
     }
 
     /// Erases the bodies of a rule set's verdicts from before a moment, and writes down that it did; nothing is written where
@@ -151,21 +152,35 @@ impl Store {
         at: Timestamp,
         actor: &str,
     ) -> Result<u64, StoreError> {
-        const SQL: &str = "UPDATE audit SET body = NULL \
+        const RANGE: &str = "SELECT COUNT(*), MIN(seq), MAX(seq) FROM audit \
              WHERE rule_set = $1 AND kind = 'verdict' AND at < $2 AND body IS NOT NULL";
+        const ERASE: &str = "UPDATE audit SET body = NULL \
+             WHERE rule_set = $1 AND kind = 'verdict' AND at < $2 AND body IS NOT NULL";
+        let failed = || StoreError::sql("erase old verdicts");
         let mut transaction = self.begin().await?;
-        let done = sqlx::query(SQL).bind(rule_set).bind(before.0).execute(&mut *transaction).await;
-        let erased = done.map_err(StoreError::sql("erase old verdicts"))?.rows_affected();
+        let range = sqlx::query_as(RANGE).bind(rule_set).bind(before.0).fetch_one(&mut *transaction).await;
+        let (erased, first, last): (i64, Option<i64>, Option<i64>) = range.map_err(failed())?;
         if erased == 0 {
             transaction.rollback().await;
             return Ok(0);
         }
-        let body = serde_json::json!({ "before": before.to_string(), "erased": erased });
+        let done = sqlx::query(ERASE).bind(rule_set).bind(before.0).execute(&mut *transaction).await;
+        done.map_err(failed())?;
+        // Everything that `audit verify` needs to tell this erasure from a body that somebody took
+        // away.
+        let body = serde_json::json!({
+            "rule_set": rule_set,
+            "before": before.to_string(),
+            "before_ms": before.0,
+            "erased": erased,
+            "first": first,
+            "last": last,
+        });
         let (actor, rule_set) = (actor.to_owned(), rule_set.to_owned());
-        let new = NewAudit { at, actor, kind: "audit.forget", subject: rule_set.clone(), rule_set, body };
+        let new = NewAudit { at, actor, kind: FORGET, subject: rule_set.clone(), rule_set, body };
         append(&mut transaction, &new).await?;
-        transaction.commit().await.map_err(StoreError::sql("erase old verdicts"))?;
-        Ok(erased)
+        transaction.commit().await.map_err(failed())?;
+        Ok(erased.cast_unsigned())
     }
 
     /// Begins to write verdicts that are offered.

@@ -7,7 +7,7 @@
 
 use crate::policies::By;
 use crate::webhooks::event;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, audit};
 use banjia_border::campaign::{NoticeState, Step};
 use banjia_types::{AccountId, Timestamp};
 use serde_json::{Value, json};
@@ -189,7 +189,8 @@ impl Store {
                 .await
                 .map_err(failed())?;
         }
-        let body = json!({ "policy": policy, "recipients": recipients.len(), "mandatory": mandatory });
+        let (count, hash) = audit::recipients(&mut transaction, id).await?;
+        let body = json!({ "policy": policy, "recipients": count, "recipients_hash": hash, "mandatory": mandatory });
         self.note(&mut transaction, by, "campaign.create", id, RULE_SET, body).await?;
         transaction.commit().await.map_err(failed())?;
         Ok(true)

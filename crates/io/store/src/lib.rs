@@ -30,7 +30,7 @@ mod webhooks;
 mod write;
 
 pub use accounts::{Appeal, Unsubscribed};
-pub use audit::{AuditRow, AuditWriter, NewAudit};
+pub use audit::{AuditReader, AuditRow, AuditWriter, NewAudit};
 pub use batch::{LedgerWriter, Slot, WriterConfig};
 pub use campaigns::{Campaign, Intent, Notice, Recipient, RunnerLock, Which};
 pub use captures::{Capture, CaptureCursor, CaptureFilter, CaptureMark, CapturePage, CaptureSum};

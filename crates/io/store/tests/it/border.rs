@@ -108,9 +108,11 @@ type Case = (&'static [&'static str], &'static [(u64, FaultKind)]);
 
 #[tokio::test]
 async fn the_audit_shows_every_kind_of_tampering() {
-    use FaultKind::{BodyChanged, Changed as WasChanged, Removed, Truncated};
-    let cases: [Case; 6] = [
+    use FaultKind::{BodyChanged, BodyMissing, Changed as WasChanged, Removed, Truncated};
+    let cases: [Case; 8] = [
         (&[], &[]),
+        (&["UPDATE audit SET body = NULL WHERE seq = 5"], &[(5, BodyMissing)]),
+        (&["UPDATE audit SET body = NULL WHERE seq > 6"], &[(7, BodyMissing), (8, BodyMissing)]),
         (&["UPDATE audit SET actor = 'nobody' WHERE seq = 4"], &[(4, WasChanged)]),
         (&["UPDATE audit SET body = '{}' WHERE seq = 5"], &[(5, BodyChanged)]),
         (&["DELETE FROM audit WHERE seq = 3"], &[(4, Removed)]),
@@ -165,7 +167,12 @@ async fn a_rule_sets_bodies_are_erased_by_its_own_retention_and_the_chain_holds(
     let rows = store.audit_page(0, 99).await.unwrap();
     let erased: Vec<_> = rows.iter().filter(|row| row.body.is_none()).map(|row| row.entry.seq).collect();
     assert_eq!(erased, [2, 4, 6]);
-    assert_eq!(rows.last().unwrap().entry.kind, "audit.forget");
+    let forget = rows.last().unwrap();
+    assert_eq!(forget.entry.kind, "audit.forget");
+    let body: serde_json::Value = serde_json::from_str(forget.body.as_deref().unwrap()).unwrap();
+    let before = "1970-01-01T00:00:00.007Z";
+    let whole = json!({ "rule_set": "policy", "before": before, "before_ms": 7, "erased": 3, "first": 2, "last": 6 });
+    assert_eq!(body, whole);
     assert_eq!(faults(&store).await, []);
 }
 

@@ -4,6 +4,7 @@
 
 mod border;
 mod captures;
+mod covered;
 mod cuts;
 mod faults;
 mod files;
