@@ -1,9 +1,13 @@
 //! Logs.
 //!
-//! Rules: logs go to standard error, so that answers on standard output stay clean; the command line wins over the file.
+//! Rules: logs go to standard error, so that answers on standard output stay clean; the command
+//! line wins over the file; an event is one line, and hidden characters of clients and vendors in
+//! it are shown.
 
 use crate::cli::LogChoice;
 use crate::config::{LogConfig, LogFormat};
+use banjia_types::visible::{visible_line, visible_styled};
+use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -17,10 +21,100 @@ pub(crate) fn start(choice: &LogChoice, config: &LogConfig) -> anyhow::Result<()
         .map_err(|error| anyhow::anyhow!("the log level {level:?} cannot be read: {error}; try info or debug"))?;
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let color = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color);
     let started = match choice.format.unwrap_or(config.format) {
-        LogFormat::Text => lines.with_target(false).finish().try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => lines
+            .with_writer(move || VisibleLines { color, to: std::io::stderr() })
+            .with_target(false)
+            .finish()
+            .try_init(),
+        LogFormat::Json => lines
+            .with_writer(|| VisibleLines { color: false, to: std::io::stderr() })
+            .json()
+            .flatten_event(true)
+            .finish()
+            .try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging was started before: {error}"))
+}
+
+/// Writes one event at a time, made visible.
+struct VisibleLines<W> {
+    /// True if the formatter colours the text. Values in it have no colours: the formatter escapes
+    /// them.
+    color: bool,
+    to: W,
+}
+
+impl<W: Write> Write for VisibleLines<W> {
+    /// Takes all of `event`, which is a whole one: the formatter writes each with one call.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let mut shown =
+            if self.color { visible_styled(&line.replace('\n', "\\n")) } else { visible_line(line).into_owned() };
+        shown.push('\n');
+        self.to.write_all(shown.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(event: &str, color: bool) -> String {
+        let mut lines = VisibleLines { color, to: Vec::new() };
+        lines.write_all(event.as_bytes()).unwrap();
+        String::from_utf8(lines.to).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_without_hidden_characters() {
+        let event = "WARN model=\u{1b}[2J\u{202e}x\nERROR forged\n";
+        assert_eq!(written(event, false), "WARN model=\\u001b[2J\\u202ex\\nERROR forged\n");
+    }
+
+    #[test]
+    fn a_coloured_event_keeps_its_colours_only() {
+        let event = "\u{1b}[33m WARN\u{1b}[0m x\u{9b}2J\nforged\n";
+        assert_eq!(written(event, true), "\u{1b}[33m WARN\u{1b}[0m x\\u009b2J\\nforged\n");
+    }
+
+    #[test]
+    fn a_json_event_stays_the_same_value() {
+        let value = serde_json::json!({ "model": "\u{1b}\u{7f}\u{9b}\u{202e}" });
+        let line = written(&format!("{value}\n"), false);
+        assert!(line.trim_end().chars().all(|character| !banjia_types::visible::is_hidden(character)), "{line:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
+
+    #[test]
+    fn the_formatter_escapes_colours_in_values() {
+        #[derive(Clone, Default)]
+        struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl Write for Shared {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let shared = Shared::default();
+        let to = shared.clone();
+        let lines =
+            tracing_subscriber::fmt().with_ansi(true).with_writer(move || VisibleLines { color: true, to: to.clone() });
+        tracing::subscriber::with_default(lines.finish(), || {
+            let error = std::io::Error::other("\u{1b}[8mhidden");
+            tracing::warn!(model = "\u{1b}[8mhidden", said = %"\u{1b}[8mhidden", %error, "\u{1b}[8mhidden");
+        });
+        let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+        assert!(text.matches("hidden").count() == 4 && !text.contains("\u{1b}[8m"), "{text:?}");
+    }
 }

@@ -1,4 +1,4 @@
-//! The words of Banjia: names, money, usage, loss, error class, outcome.
+//! The words of Banjia: names, money, usage, loss, error class, outcome; and texts of others, made safe to show.
 //!
 //! Rules: words and arithmetic on them. No rule of the product, no JSON value, no I/O, no clock. Every crate may use this
 //! one, and this one uses none of ours.
@@ -18,6 +18,7 @@ mod stage;
 mod time;
 mod usage;
 mod verdict;
+pub mod visible;
 
 pub use country::{Country, Part, Place};
 pub use course::{Course, Leg, Rehearsal, Share};

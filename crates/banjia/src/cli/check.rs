@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitCode {
         Err(findings) => (findings, None),
     };
     if !findings.is_empty() {
-        printer.line(findings.render(printer.is_color(), printer.width()).trim_end_matches('\n'));
+        printer.styled_line(findings.render(printer.is_color(), printer.width()).trim_end_matches('\n'));
         printer.line("");
     }
     let warnings = match findings.count(Severity::Warning) {

@@ -189,7 +189,7 @@ fn profiles(loaded: Option<&Loaded>, printer: &mut Printer) -> anyhow::Result<Pr
     let mut findings = Findings::new("vendor profiles", "");
     let mut profiles: Profiles = texts.into_map(&mut findings, None).into_iter().collect();
     if !findings.is_empty() {
-        printer.note(&findings.render(printer.is_color(), printer.width()));
+        printer.styled_note(&findings.render(printer.is_color(), printer.width()));
     }
     for vendor in loaded.iter().flat_map(|loaded| &loaded.config.gateway.vendors) {
         let name = vendor.profile.as_deref().unwrap_or(vendor.name.as_str());

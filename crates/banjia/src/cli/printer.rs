@@ -1,8 +1,11 @@
 //! Everything that people read goes through here.
 //!
-//! Rules: a reader that went away (`banjia vendor list | head`) is no failure; colour only where a person looks, and never
-//! when `NO_COLOR` is set.
+//! Rules: values of clients, vendors, files and databases command no terminal, since every line is
+//! made visible here (our own colours come in after that, or through [`Printer::styled_line`]); a
+//! reader that went away (`banjia vendor list | head`) is no failure; colour only where a person
+//! looks, and never when `NO_COLOR` is set.
 
+use banjia_types::visible::{visible, visible_styled};
 use std::io::{self, IsTerminal, Write};
 
 /// Width of reports when the terminal does not tell its own.
@@ -24,19 +27,39 @@ impl Printer {
 
     /// One or more lines of the answer, to standard output.
     pub(crate) fn line(&mut self, text: &str) {
-        let written = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
-        end_if_nobody_reads(written);
+        self.put_line(&visible(text));
+    }
+
+    /// As [`Printer::line`], for a text with our own colours. Values of others must be visible in
+    /// it already.
+    pub(crate) fn styled_line(&mut self, text: &str) {
+        self.put_line(&visible_styled(text));
     }
 
     /// One or more lines about the work, to standard error.
     pub(crate) fn note(&mut self, text: &str) {
-        end_if_nobody_reads(writeln!(self.err, "{text}"));
+        self.put_note(&visible(text));
+    }
+
+    /// As [`Printer::note`], for a text with our own colours. Values of others must be visible in
+    /// it already.
+    pub(crate) fn styled_note(&mut self, text: &str) {
+        self.put_note(&visible_styled(text));
     }
 
     /// What went wrong, to standard error.
     pub(crate) fn error(&mut self, text: &str) {
         let (on, off) = if self.is_color() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
-        self.note(&format!("{on}error:{off} {text}"));
+        self.put_note(&format!("{on}error:{off} {}", visible(text)));
+    }
+
+    fn put_line(&mut self, text: &str) {
+        let written = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+        end_if_nobody_reads(written);
+    }
+
+    fn put_note(&mut self, text: &str) {
+        end_if_nobody_reads(writeln!(self.err, "{text}"));
     }
 
     /// Whether somebody watches standard output as it comes.

@@ -12,6 +12,7 @@ use banjia_control::moves::drill::{self, Drill, DrillTimes, DrilledRoute};
 use banjia_movement::spec::span;
 use banjia_movement::stage::{DrillFound, Order};
 use banjia_store::{Latency, ReasonCount, Spread, Store};
+use banjia_types::visible::visible_line;
 use banjia_types::{Outcome, Share, Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::process::ExitCode;
@@ -109,7 +110,7 @@ async fn watch(args: &Args, store: &Store, printer: &mut Printer) -> anyhow::Res
             printer.note(&said);
             told_at = now;
         }
-        bar.set_message(said);
+        bar.set_message(visible_line(&said).into_owned());
         tokio::time::sleep(EVERY).await;
     }
 }

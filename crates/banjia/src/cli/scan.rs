@@ -6,6 +6,7 @@ use super::{Printer, table};
 use anyhow::Context as _;
 use banjia_scan::report::{sentence, setting};
 use banjia_scan::{Confidence, Finding, Kind, Report, Skip};
+use banjia_types::visible::visible_line;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -164,10 +165,11 @@ fn coverage(report: &Report, printer: &mut Printer) {
         printer.line(&format!("Not read: {}.", skipped.collect::<Vec<_>>().join(", ")));
     }
     for (why, files) in coverage.skipped_files.iter().filter(|(why, _)| **why != Skip::Link) {
-        printer.line(&format!("  {}: {}", why.as_str(), files.join(", ")));
+        printer.line(&format!("  {}: {}", why.as_str(), visible_line(&files.join(", "))));
     }
     if coverage.files_with_errors > 0 {
         let files = coverage.with_errors.join(", ");
+        let files = visible_line(&files);
         printer.line(&format!("Partly not understood, calls there may be missed: {files}."));
     }
     let sure = |wanted| report.findings.iter().filter(|finding| finding.confidence == wanted).count();

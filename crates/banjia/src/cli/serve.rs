@@ -59,7 +59,7 @@ pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow:
                 (loaded.config, loaded.snapshot)
             }
             Err(findings) => {
-                printer.note(findings.render(printer.is_color(), printer.width()).trim_end());
+                printer.styled_note(findings.render(printer.is_color(), printer.width()).trim_end());
                 bail!("{} cannot be used; `banjia check` shows the same without starting", file.display());
             }
         },

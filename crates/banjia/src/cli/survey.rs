@@ -7,6 +7,7 @@ use banjia_control::survey::{EXCHANGES_MAX, Surveyor};
 use banjia_movement::survey::{Survey, coverage, peaks};
 use banjia_movement::usage_export;
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, Period, Row, SealKey, Store};
+use banjia_types::visible::visible_line;
 use banjia_types::{Leg, Timestamp};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -239,7 +240,7 @@ fn show(survey: &Survey, printer: &mut Printer) {
         if route.shapes == 0 {
             continue;
         }
-        printer.line(&format!("\n{name}, of {} requests read:", route.shapes));
+        printer.line(&format!("\n{}, of {} requests read:", visible_line(name.as_str()), route.shapes));
         let languages: BTreeMap<String, u64> =
             route.languages.iter().map(|(language, n)| (format!("{language:?}").to_lowercase(), *n)).collect();
         for (what, counts) in [
@@ -261,6 +262,7 @@ fn show(survey: &Survey, printer: &mut Printer) {
         said.requests, said.days, said.span_days, said.shapes, said.counted
     ));
     for (route, share) in &said.unseen_at_most {
+        let route = visible_line(route.as_str());
         printer.line(&match share {
             Some(share) => {
                 format!(
@@ -271,8 +273,10 @@ fn show(survey: &Survey, printer: &mut Printer) {
             None => format!("  {route}: no request was read, so nothing is known of parameters; give captures"),
         });
     }
-    let rare =
-        said.rare.iter().map(|rare| format!("  {}: {} ({} of {})", rare.route, rare.what, rare.requests, rare.of));
+    let rare = said.rare.iter().map(|rare| {
+        let (route, what) = (visible_line(rare.route.as_str()), visible_line(&rare.what));
+        format!("  {route}: {what} ({} of {})", rare.requests, rare.of)
+    });
     let rare: Vec<_> = rare.collect();
     if !rare.is_empty() {
         printer.line(&format!("Seen too rarely to judge:\n{}", rare.join("\n")));
@@ -283,7 +287,8 @@ fn show(survey: &Survey, printer: &mut Printer) {
 fn most(counts: &BTreeMap<String, u64>) -> String {
     let mut sorted: Vec<_> = counts.iter().collect();
     sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let mut shown: Vec<_> = sorted.iter().take(SHOWN).map(|(name, count)| format!("{name} {count}")).collect();
+    let mut shown: Vec<_> =
+        sorted.iter().take(SHOWN).map(|(name, count)| format!("{} {count}", visible_line(name))).collect();
     if sorted.len() > SHOWN {
         shown.push(format!("and {} more", sorted.len() - SHOWN));
     }

@@ -52,7 +52,7 @@ fn compile(known: Known, printer: &mut Printer) -> Profiles {
     let mut findings = Findings::new("vendor profiles", "");
     let profiles = known.into_map(&mut findings, None);
     if !findings.is_empty() {
-        printer.note(&findings.render(printer.is_color(), printer.width()));
+        printer.styled_note(&findings.render(printer.is_color(), printer.width()));
     }
     profiles
 }
@@ -63,7 +63,7 @@ fn check(known: &Known, file: &std::path::Path, printer: &mut Printer) -> anyhow
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
     let (profile, findings) = known.parse(stem, &shown, &text);
     if !findings.is_empty() {
-        printer.line(findings.render(printer.is_color(), printer.width()).trim_end_matches('\n'));
+        printer.styled_line(findings.render(printer.is_color(), printer.width()).trim_end_matches('\n'));
         printer.line("");
     }
     if findings.has_problems() {

@@ -3,6 +3,7 @@
 //! Rule: this makes text; only `cli` prints it.
 
 use super::mask;
+use banjia_types::visible::{visible, visible_in_place};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource};
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -123,15 +124,16 @@ impl Findings {
                 Severity::Problem => miette::Severity::Error,
                 Severity::Warning => miette::Severity::Warning,
             };
-            let mut diagnostic = MietteDiagnostic::new(finding.message.clone()).with_severity(severity);
-            diagnostic.help.clone_from(&finding.hint);
+            // The report has colours of its own, so what it quotes is made visible before.
+            let mut diagnostic = MietteDiagnostic::new(visible(&finding.message)).with_severity(severity);
+            diagnostic.help = finding.hint.as_deref().map(|hint| visible(hint).into_owned());
             let Some(span) = &finding.span else {
                 render_one(&handler, &mut text, &diagnostic.into());
                 continue;
             };
             let span = self.first_line(span);
             let diagnostic = diagnostic.with_label(LabeledSpan::underline(span));
-            let source = NamedSource::new(&self.shown, self.text.clone());
+            let source = NamedSource::new(visible(&self.shown), visible_in_place(&self.text).into_owned());
             render_one(&handler, &mut text, &miette::Report::from(diagnostic).with_source_code(source));
         }
         for other in self.others.iter().filter(|other| !other.is_empty()) {

@@ -8,6 +8,7 @@ mod captures;
 mod commands;
 mod cuts;
 mod demo;
+mod hidden;
 mod parity;
 mod plan;
 mod probe;

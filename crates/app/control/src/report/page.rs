@@ -1,5 +1,7 @@
-//! A page made of blocks: as Markdown, or as HTML that stands alone. Both say the same, and every text is escaped.
+//! A page made of blocks: as Markdown, or as HTML that stands alone. Both say the same, and every
+//! text is escaped. Hidden characters (controls, changes of direction) are shown.
 
+use banjia_types::visible::{visible, visible_line};
 use std::fmt::Write as _;
 
 pub(super) enum Block {
@@ -13,7 +15,7 @@ pub(super) enum Block {
 
 pub(super) fn markdown(blocks: &[Block]) -> String {
     let mut page = String::new();
-    let safe = |text: &str| text.replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ");
+    let safe = |text: &str| visible_line(&text.replace(['\n', '\r'], " ")).replace('|', "\\|").replace('<', "&lt;");
     for block in blocks {
         let done = match block {
             Block::Head(level, text) => writeln!(page, "{} {}\n", "#".repeat((*level).into()), safe(text)),
@@ -69,5 +71,5 @@ pub(super) fn html(blocks: &[Block], lang: &str, title: &str) -> String {
         };
         page.push_str(&shown);
     }
-    page + "</html>\n"
+    visible(&(page + "</html>\n")).into_owned()
 }

@@ -5,6 +5,7 @@ use banjia_border::country::Lang;
 use banjia_parity::axis::Unit;
 use banjia_parity::compare::{LeftOut, Times, WorstPair};
 use banjia_parity::{Axis, AxisReport, Report, Verdict};
+use banjia_types::visible::visible;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use serde::Serialize;
@@ -40,7 +41,8 @@ pub fn parity_html(report: &Report, lang: Lang) -> String {
         worst => Value::from(Serde(&worst)),
         times => Value::from(Serde(&times)),
     };
-    page.render(filled).expect("the built-in page uses only names that are given")
+    let filled = page.render(filled).expect("the built-in page uses only names that are given");
+    visible(&filled).into_owned()
 }
 
 fn verdict(verdict: Verdict, lang: Lang) -> &'static str {

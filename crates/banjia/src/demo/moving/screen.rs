@@ -1,6 +1,7 @@
 //! What people see while weeks pass: a line for each day, lines for what happens, and on a terminal a line that moves.
 
 use crate::cli::Printer;
+use banjia_types::visible::visible_line;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Cells of a day's bar.
@@ -53,7 +54,7 @@ impl Screen {
     pub(super) fn now(&self, place: u64, text: String) {
         if let Some(bar) = &self.bar {
             bar.set_position(place);
-            bar.set_message(text);
+            bar.set_message(visible_line(&text).into_owned());
         }
     }
 

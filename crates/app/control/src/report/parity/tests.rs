@@ -64,3 +64,12 @@ fn a_report_of_nothing_is_a_page_too() {
     let page = parity_html(&compare(&[], &Rules::default(), 1), Lang::En);
     assert!(page.contains("not enough data") && page.ends_with("</html>"));
 }
+
+#[test]
+fn a_parity_page_shows_hidden_characters() {
+    let mut report = report();
+    report.about.route = Some("a\u{1b}[2J\u{202e}b".into());
+    let page = parity_html(&report, Lang::En);
+    assert!(page.contains("a\\u001b[2J\\u202eb"), "{page}");
+    assert!(!page.chars().any(|character| character != '\n' && banjia_types::visible::is_hidden(character)));
+}

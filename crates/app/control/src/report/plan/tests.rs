@@ -98,3 +98,16 @@ fn an_unknown_price_is_said_to_be_unknown_in_every_form() {
     assert!(json["routes"][0]["ranked"][1]["after"]["cny"].is_null());
     assert_eq!(json["routes"][0]["destination"], "north/good");
 }
+
+#[test]
+fn a_page_shows_hidden_characters() {
+    let mut made = made();
+    made.rate.source = "a\u{1b}[2J\u{202e}\rb".into();
+    for page in [html(&made, Tz::UTC, Lang::En), markdown(&made, Tz::UTC, Lang::En)] {
+        assert!(page.contains("a\\u001b[2J\\u202e"), "{page}");
+        assert!(
+            !page.chars().any(|character| character != '\n' && banjia_types::visible::is_hidden(character)),
+            "{page}"
+        );
+    }
+}
