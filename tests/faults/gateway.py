@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from rig import BANJIA, free_port  # noqa: E402
 
-from case import check, wait_until  # noqa: E402
+from case import Wrong, check, wait_until  # noqa: E402
 
 KEY = "bj-faults-0"
 PROFILE = "openai-compatible"
@@ -130,8 +130,9 @@ class Gateway:
 
     # -- requests
 
-    def ask(self, model="chat", key=KEY, stream=False, timeout=20, path="/v1/chat/completions", method="POST", headers=None):
-        body = json.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hello"}]}) if method == "POST" else None
+    def ask(self, model="chat", key=KEY, stream=False, timeout=20, path="/v1/chat/completions", method="POST", headers=None, content="hello", more=None):
+        request = {"model": model, "stream": stream, "messages": [{"role": "user", "content": content}], **(more or {})}
+        body = json.dumps(request) if method == "POST" else None
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             sent = {"authorization": f"Bearer {key}", "content-type": "application/json", **(headers or {})}
@@ -162,11 +163,15 @@ class Gateway:
             connection.execute(sql, values)
         connection.close()
 
-    def command(self, *arguments, codes=(0,), within=30):
-        done = subprocess.run(
-            [BANJIA, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            timeout=within, env={**os.environ, "NO_COLOR": "1", "USER": "faults", **self.environment},
-        )
+    def command(self, *arguments, codes=(0,), within=30, beside=None):
+        """Runs a command to its end; what it said. `codes=None` returns (code, text) and checks nothing."""
+        try:
+            done = subprocess.run(
+                [BANJIA, *arguments], cwd=beside or self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                timeout=within, env={**os.environ, "NO_COLOR": "1", "USER": "faults", **self.environment},
+            )
+        except subprocess.TimeoutExpired:
+            raise Wrong(f"banjia {' '.join(arguments)} did not end within {within} s") from None
         said = done.stdout + done.stderr
         check(codes is None or done.returncode in codes, f"banjia {' '.join(arguments)} ended with {done.returncode}: {said}")
         return said if codes is not None else (done.returncode, said)
