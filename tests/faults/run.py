@@ -9,6 +9,7 @@ Python only; strace and libfaketime are used from BANJIA_FAULT_TOOLS (tests/run 
 import argparse
 import concurrent.futures
 import pathlib
+import signal
 import sys
 import tempfile
 import time
@@ -53,6 +54,8 @@ def main():
         sys.exit(f"there is no case {', '.join(sorted(unknown))}" if unknown else 0)
     inject.strace_program()
     inject.libfaketime()
+    # So that a test command that is stopped leaves no process behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began, broken = time.monotonic(), []
     beside = [one for one in chosen if not one.alone]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:

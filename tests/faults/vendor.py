@@ -159,4 +159,4 @@ class Vendors:
 
 if __name__ == "__main__":
     print(json.dumps(Vendors(*sys.argv[1:]).bases()), flush=True)
-    threading.Event().wait()
+    sys.stdin.read()  # ends with the program that started it
