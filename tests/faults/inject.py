@@ -78,7 +78,7 @@ class Failing:
 class FileLimit:
     """A disk that is full for one process: no file may grow beyond `limit` bytes. What lies below can be written over."""
 
-    def __init__(self, pid, limit=64 * 1024):
+    def __init__(self, pid, limit=96 * 1024):
         self.pid = pid
         _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         check(hard == resource.RLIM_INFINITY, "the limit of file sizes is set already, and cannot be lifted again: ulimit -f")
