@@ -73,7 +73,12 @@ class Client(threading.Thread):
         body = f'{{"model":"{route}","stream":{stream},"messages":[{{"role":"user","content":"question {self.chance.random()}"}}]}}'
         key = "bj-wrong" if kind == "wrong-key" else key
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        if self.connection is None:
+        if kind == "wrong-key":
+            # From an address of its own: wrong keys of one address are answered more and more slowly.
+            self.close()
+            address = f"127.{self.chance.randrange(1, 250)}.{self.chance.randrange(250)}.{self.chance.randrange(1, 250)}"
+            self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=30, source_address=(address, 0))
+        elif self.connection is None:
             self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         began = time.time()
         if kind == "slow-body":
@@ -85,7 +90,7 @@ class Client(threading.Thread):
         status, request, is_kept = receive(self.connection)
         with WRITING:
             self.out.write(f"{began:.3f} {time.time():.3f} {status} {request} {route} {kind}\n")
-        if not is_kept:
+        if not is_kept or kind == "wrong-key":
             self.close()
 
 
