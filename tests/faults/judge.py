@@ -16,6 +16,8 @@ UNWRITTEN = 3.0
 AFTER_FAULT = 12.0
 # Requests that were on their way to a source when it refused.
 ON_ITS_WAY = 1.0
+# A new move is taken up by a gateway that runs; one whose date is over by the gateway's clock is over then.
+TAKEN_UP = 6.0
 # A kill so soon after a refusal may come before the refusal was read.
 READ_WITHIN = 0.5
 
@@ -138,11 +140,11 @@ def cuts_of(storm, asked, faults):
 
 def moves_of(storm, asked, faults):
     listed = storm.gateway.command("move", "list")
-    for number, deadline in storm.deadlines.items():
+    for number, (deadline, made) in storm.deadlines.items():
         line = next((line for line in listed.splitlines() if line.split()[:1] == [f"leave-{number}"]), "")
         if " live " not in line:
             faults.add("moves", f"leave-{number} is past its deadline and not live: {line.strip() or listed}")
-        late = [at for at in asked["asked"].get(f"leaving-{number}", []) if is_late(storm, at, deadline)]
+        late = [at for at in asked["asked"].get(f"leaving-{number}", []) if at > made + TAKEN_UP and is_late(storm, at, deadline)]
         if late:
             faults.add("moves", f"leaving-{number} was asked {len(late)} times after its date, first {late[0] - deadline:.1f} s after it")
 

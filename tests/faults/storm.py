@@ -200,7 +200,7 @@ class Storm:
         number, seconds = argument
         at = time.time() + seconds
         make_move(self.gateway, f"leave-{number}", f"move-{number}", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)), f"leaving-{number}/m")
-        self.deadlines[number] = float(int(at))
+        self.deadlines[number] = (float(int(at)), time.time())
 
     def settle(self):
         """No fault is left; everything that is due has time to happen."""
