@@ -207,7 +207,7 @@ fn page_event(of: &Move, event: &Event, page: &Page) -> serde_json::Value {
 /// # Errors
 /// The database.
 pub async fn are_looked_at(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
-    store.is_leased(LEASE, now).await
+    store.is_leased(LEASE, now, mover::LEASE_FOR).await
 }
 
 /// Adds to the evidence what the newest captures say, as a [`Mover`] does: the same captures give the same verdicts.

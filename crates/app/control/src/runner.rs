@@ -65,13 +65,10 @@ pub async fn waiting(
         .await?
         .into_iter()
         .filter(|notice| (notice.round, notice.step) == (campaign.round, step))
-        .map(|notice| (notice.account.clone(), (notice.state, notice.retry_at)))
+        .map(|notice| (notice.account.clone(), notice.is_retry_due(now)))
         .collect();
     let mut recipients = store.recipients(&campaign.id).await?;
-    recipients.retain(|to| {
-        told.get(&to.account)
-            .is_none_or(|(state, retry_at)| *state == NoticeState::Retrying && retry_at.is_some_and(|at| at <= now))
-    });
+    recipients.retain(|to| told.get(&to.account).is_none_or(|is_retry_due| *is_retry_due));
     Ok(Some((step, recipients)))
 }
 

@@ -68,6 +68,15 @@ pub struct Notice {
     pub changed_at: Timestamp,
 }
 
+impl Notice {
+    /// Whether it waits for another attempt whose time has come. If its last attempt is later than `now`, the wall clock was
+    /// set back since: its pause cannot be measured any more, so it counts as over.
+    pub fn is_retry_due(&self, now: Timestamp) -> bool {
+        let is_over = self.retry_at.is_some_and(|at| at <= now) || self.changed_at > now;
+        self.state == NoticeState::Retrying && is_over
+    }
+}
+
 type CampaignTuple = (String, String, i64, String, i64, Option<String>);
 type NoticeTuple = (String, i64, String, String, String, i64, Option<i64>, String, i64);
 
@@ -278,7 +287,7 @@ impl Store {
             as_seen!(),
             " ON CONFLICT (campaign, account, round, step) DO UPDATE \
              SET state = 'intended', runner = $6, attempts = attempts + 1, retry_at = NULL, changed_at = $8 \
-             WHERE notice.state = 'retrying' AND notice.retry_at <= $8"
+             WHERE notice.state = 'retrying' AND (notice.retry_at <= $8 OR notice.changed_at > $8)"
         );
         const SEEN: &str = concat!("SELECT 1 ", as_seen!());
         let failed = || StoreError::sql("write down that a notice will be sent");

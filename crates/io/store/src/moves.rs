@@ -133,7 +133,16 @@ impl Store {
         Ok(true)
     }
 
-    /// Takes or keeps the right to do some work until `now + span`. False while another holds it.
+    /// Acquires or renews a lease until `now + span`. False while another process holds it.
+    ///
+    /// Leases are rows that processes share, so their ends are dates, and a step of the wall clock moves them:
+    ///
+    /// - Back: an end that is further away than `span` was written before the step and counts as over, so a lease never lasts
+    ///   longer than `span` on the new clock.
+    /// - Forward: a lease may end early and another process may acquire it while the holder still works. So the work must be
+    ///   safe for two processes at once; of a move's next event, exactly one is appended.
+    ///
+    /// A holder renews at intervals of the monotonic clock, well within `span`.
     pub async fn take_lease(
         &self,
         name: &str,
@@ -142,7 +151,8 @@ impl Store {
         span: Duration,
     ) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO lease (name, holder, until) VALUES ($1, $2, $3) \
-             ON CONFLICT (name) DO UPDATE SET holder = $2, until = $3 WHERE lease.holder = $2 OR lease.until <= $4";
+             ON CONFLICT (name) DO UPDATE SET holder = $2, until = $3 \
+             WHERE lease.holder = $2 OR lease.until <= $4 OR lease.until > $3";
         let failed = StoreError::sql("take a lease");
         let mut transaction = self.begin().await?;
         let done = sqlx::query(SQL)
@@ -157,12 +167,13 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Whether anybody holds a lease at this moment.
-    pub async fn is_leased(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM lease WHERE name = $1 AND until > $2)";
+    /// Whether any process holds a lease that is acquired for `span`, see [`Store::take_lease`].
+    pub async fn is_leased(&self, name: &str, now: Timestamp, span: Duration) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM lease WHERE name = $1 AND until > $2 AND until <= $3)";
         let found: (bool,) = sqlx::query_as(SQL)
             .bind(name)
             .bind(now.0)
+            .bind((now + span).0)
             .fetch_one(&self.read)
             .await
             .map_err(StoreError::sql("look at a lease"))?;

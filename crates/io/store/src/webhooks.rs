@@ -160,11 +160,12 @@ impl Store {
         transaction.commit().await.map_err(failed())
     }
 
-    /// Up to `count` events whose time has come, the oldest first.
+    /// Up to `count` events whose time has come, the oldest first. An event whose last attempt is later than `now` was tried
+    /// before the wall clock was set back: its pause cannot be measured any more, so it counts as over.
     pub async fn due_deliveries(&self, webhook: &str, now: Timestamp, count: u32) -> Result<Vec<Delivery>, StoreError> {
         const SQL: &str = "SELECT seq, id, kind, at, data, state, attempts, next_at, said \
              FROM webhook_delivery JOIN webhook_event ON seq = event \
-             WHERE state = 'waiting' AND webhook = $1 AND next_at <= $2 ORDER BY seq LIMIT $3";
+             WHERE state = 'waiting' AND webhook = $1 AND (next_at <= $2 OR changed_at > $2) ORDER BY seq LIMIT $3";
         let rows: Vec<DeliveryTuple> = sqlx::query_as(SQL)
             .bind(webhook)
             .bind(now.0)

@@ -12,8 +12,8 @@ use banjia_types::{Course, RouteName, Timestamp, VendorName};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long the lease lasts without being kept.
-const LEASE_FOR: Duration = Duration::from_secs(30);
+/// How long the lease lasts if it is not renewed.
+pub(super) const LEASE_FOR: Duration = Duration::from_secs(30);
 
 /// Whom people are called by.
 pub type OnPage = Box<dyn Fn(&str, &Page) + Send + Sync>;

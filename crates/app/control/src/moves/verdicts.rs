@@ -41,6 +41,13 @@ struct Kept {
     axes: BTreeMap<String, Parity>,
 }
 
+impl Kept {
+    /// Whether it is old enough to be made again. One from the future was made before the wall clock was set back.
+    fn is_old(&self, now: Timestamp) -> bool {
+        now < self.at || now.since(self.at) >= AGAIN_AFTER
+    }
+}
+
 impl Verdicts {
     /// Adds what parity says to the evidence.
     pub(super) async fn add(
@@ -56,10 +63,7 @@ impl Verdicts {
             let count = store.count_captures(&CaptureFilter { legs: COPIES.to_vec(), ..filter.clone() }).await?;
             for target in destinations(moved) {
                 let place = (seen.loaded.of.spec().id.clone(), moved.route.clone(), target.clone());
-                let is_due = self
-                    .kept
-                    .get(&place)
-                    .is_none_or(|kept| kept.copies != count && seen.now.since(kept.at) >= AGAIN_AFTER);
+                let is_due = self.kept.get(&place).is_none_or(|kept| kept.copies != count && kept.is_old(seen.now));
                 if is_due {
                     let captures = read(store, key, (moved, target), &filter).await?;
                     let axes = judge(seen, moved, target, captures).await;

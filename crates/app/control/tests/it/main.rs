@@ -138,8 +138,8 @@ async fn a_clock_that_steps_back_and_forth_sends_no_step_twice() {
     rig.store.next_round("july", BY).await.unwrap();
     assert_eq!(rig.tick("2024-07-09T10:00").await.later, 2);
     rig.sink.set(Mood::Willing);
-    assert_eq!(rig.tick("2024-07-09T09:00").await, Done::default());
-    assert_eq!(rig.tick("2024-07-09T10:05").await.sent, 2);
+    assert_eq!(rig.tick("2024-07-09T09:00").await.sent, 2, "its pause is not made an hour longer");
+    assert_eq!(rig.tick("2024-07-09T10:05").await, Done::default());
 }
 
 #[tokio::test]

@@ -122,6 +122,19 @@ async fn what_was_not_written_down_is_sent_again_with_the_same_id() {
 }
 
 #[tokio::test]
+async fn a_clock_set_back_lengthens_no_pause() {
+    let store = store(&["ops"]).await;
+    let (addr, _seen) = receiver(vec![500, 500, 200]).await;
+    let mut courier = Courier::new(store.clone(), &[config("ops", addr, &["*"])]).unwrap();
+    something_happens(&store).await;
+    let back = NOW - Duration::from_hours(1);
+    assert_eq!(courier.tick(NOW).await.unwrap().later, 1);
+    assert_eq!(courier.tick(back).await.unwrap().later, 1, "the pause began before the step");
+    assert_eq!(courier.tick(back).await.unwrap(), Heard::default(), "the next one is kept");
+    assert_eq!(courier.tick(back + Duration::from_mins(6)).await.unwrap().delivered, 1);
+}
+
+#[tokio::test]
 async fn failures_and_redirects_are_tried_again_and_410_ends_it_until_a_person_says_otherwise() {
     let store = store(&["ops"]).await;
     let (addr, mut seen) = receiver(vec![500, 302, 410, 200, 200]).await;

@@ -64,3 +64,25 @@ async fn a_lease_is_one_holders_until_its_time_is_over_or_it_is_given_back() {
     store.give_lease_back("moves", "b").await.unwrap();
     assert!(take("a", at(20)).await);
 }
+
+#[tokio::test]
+async fn a_clock_set_back_frees_a_lease() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("lease.db")).await;
+    let (span, later) = (Duration::from_secs(10), START + Duration::from_hours(1));
+    assert!(store.take_lease("moves", "killed", later, span).await.unwrap());
+    assert!(!store.is_leased("moves", START, span).await.unwrap(), "its end is further away than any lease lasts");
+    assert!(store.take_lease("moves", "b", START, span).await.unwrap());
+    assert!(store.is_leased("moves", START, span).await.unwrap());
+    assert!(!store.take_lease("moves", "c", START + span / 2, span).await.unwrap(), "one process holds it");
+}
+
+#[tokio::test]
+async fn a_clock_set_forward_leaves_one_holder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("lease.db")).await;
+    let (span, later) = (Duration::from_secs(10), START + Duration::from_hours(1));
+    assert!(store.take_lease("moves", "a", START, span).await.unwrap());
+    assert!(store.take_lease("moves", "b", later, span).await.unwrap(), "its end has passed");
+    assert!(!store.take_lease("moves", "a", later, span).await.unwrap(), "and then it is the other one's");
+}
