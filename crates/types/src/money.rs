@@ -40,11 +40,26 @@ pub struct Money {
     pub currency: Currency,
 }
 
+impl Money {
+    /// Whether the true amount is larger than what can be held.
+    pub const fn is_saturated(&self) -> bool {
+        self.micros == i64::MAX
+    }
+
+    /// This amount and `micros` more, or the most that can be held.
+    #[must_use]
+    pub const fn plus(self, micros: i64) -> Self {
+        Self { micros: self.micros.saturating_add(micros), currency: self.currency }
+    }
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.micros < 0 { "-" } else { "" };
+        // A sum that did not fit ends at the largest number. It must not be taken for an amount that was counted.
+        let bound = if self.is_saturated() { "more than " } else { "" };
         let abs = self.micros.unsigned_abs();
-        write!(f, "{sign}{}.{:06} {}", abs / 1_000_000, abs % 1_000_000, self.currency)
+        write!(f, "{bound}{sign}{}.{:06} {}", abs / 1_000_000, abs % 1_000_000, self.currency)
     }
 }
 
@@ -105,14 +120,19 @@ impl Price {
         };
         let micros = self.tiers.iter().find(fits).or(self.tiers.last()).map_or(0, |tier| {
             let cached = usage.cached.min(usage.prompt);
-            let of = |tokens: u64, rate: i64| i128::from(tokens) * i128::from(rate);
+            let of = |tokens: u64, rate: i64| i128::from(tokens).saturating_mul(i128::from(rate));
             let total = of(usage.prompt - cached, tier.input)
-                + of(cached, tier.cached.unwrap_or(tier.input))
-                + of(usage.completion, tier.output);
-            i64::try_from((total + 999_999) / 1_000_000).unwrap_or(i64::MAX)
+                .saturating_add(of(cached, tier.cached.unwrap_or(tier.input)))
+                .saturating_add(of(usage.completion, tier.output));
+            saturated(total.saturating_add(999_999) / 1_000_000)
         });
         Money { micros, currency: self.currency }
     }
+}
+
+/// The number, or the nearest one that 64 bits hold.
+fn saturated(number: i128) -> i64 {
+    i64::try_from(number).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX })
 }
 
 #[cfg(test)]
@@ -154,6 +174,17 @@ mod tests {
         let odd = Price { currency: Currency::Usd, tiers: vec![PriceTier { input: 1, ..PriceTier::default() }] };
         assert_eq!(odd.cost(&usage(1, 0, 0)).micros, 1);
         assert_eq!(Price { currency: Currency::Usd, tiers: vec![] }.cost(&usage(9, 9, 0)).micros, 0);
+    }
+
+    #[test]
+    fn a_cost_that_does_not_fit_saturates_visibly() {
+        let tier = |rate| PriceTier { input: rate, output: rate, cached: Some(rate), ..PriceTier::default() };
+        let price = |rate| Price { currency: Currency::Cny, tiers: vec![tier(rate)] };
+        let most = usage(u64::MAX, u64::MAX, u64::MAX / 2);
+        let cost = price(i64::MAX).cost(&most);
+        assert_eq!((cost.micros, cost.plus(1).micros), (i64::MAX, i64::MAX));
+        assert_eq!(cost.to_string(), "more than 9223372036854.775807 CNY");
+        assert_eq!(price(i64::MIN).cost(&most).micros, i64::MIN);
     }
 
     #[test]

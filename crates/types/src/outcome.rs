@@ -56,17 +56,26 @@ pub struct Tally {
 impl Tally {
     /// Counts one end.
     pub const fn count(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Answered => self.answered += 1,
-            Outcome::Refused => self.refused += 1,
-            Outcome::Failed => self.failed += 1,
-            Outcome::Abandoned => self.abandoned += 1,
-        }
+        let count = match outcome {
+            Outcome::Answered => &mut self.answered,
+            Outcome::Refused => &mut self.refused,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Abandoned => &mut self.abandoned,
+        };
+        *count = count.saturating_add(1);
     }
 
     /// Accepted requests that have no end. Zero when the balance holds; negative means an end was counted twice.
     pub const fn missing(&self) -> i64 {
-        self.accepted.cast_signed() - (self.answered + self.refused + self.failed + self.abandoned).cast_signed()
+        let ends = self.answered as i128 + self.refused as i128 + self.failed as i128 + self.abandoned as i128;
+        let missing = self.accepted as i128 - ends;
+        if missing > i64::MAX as i128 {
+            i64::MAX
+        } else if missing < i64::MIN as i128 {
+            i64::MIN
+        } else {
+            missing as i64
+        }
     }
 }
 
@@ -83,5 +92,7 @@ mod tests {
         assert_eq!(tally.missing(), 0);
         tally.count(Outcome::Answered);
         assert_eq!(tally.missing(), -1);
+        let wild = Tally { accepted: 0, answered: u64::MAX, refused: u64::MAX, failed: u64::MAX, abandoned: u64::MAX };
+        assert_eq!(wild.missing(), i64::MIN, "numbers that do not fit end at the nearest one");
     }
 }

@@ -13,8 +13,8 @@ use crate::emulate;
 use crate::emulate::checked::{BadSchema, Checks};
 use crate::emulate::shape::Shape;
 use crate::error::Failure;
-use banjia_types::{Loss, Moment, Usage};
-use banjia_wire::{Encoded, Endpoint, Frame, VendorError};
+use banjia_types::{Loss, Moment};
+use banjia_wire::{Encoded, Endpoint, Frame, ReportedUsage, VendorError};
 use bytes::Bytes;
 use leg::Leg;
 use serde_json::Value;
@@ -50,7 +50,7 @@ impl From<Failure> for Trouble {
 #[derive(Debug)]
 pub(crate) struct Whole {
     pub(crate) body: Bytes,
-    pub(crate) usage: Option<Usage>,
+    pub(crate) usage: ReportedUsage,
 }
 
 /// What happened.
@@ -95,9 +95,9 @@ enum State {
     Withheld(Option<Trouble>),
     Whole(Work<Whole>),
     /// A stream that may leave only after it was checked.
-    Held(Work<(Vec<Frame>, Option<Usage>)>),
+    Held(Work<(Vec<Frame>, ReportedUsage)>),
     Stream(Stream),
-    Over(Option<Usage>),
+    Over(ReportedUsage),
 }
 
 struct Stream {
@@ -163,17 +163,17 @@ impl Attempt {
             },
         };
         if progress.is_ready() {
-            self.state = State::Over(None);
+            self.state = State::Over(ReportedUsage::Missing);
         }
         progress
     }
 
     /// What a stream used, as far as the vendor has said.
-    pub(crate) fn usage(&self) -> Option<Usage> {
+    pub(crate) fn usage(&self) -> ReportedUsage {
         match &self.state {
-            State::Stream(stream) => stream.legs.iter().filter_map(Leg::usage).reduce(|sum, usage| sum + usage),
+            State::Stream(stream) => add_up(stream.legs.iter().map(Leg::usage)),
             State::Over(usage) => *usage,
-            _ => None,
+            _ => ReportedUsage::Missing,
         }
     }
 
@@ -223,6 +223,11 @@ impl Stream {
             (false, false) => Poll::Ready(Progress::Over),
         }
     }
+}
+
+/// The usage of several answers together.
+pub(crate) fn add_up(usages: impl IntoIterator<Item = ReportedUsage>) -> ReportedUsage {
+    usages.into_iter().fold(ReportedUsage::Missing, |sum, usage| sum + usage)
 }
 
 /// A member of the client's request, parsed; null when it is not there.

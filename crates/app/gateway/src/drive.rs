@@ -26,8 +26,8 @@ use banjia_traffic::{
     Action, Actions, Candidate, Cause, ChooseInput, Drill, Event, Exchange, FrameClass, Hints, Observation, Plan,
     PlannedTarget, Refusal, RetryRules, StickyKey, Turn, Way, Why, choose,
 };
-use banjia_types::{AccountId, ErrorClass, Loss, Moment, Money, Outcome, Usage};
-use banjia_wire::{Frame, FrameKind, VendorError};
+use banjia_types::{AccountId, ErrorClass, Loss, Moment, Money, Outcome};
+use banjia_wire::{Frame, FrameKind, ReportedUsage, VendorError};
 use bytes::Bytes;
 use curfew::Curfew;
 use keep::Kept;
@@ -87,7 +87,7 @@ struct Told {
     /// Whether it was rehearsed on this conversation before, and the drill is over.
     is_after_rehearsal: bool,
     losses: Vec<Loss>,
-    usage: Option<Usage>,
+    usage: ReportedUsage,
     cost: Option<Money>,
     content: bool,
     /// When the present target was asked.
@@ -250,7 +250,7 @@ impl Drive {
                 FrameKind::Finish => FrameClass::Finish,
                 FrameKind::Usage => FrameClass::Usage,
                 FrameKind::Done => {
-                    self.told.usage = self.attempt.as_ref().and_then(Attempt::usage);
+                    self.told.usage = self.attempt.as_ref().map(Attempt::usage).unwrap_or_default();
                     FrameClass::Done
                 }
                 FrameKind::Error(error) => {
@@ -354,7 +354,7 @@ impl Drive {
     fn send(&mut self, send: u32, goal: usize) {
         let now = self.now;
         self.told.goal = Some(goal);
-        self.told.usage = None;
+        self.told.usage = ReportedUsage::Missing;
         let caller = self.caller(goal);
         if let Some(trouble) = self.withheld(&caller) {
             self.attempt = Some(Attempt::withheld(caller, send, goal, now, trouble));
@@ -436,13 +436,17 @@ impl Drive {
     fn end(&mut self, outcome: Outcome) {
         self.observe(Observation::Answered { first_content: self.told.first_content });
         let target = self.told.goal.map(|goal| &self.live.route.targets[goal]);
-        self.told.cost = self.told.usage.and_then(|usage| Some(target?.price.as_ref()?.cost(&usage)));
+        let usage = self.told.usage.known();
+        self.told.cost = usage.and_then(|usage| Some(target?.price.as_ref()?.cost(&usage)));
+        if let (ReportedUsage::Implausible, Some(target)) = (self.told.usage, target) {
+            self.told.losses.push(self.shared.implausible.note(&target.target, self.ask.id));
+        }
         if let Some(cost) =
             self.told.cost.filter(|_| self.ask.tell_cost && self.ask.head.stream && outcome == Outcome::Answered)
         {
             self.out.push(Bytes::from(format!(": x-banjia-cost: {cost}\n\n")));
         }
-        if let (Some(usage), Some(reservation)) = (&self.told.usage, &mut self.reservation) {
+        if let (Some(usage), Some(reservation)) = (&usage, &mut self.reservation) {
             reservation.settle(usage);
         }
         self.reservation = None;
@@ -450,7 +454,7 @@ impl Drive {
         let row = &mut self.entry.row;
         row.target = target.map(|target| target.target.clone());
         row.attempts = self.exchange.sends();
-        row.usage = self.told.usage;
+        row.usage = usage;
         row.cost = self.told.cost;
         row.losses.clone_from(&self.told.losses);
         row.first_content_ms = first_content.map(|age| u32::try_from(age.as_millis()).unwrap_or(u32::MAX));

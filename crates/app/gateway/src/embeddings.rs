@@ -5,7 +5,7 @@
 //! vocabulary of OpenAI's embedding models (cl100k_base, as of 2026-11), which is loaded at first use on a thread of its
 //! own because it takes a tenth of a second.
 
-use crate::attempt::{Caller, Trouble, Whole, server_error};
+use crate::attempt::{Caller, Trouble, Whole, add_up, server_error};
 use crate::error::Failure;
 use banjia_wire::{Encoded, Notes, Refusal};
 use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inputs};
@@ -34,13 +34,15 @@ pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, Tr
     for part in parts {
         calls.push(async move {
             let answer = caller.answer(with_inputs(body, part), plain).await?;
-            Ok::<_, Trouble>((answer.body, part.len()))
+            Ok::<_, Trouble>(((answer.body, part.len()), answer.usage))
         });
     }
-    let answers: Vec<(Bytes, usize)> = stream::iter(calls).buffered(PARTS_AT_ONCE_MAX).try_collect().await?;
-    let (body, usage) = join_embeddings(&caller.ask.head.model, &answers, notes.base64_embeddings)
+    let answers: Vec<_> = stream::iter(calls).buffered(PARTS_AT_ONCE_MAX).try_collect().await?;
+    let (answers, usages): (Vec<(Bytes, usize)>, Vec<_>) = answers.into_iter().unzip();
+    let usage = add_up(usages);
+    let body = join_embeddings(&caller.ask.head.model, &answers, usage, notes.base64_embeddings)
         .map_err(|error| server_error(&error.to_string()))?;
-    Ok(Whole { body, usage: Some(usage) })
+    Ok(Whole { body, usage })
 }
 
 async fn decoded(lists: Vec<Vec<u32>>) -> Result<Vec<String>, Trouble> {

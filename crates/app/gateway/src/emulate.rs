@@ -10,10 +10,9 @@ pub(crate) mod reasoning;
 pub(crate) mod shape;
 pub(crate) mod stop;
 
-use crate::attempt::{Caller, Trouble, Whole, Work, server_error};
+use crate::attempt::{Caller, Trouble, Whole, Work, add_up, server_error};
 use crate::error::Failure;
-use banjia_types::Usage;
-use banjia_wire::{Encoded, Notes};
+use banjia_wire::{Encoded, Notes, ReportedUsage};
 use bytes::Bytes;
 use checked::{Checks, Said};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -41,8 +40,8 @@ pub(crate) fn whole(caller: Caller, encoded: Encoded, checks: Option<Checks>) ->
 async fn emulated(caller: Caller, body: Bytes, notes: Notes, checks: Option<Checks>) -> Result<Whole, Trouble> {
     let (caller, notes, checks) = (&caller, &notes, checks.as_ref());
     let legs = (0..notes.requests()).map(|_| one(caller, body.clone(), notes, checks));
-    let answers: Vec<(Value, Option<Usage>)> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
-    let usage = answers.iter().filter_map(|(_, usage)| *usage).reduce(|sum, usage| sum + usage);
+    let answers: Vec<(Value, ReportedUsage)> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
+    let usage = add_up(answers.iter().map(|(_, usage)| *usage));
     let mut answer = choices_of(answers.into_iter().map(|(answer, _)| answer).collect());
     if !notes.stop.is_empty() {
         StopCutter::new(&notes.stop).cut_answer(&mut answer);
@@ -64,7 +63,7 @@ async fn one(
     body: Bytes,
     notes: &Notes,
     checks: Option<&Checks>,
-) -> Result<(Value, Option<Usage>), Trouble> {
+) -> Result<(Value, ReportedUsage), Trouble> {
     let (mut answer, mut usage) = parsed(caller, body, notes).await?;
     if let Some(checks) = checks {
         let mut said = Said::of_answer(&answer);
@@ -76,7 +75,7 @@ async fn one(
             if let (Some(sum), Some(first)) = (answer.get_mut("usage"), first.get("usage")) {
                 choices::sum_numbers(sum, first);
             }
-            usage = usage.into_iter().chain(more).reduce(|sum, usage| sum + usage);
+            usage = usage + more;
             said = Said::of_answer(&answer);
             let findings = checks.findings(&mut said);
             if !findings.is_empty() {
@@ -91,7 +90,7 @@ async fn one(
     Ok((answer, usage))
 }
 
-async fn parsed(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Value, Option<Usage>), Trouble> {
+async fn parsed(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Value, ReportedUsage), Trouble> {
     let answer = caller.answer(body, notes).await?;
     let value = serde_json::from_slice(&answer.body).map_err(|_| server_error("the answer is not JSON"))?;
     Ok((value, answer.usage))

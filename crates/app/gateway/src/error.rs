@@ -8,7 +8,7 @@
 use crate::body::Body;
 use banjia_traffic::Limit;
 use banjia_types::{ErrorClass, Secret};
-use banjia_wire::{BadBody, Refusal, VendorError};
+use banjia_wire::{BadBody, Refusal, VendorError, mask_key};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -256,18 +256,16 @@ impl Failure {
 
     /// What a vendor answered, in the shape and with the status of its class.
     pub(crate) fn vendor(error: &VendorError, secret: Option<&Secret>) -> Self {
-        let mut message = error.message.clone();
-        if let Some(secret) = secret.filter(|secret| !secret.expose().is_empty()) {
-            message = message.replace(secret.expose(), "[key]");
-        }
+        let masked = |text: &str| secret.map_or_else(|| text.to_owned(), |secret| mask_key(text, secret.expose()));
+        let message = masked(&error.message);
         let mut failure = Self::of_class(error.class, Some(&message));
         failure.vendor_said = message.into();
         failure.retry_after = error.retry_after.or(failure.retry_after);
         if matches!(error.class, ErrorClass::BadRequest | ErrorClass::Context | ErrorClass::Content) {
-            failure.param = error.param.clone().map(Into::into);
+            failure.param = error.param.as_deref().map(|param| masked(param).into());
         }
         if error.class == ErrorClass::BadRequest && failure.code.is_none() {
-            failure.code = error.code.clone().map(Into::into);
+            failure.code = error.code.as_deref().map(|code| masked(code).into());
         }
         failure
     }

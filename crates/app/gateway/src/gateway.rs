@@ -233,6 +233,11 @@ impl Handle {
         (self.shared.recorder.stats(), self.shared.copies.stats(), self.shared.quota.stats())
     }
 
+    /// How many answers came with token counts that cannot be true, since the start.
+    pub fn implausible_usages(&self) -> u64 {
+        self.shared.implausible.total()
+    }
+
     /// Waits until everything that was recorded so far is written.
     pub async fn flush_captures(&self) {
         self.shared.recorder.flush().await;

@@ -25,7 +25,7 @@ use crate::snapshot::Problem;
 use banjia_border::facts::{Agreement, Facts, NetworkFact};
 use banjia_store::StoreError;
 use banjia_types::{AccountId, Course, ErrorClass, Loss, Money, Outcome, Place, RouteName, Target, Timestamp, Usage};
-use banjia_wire::{BodyLimits, Endpoint, Head};
+use banjia_wire::{BodyLimits, Endpoint, Head, ReportedUsage};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -239,7 +239,12 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
         total_ms,
     };
     match asked {
-        Ok(Whole { body, usage }) => {
+        Ok(Whole { body, usage: reported }) => {
+            let usage = reported.known();
+            let mut none = none;
+            if reported == ReportedUsage::Implausible {
+                none.losses.push(shared.implausible.note(&target.target, ask.id));
+            }
             let cost = usage.and_then(|usage| Some(target.price.as_ref()?.cost(&usage)));
             if let (Some(course), Some(cost)) = (live.course.as_deref(), cost) {
                 course.purse.spend(cost);

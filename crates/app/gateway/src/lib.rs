@@ -22,6 +22,7 @@ mod emulate;
 mod error;
 mod gateway;
 mod handle;
+mod implausible;
 pub mod keys;
 mod ledger;
 mod legs;

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::course::Courses;
 use crate::emulate::reasoning::Replay;
 use crate::gateway::{Alert, OnAlert};
+use crate::implausible::ImplausibleUsage;
 use crate::legs::Quota;
 use crate::live::{Lasting, World, lock};
 use crate::serve::Drain;
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) quota: Quota,
     pub(crate) health: HealthRules,
     pub(crate) replay: Replay,
+    pub(crate) implausible: ImplausibleUsage,
     pub(crate) drain: Arc<Drain>,
     pub(crate) started: Timestamp,
     /// Short writes that go on after a request (a recorded cut, an answer read to its end).
@@ -88,6 +90,7 @@ impl Shared {
             ledger,
             health: HealthRules::default(),
             replay: Replay::default(),
+            implausible: ImplausibleUsage::default(),
             drain: Arc::default(),
             started: clock.now(),
             clock,

@@ -5,6 +5,7 @@
 //! no key. Why the envelopes are not in the profile: reading all of them costs nothing and a relay may send any of them.
 
 mod clean;
+mod mask;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub(crate) use clean::clean;
+pub use mask::mask_key;
 
 /// The code of a region block, which SDKs and relays know (OpenAI's body of 2024-07-09).
 const REGION_CODE: &str = "unsupported_country_region_territory";

@@ -2,7 +2,8 @@
 //!
 //! Rules: a pass-through profile's bytes are forwarded untouched and only looked at; any other profile's chunks are mended
 //! to what the official SDKs expect; a stream ends with exactly one `Done` or one `Error`, and nothing follows it; a stream
-//! that was cut, or whose finish reason hides a failure, never ends in `Done`; memory is bounded whatever the vendor sends.
+//! that was cut, or whose finish reason hides a failure, never ends in `Done`; an event that is no UTF-8 is the vendor's
+//! failure; memory is bounded whatever the vendor sends.
 //! Why a chunk that is already regular is not parsed: most chunks of most streams are plain text, and looking for a few
 //! names in their bytes is many times cheaper than reading and printing them.
 
@@ -16,12 +17,13 @@ mod tools;
 mod usage;
 
 pub use answer::{Answer, decode_answer};
+pub use usage::{ReportedUsage, TokenBounds};
 
 use crate::classify::{VendorError, hidden_error};
 use crate::notes::Notes;
 use crate::profile::Profile;
 use crate::sse::{Framer, RawEvent};
-use banjia_types::{ErrorClass, Usage};
+use banjia_types::ErrorClass;
 use bytes::{Bytes, BytesMut};
 use chunk::Regular;
 use peek::{Seen, look};
@@ -68,6 +70,7 @@ pub struct Decoder {
     framer: Framer,
     /// The mending of chunks; none when they are forwarded as they are.
     regular: Option<Regular>,
+    bounds: TokenBounds,
     progress: Progress,
     over: bool,
 }
@@ -78,7 +81,7 @@ struct Progress {
     /// Each choice that was seen, and whether it has its finish reason.
     finished: BTreeMap<u64, bool>,
     content: bool,
-    usage: Option<Usage>,
+    usage: ReportedUsage,
 }
 
 impl Progress {
@@ -95,6 +98,7 @@ impl Decoder {
             profile: Arc::clone(profile),
             framer: Framer::new(EVENT_BYTES_MAX),
             regular: (!untouched).then(|| Regular::new(profile, notes)),
+            bounds: notes.token_bounds,
             progress: Progress::default(),
             over: false,
         }
@@ -123,7 +127,7 @@ impl Decoder {
     }
 
     /// The tokens that the vendor counted, as far as it told.
-    pub fn usage(&self) -> Option<Usage> {
+    pub fn usage(&self) -> ReportedUsage {
         self.progress.usage
     }
 
@@ -140,7 +144,10 @@ impl Decoder {
     fn event(&mut self, event: &RawEvent, out: &mut Vec<Frame>) {
         let named_error = event.event.as_deref().is_some_and(|name| name.trim_ascii() == b"error");
         let data = event.data.as_deref().unwrap_or_default().trim_ascii();
-        if data.is_empty() && !named_error {
+        // An error's words are read in any encoding: what it means matters more than how it is spelt.
+        if !named_error && std::str::from_utf8(&event.raw).is_err() {
+            self.fail(VendorError::server("a chunk of the vendor's stream is not UTF-8"), out);
+        } else if data.is_empty() && !named_error {
             self.no_data(event, out);
         } else if data == b"[DONE]" {
             if self.progress.is_complete() {
@@ -195,9 +202,8 @@ impl Decoder {
         if named_error {
             return self.fail(VendorError::server("the vendor's stream told an error without words"), out);
         }
-        if let Some(usage) = usage::found_in(&value) {
-            self.progress.usage = Some(usage);
-        }
+        // The last report counts: a vendor that counts in every chunk corrects itself.
+        self.progress.usage = usage::found_in(&value, self.bounds).or(self.progress.usage);
         let result = match &mut self.regular {
             None => look(&self.profile, &value).map(|seen| (seen, Some(closed(&event.raw)))),
             Some(regular) => regular.mend(value),

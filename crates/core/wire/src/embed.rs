@@ -1,6 +1,6 @@
 //! Embedding inputs cut to a vendor's limit, and its answers put together again.
 //!
-//! Rules: the order of the texts is the order of the vectors; usage is summed; a vector is never approximated. OpenAI's
+//! Rules: the order of the texts is the order of the vectors; a vector is never approximated. OpenAI's
 //! clients send token lists and ask for base64 by default, so both are everyday traffic and not exceptions.
 
 #[cfg(test)]
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use banjia_types::Usage;
+use crate::decode::ReportedUsage;
 
 /// Most inputs in one request (OpenAI's own limit, embeddings reference 2026).
 const INPUTS_MAX: usize = 2_048;
@@ -118,13 +118,17 @@ pub enum JoinError {
 }
 
 /// One answer from those of the batches, in order: `(answer, texts asked for)`. `model` is the name that the client asked
-/// for; `base64` is [`crate::Notes::base64_embeddings`].
+/// for; `base64` is [`crate::Notes::base64_embeddings`]; `usage` is that of all answers together.
 ///
 /// # Errors
 /// An answer that is no embeddings answer, or has the wrong number of vectors: an index must not shift.
-pub fn join_embeddings(model: &str, answers: &[(Bytes, usize)], base64: bool) -> Result<(Bytes, Usage), JoinError> {
+pub fn join_embeddings(
+    model: &str,
+    answers: &[(Bytes, usize)],
+    usage: ReportedUsage,
+    base64: bool,
+) -> Result<Bytes, JoinError> {
     let mut data = Vec::new();
-    let mut usage = Usage::default();
     for (batch, (answer, wanted)) in answers.iter().enumerate() {
         let bad = || JoinError::NotEmbeddings { batch };
         let answer: Value = serde_json::from_slice(answer).map_err(|_| bad())?;
@@ -138,16 +142,17 @@ pub fn join_embeddings(model: &str, answers: &[(Bytes, usize)], base64: bool) ->
             let vector = vector(&item["embedding"], base64).ok_or_else(bad)?;
             data.push(json!({"object": "embedding", "index": data.len(), "embedding": vector}));
         }
-        let count = |name: &str| answer["usage"][name].as_u64();
-        let prompt = count("prompt_tokens").or(count("total_tokens")).unwrap_or(0);
-        usage += Usage { prompt, ..Usage::default() };
     }
     let mut joined = Map::new();
     joined.insert("object".into(), "list".into());
     joined.insert("data".into(), data.into());
     joined.insert("model".into(), model.into());
-    joined.insert("usage".into(), json!({"prompt_tokens": usage.prompt, "total_tokens": usage.prompt}));
-    Ok((Value::Object(joined).to_string().into(), usage))
+    // Clients expect the member; it is left out only where any number in it would be wrong.
+    if usage != ReportedUsage::Implausible {
+        let prompt = usage.known().unwrap_or_default().prompt;
+        joined.insert("usage".into(), json!({"prompt_tokens": prompt, "total_tokens": prompt}));
+    }
+    Ok(Value::Object(joined).to_string().into())
 }
 
 fn vector(embedding: &Value, base64: bool) -> Option<Value> {

@@ -19,6 +19,7 @@ pub(crate) use body::{Body, Cell};
 pub(crate) use draft::Draft;
 pub(crate) use messages::text_of;
 
+use crate::decode::TokenBounds;
 use crate::head::{Endpoint, Head, splice_model};
 use crate::notes::Notes;
 use crate::profile::{Profile, UsagePlacement};
@@ -70,7 +71,11 @@ pub fn encode(
     head: &Head,
     body: &Bytes,
 ) -> Result<Encoded, Refusal> {
-    let notes = Notes { include_usage: head.stream && head.include_usage, ..Notes::default() };
+    let notes = Notes {
+        include_usage: head.stream && head.include_usage,
+        token_bounds: TokenBounds::of(profile, body.len()),
+        ..Notes::default()
+    };
     if !touches(profile, endpoint, model, head) {
         return Ok(Encoded { body: splice_model(body, head, model), losses: Vec::new(), notes });
     }

@@ -13,8 +13,8 @@ mod profile;
 mod quirks;
 mod sse;
 
-pub use classify::{VendorError, classify};
-pub use decode::{Answer, Decoder, Frame, FrameKind, decode_answer};
+pub use classify::{VendorError, classify, mask_key};
+pub use decode::{Answer, Decoder, Frame, FrameKind, ReportedUsage, TokenBounds, decode_answer};
 pub use embed::{
     Inputs, JoinError, base64_to_floats, floats_to_base64, join_embeddings, parse_inputs, split_inputs, with_inputs,
 };

@@ -1,8 +1,10 @@
 //! What `encode` did that somebody must undo or finish: the decoder for one answer, the gateway for several.
 //!
 //! Rules: notes hold facts about this one request, never about the vendor (that is the profile's part). Everything is
-//! empty or `false` when the request went out as it came in, so `Notes::default()` is the note of a pass-through.
+//! empty or `false` when the request went out as it came in, so `Notes::default()` is the note of a pass-through; only the
+//! bounds of its tokens are the request's own.
 
+use crate::decode::TokenBounds;
 use serde_json::Value;
 
 /// What must be undone or emulated in the answer.
@@ -27,6 +29,8 @@ pub struct Notes {
     pub renamed_tools: Vec<(String, String)>,
     /// The vendor wants the reasoning beside a tool call back with the call's result, so it must be kept by call id.
     pub replay_reasoning: bool,
+    /// The most tokens that the vendor can truly count for it.
+    pub token_bounds: TokenBounds,
 }
 
 impl Notes {

@@ -1,13 +1,12 @@
 //! One streamed answer of a vendor, from the request to its last byte.
 
 use super::caller::{Caller, not_sent};
-use crate::attempt::{Trouble, Work};
+use crate::attempt::{Trouble, Work, add_up};
 use crate::emulate::checked::{Checks, Said};
 use crate::emulate::shape::{Shape, event, payload};
 use crate::emulate::unmet;
-use banjia_types::Usage;
 use banjia_upstream::ReplyBody;
-use banjia_wire::{Decoder, Encoded, Frame, FrameKind, Notes};
+use banjia_wire::{Decoder, Encoded, Frame, FrameKind, Notes, ReportedUsage};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use serde_json::Value;
@@ -44,7 +43,7 @@ impl Leg {
         matches!(self.state, State::Over)
     }
 
-    pub(super) fn usage(&self) -> Option<Usage> {
+    pub(super) fn usage(&self) -> ReportedUsage {
         self.decoder.usage()
     }
 
@@ -94,12 +93,12 @@ pub(super) async fn held(
     caller: Caller,
     encoded: Encoded,
     checks: Checks,
-) -> Result<(Vec<Frame>, Option<Usage>), Trouble> {
+) -> Result<(Vec<Frame>, ReportedUsage), Trouble> {
     let Encoded { body, notes, .. } = encoded;
     let body = caller.with_reasoning(body, &notes);
     let legs = (0..notes.requests()).map(|_| held_leg(&caller, body.clone(), &notes, &checks));
     let legs = try_join_all(legs).await?;
-    let usage = legs.iter().filter_map(|(_, usage)| *usage).reduce(|sum, usage| sum + usage);
+    let usage = add_up(legs.iter().map(|(_, usage)| *usage));
     let mut shape = Shape::of(&notes);
     let mut frames = Vec::new();
     for (number, (leg, _)) in (0_u32..).zip(legs) {
@@ -120,7 +119,7 @@ async fn held_leg(
     body: Bytes,
     notes: &Notes,
     checks: &Checks,
-) -> Result<(Vec<Frame>, Option<Usage>), Trouble> {
+) -> Result<(Vec<Frame>, ReportedUsage), Trouble> {
     let (mut frames, mut usage) = read(caller, body, notes).await?;
     let mut said = said(&frames);
     let findings = checks.findings(&mut said);
@@ -129,7 +128,7 @@ async fn held_leg(
         let first = usage_value(&frames);
         let (second, more) = read(caller, repair.body, &repair.notes).await?;
         frames = second;
-        usage = usage.into_iter().chain(more).reduce(|sum, usage| sum + usage);
+        usage = usage + more;
         add_usage(&mut frames, first);
         said = self::said(&frames);
         let findings = checks.findings(&mut said);
@@ -143,7 +142,7 @@ async fn held_leg(
     Ok((frames, usage))
 }
 
-async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Vec<Frame>, Option<Usage>), Trouble> {
+async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Vec<Frame>, ReportedUsage), Trouble> {
     let mut leg = Leg::new(caller, body, notes);
     let (mut frames, mut seen, mut bytes) = (Vec::new(), 0, 0);
     while !leg.is_over() {

@@ -98,7 +98,7 @@ impl Choice {
     }
 
     fn add_call(&mut self, call: Value) {
-        let next = self.calls.keys().next_back().map_or(0, |last| last + 1);
+        let next = self.calls.keys().next_back().map_or(0, |last| last.saturating_add(1));
         let index = call.get("index").and_then(Value::as_u64).unwrap_or(next);
         let whole = self.calls.entry(index).or_insert_with(|| json!({}));
         let Value::Object(members) = call else { return };

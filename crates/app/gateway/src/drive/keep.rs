@@ -54,7 +54,7 @@ impl Drive {
             is_stream: streams,
             outcome,
             class: row.class,
-            usage: self.told.usage,
+            usage: self.told.usage.known(),
             cost: self.told.cost,
             first_content_ms: Some(millis(self.told.first_content)).filter(|_| self.told.content && streams),
             total_ms: millis(self.now.since(self.told.begun)),

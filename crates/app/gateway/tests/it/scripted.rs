@@ -224,3 +224,44 @@ async fn a_vendor_that_answers_json_to_a_stream_costs_one_request() {
     }
     assert_eq!(rig.tally().await.missing(), 0);
 }
+
+#[tokio::test]
+async fn implausible_usage_is_unknown_and_noted() {
+    for stream in [false, true] {
+        let whole = |usage: &str| {
+            let choice = r#"{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hi"}}"#;
+            let chunk = r#"{"index":0,"finish_reason":"stop","delta":{"role":"assistant","content":"hi"}}"#;
+            if stream {
+                format!("data: {{\"choices\":[{chunk}],\"usage\":{usage}}}\n\ndata: [DONE]\n\n")
+            } else {
+                format!("{{\"choices\":[{choice}],\"usage\":{usage}}}")
+            }
+        };
+        let counts = ["9223372036854775807", "18446744073709551616", "-1", "\"7\"", "1e300", "99999999"];
+        let answers =
+            counts.iter().map(|count| whole(&format!(r#"{{"prompt_tokens":{count},"completion_tokens":1}}"#)));
+        let (rig, _) = rig(answers.collect()).await;
+        for _ in counts {
+            let answer = rig.chat(&hello("plain", stream)).await;
+            answer.is(200);
+            assert!(stream || answer.json().get("usage").is_none());
+        }
+        let rows = rig.rows().await;
+        assert_eq!(rows.len(), counts.len());
+        for row in rows {
+            assert_eq!((row.outcome, row.usage, row.cost), (Outcome::Answered, None, None));
+            assert_eq!(row.losses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["usage=dropped"]);
+        }
+        assert_eq!(rig.gateway.implausible_usages(), counts.len() as u64);
+    }
+}
+
+#[tokio::test]
+async fn half_a_key_in_an_error_is_masked() {
+    let said = |words: &str| format!(r#"{{"error":{{"code":"1210","message":"{words}"}}}}"#);
+    let (rig, _) = rig(vec![said("the value cript-o is wrong"), said("the value k-scri is wrong")]).await;
+    for shown in ["the value [key]-o is wrong", "the value [key] is wrong"] {
+        let answer = rig.chat(&hello("plain", false)).await;
+        assert_eq!(answer.json()["error"]["message"], shown);
+    }
+}

@@ -1,14 +1,14 @@
 //! Whole answers, made regular.
 //!
 //! Rules: a pass-through profile's answer stays as it is, once it was found to be one; an error inside a good status is an
-//! error; a body that is no answer is the vendor's failure and says what is wrong with it.
+//! error; a body that is no answer, or no UTF-8, is the vendor's failure and says what is wrong with it.
 
-use super::{finish, tools, usage};
+use super::usage::{self, ReportedUsage};
+use super::{finish, tools};
 use crate::classify::{VendorError, hidden_error};
 use crate::head::Endpoint;
 use crate::notes::Notes;
 use crate::profile::{FinishMeaning, Profile};
-use banjia_types::Usage;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -22,7 +22,7 @@ pub struct Answer {
     /// The body.
     pub body: Bytes,
     /// The tokens that the vendor counted.
-    pub usage: Option<Usage>,
+    pub usage: ReportedUsage,
     /// The finish reason of each choice; empty for embeddings.
     pub finish: Vec<String>,
 }
@@ -37,19 +37,21 @@ pub fn decode_answer(
     endpoint: Endpoint,
     body: &Bytes,
 ) -> Result<Answer, VendorError> {
+    // Looked at once and for all profiles: what is skipped below, or passed through, would not be looked at otherwise.
+    let text = std::str::from_utf8(body).map_err(|_| VendorError::server("the vendor's answer is not UTF-8"))?;
     if profile.is_pass_through()
         && notes.renamed_tools.is_empty()
-        && let Some(answer) = untouched(profile, endpoint, body)
+        && let Some(answer) = untouched(profile, notes, endpoint, (body, text))
     {
         return answer;
     }
     // Some vendors send empty lines while a request waits; JSON takes them as white space.
-    let mut value: Value = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
+    let mut value: Value = serde_json::from_str(text).map_err(|error| not_json(body, &error))?;
     if let Some(error) = hidden_error(profile, 200, &value) {
         return Err(error);
     }
-    let counted = usage::found_in(&value);
-    let regular_usage = usage::regular(&value);
+    let counted = usage::found_in(&value, notes.token_bounds);
+    let regular_usage = usage::regular(&value, notes.token_bounds);
     let Some(answer) = value.as_object_mut() else {
         return Err(VendorError::server("the vendor's answer is not a JSON object"));
     };
@@ -72,7 +74,12 @@ fn not_json(body: &Bytes, error: &serde_json::Error) -> VendorError {
 }
 
 /// The answer as it is, read no further than needed. None when it is odd enough to be read whole.
-fn untouched(profile: &Profile, endpoint: Endpoint, body: &Bytes) -> Option<Result<Answer, VendorError>> {
+fn untouched(
+    profile: &Profile,
+    notes: &Notes,
+    endpoint: Endpoint,
+    (body, text): (&Bytes, &str),
+) -> Option<Result<Answer, VendorError>> {
     #[derive(Deserialize)]
     struct Glance<'a> {
         #[serde(borrow, default)]
@@ -88,7 +95,7 @@ fn untouched(profile: &Profile, endpoint: Endpoint, body: &Bytes) -> Option<Resu
         #[serde(borrow)]
         finish_reason: Option<Cow<'a, str>>,
     }
-    let glance: Glance<'_> = serde_json::from_slice(body).ok()?;
+    let glance: Glance<'_> = serde_json::from_str(text).ok()?;
     let is_answer = match endpoint {
         Endpoint::Chat => !glance.choices.is_empty(),
         Endpoint::Embeddings => !glance.data.is_empty(),
@@ -103,7 +110,7 @@ fn untouched(profile: &Profile, endpoint: Endpoint, body: &Bytes) -> Option<Resu
             return Some(Err(super::hidden_in_finish(*class, reason)));
         }
     }
-    let usage = glance.usage.and_then(|usage| usage::read(usage.get()));
+    let usage = glance.usage.map_or(ReportedUsage::Missing, |usage| usage::read(usage.get(), notes.token_bounds));
     Some(Ok(Answer { body: body.clone(), usage, finish }))
 }
 

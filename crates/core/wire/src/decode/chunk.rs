@@ -6,7 +6,8 @@
 
 use super::peek::{Seen, each_name, has_content};
 use super::tools::Calls;
-use super::{event_of, finish, usage};
+use super::usage::{self, ReportedUsage, TokenBounds};
+use super::{event_of, finish};
 use crate::classify::VendorError;
 use crate::notes::Notes;
 use crate::profile::{Profile, StreamHabits};
@@ -24,6 +25,7 @@ pub(super) struct Regular {
     habits: StreamHabits,
     renamed: Vec<(String, String)>,
     include_usage: bool,
+    bounds: TokenBounds,
     envelope: Envelope,
     choices: BTreeMap<u64, Choice>,
     usage: Option<Value>,
@@ -50,6 +52,7 @@ impl Regular {
             habits: profile.stream().clone(),
             renamed: notes.renamed_tools.clone(),
             include_usage: notes.include_usage,
+            bounds: notes.token_bounds,
             envelope: Envelope::default(),
             choices: BTreeMap::new(),
             usage: None,
@@ -77,8 +80,9 @@ impl Regular {
 
     /// One chunk made regular; no bytes when nothing is left to say.
     pub(super) fn mend(&mut self, mut value: Value) -> Result<(Seen, Option<Bytes>), VendorError> {
-        if let Some(usage) = usage::regular(&value) {
-            self.usage = Some(usage);
+        match usage::found_in(&value, self.bounds) {
+            ReportedUsage::Missing => {}
+            ReportedUsage::Known(_) | ReportedUsage::Implausible => self.usage = usage::regular(&value, self.bounds),
         }
         let Some(from) = value.as_object_mut() else { return Ok((Seen::default(), None)) };
         let mut chunk = self.envelope.open(from);

@@ -121,7 +121,7 @@ fn a_pass_through_answer_keeps_its_bytes_and_an_error_inside_is_found() {
     );
     let answer = decode_answer(&pass_through(), &Notes::default(), Endpoint::Chat, &body).unwrap();
     assert_eq!(answer.body, body);
-    assert_eq!(answer.usage.unwrap().total(), 5);
+    assert_eq!(answer.usage.known().unwrap().total(), 5);
     for (body, class) in [
         (r#"{"error":{"message":"m","code":429}}"#, ErrorClass::Rate),
         (r#"{"error_code":18,"error_msg":"m"}"#, ErrorClass::Server),
@@ -133,6 +133,141 @@ fn a_pass_through_answer_keeps_its_bytes_and_an_error_inside_is_found() {
         for profile in [pass_through(), regular()] {
             let error = decode_answer(&profile, &Notes::default(), Endpoint::Chat, &Bytes::from(body)).unwrap_err();
             assert_eq!(error.class, class, "{body}");
+        }
+    }
+}
+
+/// Usage members that no vendor can mean, as they stand in an answer.
+const IMPLAUSIBLE: [&str; 24] = [
+    r#"{"prompt_tokens":9223372036854775807,"completion_tokens":1}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":9223372036854775807}"#,
+    r#"{"prompt_tokens":9223372036854775808,"completion_tokens":1}"#,
+    r#"{"prompt_tokens":18446744073709551615,"completion_tokens":18446744073709551615}"#,
+    r#"{"prompt_tokens":18446744073709551616,"completion_tokens":1}"#,
+    r#"{"prompt_tokens":1e300,"completion_tokens":1}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":1e18}"#,
+    r#"{"prompt_tokens":-1,"completion_tokens":1}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":-0.5}"#,
+    r#"{"prompt_tokens":1.5,"completion_tokens":1}"#,
+    r#"{"prompt_tokens":"12","completion_tokens":1}"#,
+    r#"{"prompt_tokens":[12],"completion_tokens":1}"#,
+    r#"{"prompt_tokens":{"prompt_tokens":12},"completion_tokens":1}"#,
+    r#"{"prompt_tokens":true,"completion_tokens":1}"#,
+    r#"{"prompt_tokens":2100000,"completion_tokens":1}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":20000001}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":1,"total_tokens":9007199254740993}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":1,"total_tokens":"2"}"#,
+    r#"{"total_tokens":20000000}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":1e18}}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":1,"completion_tokens_details":{"reasoning_tokens":-1}}"#,
+    r#"{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":[]}"#,
+    r#""many""#,
+    "[]",
+];
+
+/// As `encode` makes them for a body of 1,000 bytes.
+fn bounded() -> Notes {
+    Notes { token_bounds: TokenBounds::of(&regular(), 1_000), include_usage: true, ..Notes::default() }
+}
+
+#[test]
+fn implausible_usage_of_an_answer_is_unknown() {
+    for usage in IMPLAUSIBLE {
+        let body = format!(r#"{{"choices":[{{"message":{{"content":"a"}},"finish_reason":"stop"}}],"usage":{usage}}}"#);
+        for profile in [pass_through(), regular()] {
+            let answer = decode_answer(&profile, &bounded(), Endpoint::Chat, &body.clone().into()).unwrap();
+            assert_eq!(answer.usage, ReportedUsage::Implausible, "{usage}");
+            let shown: Value = serde_json::from_slice(&answer.body).unwrap();
+            assert!(profile.is_pass_through() || shown.get("usage").is_none(), "{usage}");
+        }
+    }
+}
+
+#[test]
+fn implausible_usage_of_a_stream_is_unknown() {
+    for usage in IMPLAUSIBLE {
+        for places in [1, 2] {
+            let counted = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n").repeat(places);
+            let finish = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+            let stream = Bytes::from(format!("data: {CHUNK}\n\n{finish}{counted}data: [DONE]\n\n"));
+            for profile in [pass_through(), regular()] {
+                let mut decoder = Decoder::new(&profile, &bounded());
+                let mut frames = Vec::new();
+                decoder.feed(&stream, &mut frames);
+                decoder.end(&mut frames);
+                assert_eq!(decoder.usage(), ReportedUsage::Implausible, "{usage}");
+                assert_eq!(frames.last().unwrap().kind, FrameKind::Done, "the answer itself is good: {usage}");
+                assert!(profile.is_pass_through() || !text(&frames).contains("usage"), "{}", text(&frames));
+            }
+        }
+    }
+}
+
+#[test]
+fn whole_numbers_up_to_the_bounds_are_counted() {
+    for (usage, prompt, completion) in [
+        (r#"{"prompt_tokens":12.0,"completion_tokens":3e0}"#, 12, 3),
+        (r#"{"prompt_tokens":2001000,"completion_tokens":20000000}"#, 2_001_000, 20_000_000),
+        (r#"{"prompt_tokens":0,"completion_tokens":null,"prompt_tokens_details":null}"#, 0, 0),
+        (r#"{"total_tokens":7,"completion_tokens":3}"#, 4, 3),
+    ] {
+        let found =
+            usage::found_in(&serde_json::from_str(&format!(r#"{{"usage":{usage}}}"#)).unwrap(), bounded().token_bounds);
+        let read = usage::read(usage, bounded().token_bounds);
+        assert_eq!(found, read, "{usage}");
+        let known = read.known().unwrap();
+        assert_eq!((known.prompt, known.completion), (prompt, completion), "{usage}");
+    }
+}
+
+#[test]
+fn a_sum_with_an_implausible_part_is_unknown() {
+    let known = ReportedUsage::Known(banjia_types::Usage { prompt: 1, ..Default::default() });
+    assert_eq!((known + known).known().unwrap().prompt, 2);
+    assert_eq!(known + ReportedUsage::Missing, known);
+    assert_eq!(known + ReportedUsage::Implausible, ReportedUsage::Implausible);
+    assert_eq!(ReportedUsage::Implausible + known, ReportedUsage::Implausible);
+}
+
+#[test]
+fn an_answer_that_is_no_utf8_is_the_vendors_failure() {
+    for place in [r#""content":"?""#, r#""content":"a","unread":"?""#, r#""content":"a","finish_reason":"?""#] {
+        let body = format!(r#"{{"choices":[{{"message":{{{place}}},"finish_reason":"stop"}}],"x":"?"}}"#);
+        for bad in [&b"\xff"[..], b"\xc3\x28", b"\xed\xa0\x80", b"\xe4\xbd"] {
+            let body: Vec<u8> =
+                body.bytes().flat_map(|byte| if byte == b'?' { bad.to_vec() } else { vec![byte] }).collect();
+            for profile in [pass_through(), regular()] {
+                let error =
+                    decode_answer(&profile, &Notes::default(), Endpoint::Chat, &body.clone().into()).unwrap_err();
+                assert_eq!((error.class, error.message.contains("UTF-8")), (ErrorClass::Server, true), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chunk_that_is_no_utf8_is_the_vendors_failure() {
+    for bad in [&b"\xff"[..], b"\xc3\x28", b"\xed\xa0\x80", b"\xe4\xbd"] {
+        for at_start in [true, false] {
+            for line in ["data: CHUNK", ": comment ?", "data: CHUNK\nid: ?"] {
+                let chunk = CHUNK.replacen("\"content\":\"", "\"content\":\"?", 1);
+                assert_ne!(chunk, CHUNK);
+                let line = line.replace("CHUNK", if line.contains('?') { CHUNK } else { &chunk });
+                let before = if at_start { String::new() } else { format!("data: {CHUNK}\n\n") };
+                let stream = format!("{before}{line}\n\n");
+                let stream: Vec<u8> =
+                    stream.bytes().flat_map(|byte| if byte == b'?' { bad.to_vec() } else { vec![byte] }).collect();
+                for profile in [pass_through(), regular()] {
+                    let frames = run(&profile, &Notes::default(), &[&stream]);
+                    let Some(FrameKind::Error(error)) = frames.last().map(|frame| &frame.kind) else {
+                        panic!("{frames:?}")
+                    };
+                    assert_eq!(error.class, ErrorClass::Server);
+                    assert!(error.message.contains("UTF-8"), "{error}");
+                    let sent = frames.iter().all(|frame| std::str::from_utf8(&frame.bytes).is_ok());
+                    assert!(sent, "nothing of it leaves");
+                }
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 use super::{
     Inputs, JoinError, base64_to_floats, floats_to_base64, join_embeddings, parse_inputs, split_inputs, with_inputs,
 };
+use crate::decode::ReportedUsage;
+use banjia_types::Usage;
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -57,7 +59,8 @@ fn a_request_for_other_texts_keeps_everything_else() {
 #[test]
 fn answers_are_joined_in_order_with_summed_usage() {
     let answers = [(answer(&[(1, 2.0), (0, 1.0)], 3), 2), (answer(&[(0, 3.0)], 4), 1)];
-    let (body, usage) = join_embeddings("gpt", &answers, false).unwrap();
+    let counted = |prompt| ReportedUsage::Known(Usage { prompt, ..Usage::default() });
+    let body = join_embeddings("gpt", &answers, counted(3) + counted(4), false).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     let found: Vec<(u64, f64)> = body["data"]
         .as_array()
@@ -67,12 +70,14 @@ fn answers_are_joined_in_order_with_summed_usage() {
         .collect();
     assert_eq!(found, [(0, 1.0), (1, 2.0), (2, 3.0)]);
     assert_eq!(body["usage"], json!({"prompt_tokens": 7, "total_tokens": 7}));
-    assert_eq!((body["model"].as_str(), usage.prompt), (Some("gpt"), 7));
+    assert_eq!(body["model"], "gpt");
+    let unknown = join_embeddings("gpt", &answers, counted(3) + ReportedUsage::Implausible, false).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&unknown).unwrap().get("usage"), None, "no number would be right");
 }
 
 #[test]
 fn base64_is_little_endian_and_both_ways() {
-    let (body, _) = join_embeddings("m", &[(answer(&[(0, 1.0)], 1), 1)], true).unwrap();
+    let body = join_embeddings("m", &[(answer(&[(0, 1.0)], 1), 1)], ReportedUsage::Missing, true).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     // 1.0 is 00 00 80 3f and 0.5 is 00 00 00 3f.
     assert_eq!(body["data"][0]["embedding"], "AACAPwAAAD8=");
@@ -82,10 +87,11 @@ fn base64_is_little_endian_and_both_ways() {
 
 #[test]
 fn an_answer_that_would_shift_an_index_is_an_error() {
-    let short = join_embeddings("m", &[(answer(&[(0, 1.0)], 1), 2)], false).unwrap_err();
+    let short = join_embeddings("m", &[(answer(&[(0, 1.0)], 1), 2)], ReportedUsage::Missing, false).unwrap_err();
     assert_eq!(short, JoinError::Count { batch: 0, wanted: 2, found: 1 });
     for body in ["[]", "{}", r#"{"data":[{"embedding":"?"}]}"#, r#"{"data":[{"embedding":[null]}]}"#] {
-        let error = join_embeddings("m", &[(Bytes::from_static(body.as_bytes()), 1)], false).unwrap_err();
+        let answers = [(Bytes::from_static(body.as_bytes()), 1)];
+        let error = join_embeddings("m", &answers, ReportedUsage::Missing, false).unwrap_err();
         assert_eq!(error, JoinError::NotEmbeddings { batch: 0 }, "{body}");
     }
 }

@@ -136,12 +136,14 @@ impl Compiler<'_> {
             stream: StreamHabits::default(),
             errors: sections.errors.into_iter().map(|(at, raw)| self.error(&at, raw)).collect(),
             models: sections.models.into_iter().map(|(at, raw)| self.model(&at, raw)).collect(),
+            context_max: None,
             limits: sections.limits.map_or_else(Limits::default, |raw| Limits {
                 tools_max: raw.tools_max,
                 answer_seconds_max: raw.answer_seconds_max,
             }),
         };
         lay_under(&mut profile, base, endpoint, stream);
+        profile.context_max = profile.models.iter().filter_map(|model| model.context).max();
         if profile.pass_through && !(profile.params.is_empty() && profile.thinking.is_empty()) {
             self.problem(
                 &(0..0),

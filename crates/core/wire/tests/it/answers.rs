@@ -43,7 +43,7 @@ fn seen_stream(vendor: &str, notes: &Notes, bytes: &Bytes, split: usize) -> Stri
         kinds.push(kind.split('(').next().unwrap_or_default().to_owned());
     }
     writeln!(seen, "! frames: {}", kinds.join(" ")).unwrap();
-    if let Some(usage) = decoder.usage() {
+    if let Some(usage) = decoder.usage().known() {
         writeln!(seen, "! usage: {usage:?}").unwrap();
     }
     for frame in frames {
@@ -58,7 +58,7 @@ fn seen_answer(vendor: &str, endpoint: Endpoint, notes: &Notes, body: &Bytes) ->
     match decode_answer(&profile(vendor), notes, endpoint, body) {
         Ok(answer) => {
             let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-            let usage = answer.usage.map(|usage| format!("! usage: {usage:?}\n")).unwrap_or_default();
+            let usage = answer.usage.known().map(|usage| format!("! usage: {usage:?}\n")).unwrap_or_default();
             format!("{value:#}\n{usage}! finish: {:?}\n", answer.finish)
         }
         Err(error) => format!("! error: {error}\n"),
