@@ -6,6 +6,7 @@
 //! ended left intended becomes `unknown`, and only a person sends it again.
 
 use crate::policies::By;
+use crate::unreadable::readable;
 use crate::webhooks::event;
 use crate::{Store, StoreError, audit};
 use banjia_border::campaign::{NoticeState, Step};
@@ -257,7 +258,8 @@ impl Store {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Every notice of a campaign, by round, step and account.
+    /// Every notice of a campaign that can be read, by round, step and account. One that cannot is not sent again:
+    /// [`Store::intend`] knows it all the same.
     pub async fn notices(&self, campaign: &str) -> Result<Vec<Notice>, StoreError> {
         const SQL: &str = "SELECT account, round, step, state, message_id, attempts, retry_at, said, changed_at \
              FROM notice WHERE campaign = $1 ORDER BY round, changed_at, account";
@@ -266,7 +268,7 @@ impl Store {
             .fetch_all(&self.read)
             .await
             .map_err(StoreError::sql("read a campaign's notices"))?;
-        rows.into_iter().map(notice).collect()
+        Ok(readable("notices of a campaign", rows.into_iter().map(notice)))
     }
 
     /// Writes down that a mail will be sent now, on the disk before this returns. It is this runner's when it was never

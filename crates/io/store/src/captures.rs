@@ -75,6 +75,14 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// Usage that no request can have had is unknown, and so is the cost that was made of it.
+    fn believed(self) -> Self {
+        match self.usage {
+            Some(usage) if !usage.is_plausible() => Self { usage: None, cost: None, ..self },
+            _ => self,
+        }
+    }
+
     /// The line of this capture, with its end.
     pub fn to_line(&self) -> String {
         let mut line = serde_json::to_string(self).expect("texts, numbers and JSON values are always JSON");
@@ -90,7 +98,7 @@ impl Capture {
         from.lines().enumerate().filter_map(|(number, line)| match line {
             Err(error) => Some(Err(error.into())),
             Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(serde_json::from_str(&line).map_err(|error| StoreError::Line {
+            Ok(line) => Some(serde_json::from_str(&line).map(Self::believed).map_err(|error| StoreError::Line {
                 number: number + 1,
                 what: "a capture",
                 said: error.to_string(),

@@ -48,16 +48,14 @@ impl Store {
         let pending = self.waiting_cuts().await;
         let rows: Vec<(String, i64, String, Option<i64>)> =
             sqlx::query_as(SQL).fetch_all(&self.read).await.map_err(StoreError::sql("read the cuts"))?;
-        let read = |(vendor, at, evidence, lifted_at): (String, i64, String, Option<i64>)| {
-            let unknown = |_| StoreError::Unknown { what: "evidence of a cut", found: evidence.clone() };
-            Ok(Cut {
-                vendor: vendor.into(),
-                at: Timestamp(at),
-                evidence: serde_json::from_str(&evidence).map_err(unknown)?,
-                lifted_at: lifted_at.map(Timestamp),
-            })
+        let read = |(vendor, at, evidence, lifted_at): (String, i64, String, Option<i64>)| Cut {
+            vendor: vendor.into(),
+            at: Timestamp(at),
+            // That the vendor is cut holds even if nobody can read why any more.
+            evidence: serde_json::from_str(&evidence).unwrap_or_else(|_| json!({ "unreadable": evidence })),
+            lifted_at: lifted_at.map(Timestamp),
         };
-        let mut cuts = rows.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+        let mut cuts: Vec<_> = rows.into_iter().map(read).collect();
         for PendingCut { vendor, at, evidence } in pending {
             let is_known = |cut: &Cut| cut.vendor == vendor && (cut.at == at || cut.lifted_at.is_none());
             if !cuts.iter().any(is_known) {

@@ -68,7 +68,8 @@ impl Store {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// The events of a move after the first `after` ones, in order.
+    /// The events of a move after the first `after` ones, in order. A body that is no JSON comes as its text, so that those
+    /// before it can be read.
     pub async fn move_events(&self, id: &str, after: u64) -> Result<Vec<MoveEventRow>, StoreError> {
         const SQL: &str = "SELECT seq, at, actor, body FROM move_event WHERE move = $1 AND seq > $2 ORDER BY seq";
         let rows: Vec<(i64, i64, String, String)> = sqlx::query_as(SQL)
@@ -78,11 +79,10 @@ impl Store {
             .await
             .map_err(StoreError::sql("read the events of a move"))?;
         let event = |(seq, at, actor, body): (i64, i64, String, String)| {
-            let unknown = |_| StoreError::Unknown { what: "an event of a move", found: body.clone() };
-            let body = serde_json::from_str(&body).map_err(unknown)?;
-            Ok(MoveEventRow { seq: seq.cast_unsigned(), at: Timestamp(at), actor, body })
+            let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+            MoveEventRow { seq: seq.cast_unsigned(), at: Timestamp(at), actor, body }
         };
-        rows.into_iter().map(event).collect()
+        Ok(rows.into_iter().map(event).collect())
     }
 
     /// Makes a move with its first event. False when there is one of that name.
@@ -131,6 +131,13 @@ impl Store {
         }
         transaction.commit().await.map_err(StoreError::sql("add an event to a move"))?;
         Ok(true)
+    }
+
+    /// Tells those who listen that people are called for something that is no event of a move.
+    pub async fn tell_page(&self, at: Timestamp, page: &Value) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        tell(&mut transaction, at, "move.page", page).await?;
+        transaction.commit().await.map_err(StoreError::sql("tell of a page"))
     }
 
     /// Acquires or renews a lease until `now + span`. False while another process holds it.

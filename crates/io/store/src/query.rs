@@ -1,11 +1,15 @@
 //! Questions to the ledger.
 //!
 //! Rules: readers never hold the writer up; a period is half open; percentiles are nearest rank, so each is a time that
-//! really happened. What is still in the writer's queue is not seen: flush first when that matters.
+//! really happened. What is still in the writer's queue is not seen: flush first when that matters. No number and no row,
+//! whatever it holds, makes a question fail: sums are wide, and rows that cannot be read are left out and counted.
 
 use crate::rows::{self, level, target};
+use crate::sums::{WideSum, has_plausible_usage, wide_sum};
+use crate::unreadable::{LeftOut, readable};
 use crate::{Row, Store, StoreError};
 use banjia_types::{LossLevel, Money, RequestId, Tally, Target, Timestamp, Usage};
+use sqlx::Row as _;
 use std::time::Duration;
 
 const MINUTE_MS: i64 = 60_000;
@@ -104,61 +108,77 @@ impl Store {
     /// Acceptances and ends by the minute of acceptance, for the whole minutes that the period touches. A minute whose
     /// [`Tally::missing`] is not zero has open requests, or lost some.
     pub async fn tally(&self, period: Period) -> Result<Vec<(Timestamp, Tally)>, StoreError> {
-        const SQL: &str = "SELECT minute, SUM(accepted), SUM(answered), SUM(refused), SUM(failed), SUM(abandoned) FROM ( \
-            SELECT minute, requests AS accepted, 0 AS answered, 0 AS refused, 0 AS failed, 0 AS abandoned \
+        const SQL: &str = concat!(
+            "SELECT minute, ",
+            wide_sum!("accepted"),
+            ", ",
+            wide_sum!("answered"),
+            ", ",
+            wide_sum!("refused"),
+            ", ",
+            wide_sum!("failed"),
+            ", ",
+            wide_sum!("abandoned"),
+            " FROM ( SELECT minute, requests AS accepted, 0 AS answered, 0 AS refused, 0 AS failed, 0 AS abandoned \
             FROM accepted WHERE minute >= $1 AND minute < $2 \
             UNION ALL SELECT accepted_at - accepted_at % 60000, 0, \
             COUNT(*) FILTER (WHERE outcome = 'answered'), COUNT(*) FILTER (WHERE outcome = 'refused'), \
             COUNT(*) FILTER (WHERE outcome = 'failed'), COUNT(*) FILTER (WHERE outcome = 'abandoned') \
             FROM ledger WHERE accepted_at >= $1 AND accepted_at < $2 GROUP BY 1 \
-            ) AS books GROUP BY minute ORDER BY minute";
+            ) AS books GROUP BY minute ORDER BY minute"
+        );
         let (from, to) = period.minutes();
-        let rows: Vec<(i64, i64, i64, i64, i64, i64)> = sqlx::query_as(SQL)
-            .bind(from)
-            .bind(to)
-            .fetch_all(&self.read)
-            .await
-            .map_err(StoreError::sql("add up the ledger by minute"))?;
-        Ok(rows.into_iter().map(|(minute, a, b, c, d, e)| (Timestamp(minute), tally([a, b, c, d, e]))).collect())
+        let failed = || StoreError::sql("add up the ledger by minute");
+        let rows = sqlx::query(SQL).bind(from).bind(to).fetch_all(&self.read).await.map_err(failed())?;
+        let read = |row: &sqlx::sqlite::SqliteRow| -> Result<(Timestamp, Tally), sqlx::Error> {
+            let sum = |place| Ok::<_, sqlx::Error>(WideSum::at(row, place)?.count());
+            Ok((Timestamp(row.try_get(0)?), tally([sum(1)?, sum(3)?, sum(5)?, sum(7)?, sum(9)?])))
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())
     }
 
     /// Sums by target, the most used first.
     pub async fn by_target(&self, period: Period) -> Result<Vec<TargetSum>, StoreError> {
-        type Sums = (Option<String>, Option<String>, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
-        const SQL: &str = "SELECT vendor, model, COUNT(*) AS ends, \
+        const SQL: &str = concat!(
+            "SELECT vendor, model, COUNT(*) AS ends, \
             COUNT(*) FILTER (WHERE outcome = 'answered'), COUNT(*) FILTER (WHERE outcome = 'refused'), \
             COUNT(*) FILTER (WHERE outcome = 'failed'), COUNT(*) FILTER (WHERE outcome = 'abandoned'), \
-            SUM(attempts), COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(completion_tokens), 0), \
-            COALESCE(SUM(cached_tokens), 0), COALESCE(SUM(reasoning_tokens), 0) \
-            FROM ledger WHERE accepted_at >= $1 AND accepted_at < $2 \
-            GROUP BY vendor, model ORDER BY ends DESC, vendor, model";
-        let rows: Vec<Sums> = sqlx::query_as(SQL)
-            .bind(period.from.0)
-            .bind(period.to.0)
-            .fetch_all(&self.read)
-            .await
-            .map_err(StoreError::sql("add up the ledger by target"))?;
-        let sum =
-            |(vendor, model, ends, a, b, c, d, attempts, prompt, completion, cached, reasoning): Sums| TargetSum {
-                target: target(vendor, model),
-                tally: tally([ends, a, b, c, d]),
-                attempts: attempts.cast_unsigned(),
-                usage: Usage {
-                    prompt: prompt.cast_unsigned(),
-                    completion: completion.cast_unsigned(),
-                    cached: cached.cast_unsigned(),
-                    reasoning: reasoning.cast_unsigned(),
-                },
-            };
-        Ok(rows.into_iter().map(sum).collect())
+            ",
+            wide_sum!("attempts"),
+            ", ",
+            wide_sum!("prompt_tokens"),
+            ", ",
+            wide_sum!("completion_tokens"),
+            ", ",
+            wide_sum!("cached_tokens"),
+            ", ",
+            wide_sum!("reasoning_tokens"),
+            " FROM ledger WHERE accepted_at >= $1 AND accepted_at < $2 \
+            GROUP BY vendor, model ORDER BY ends DESC, vendor, model"
+        );
+        let failed = || StoreError::sql("add up the ledger by target");
+        let rows =
+            sqlx::query(SQL).bind(period.from.0).bind(period.to.0).fetch_all(&self.read).await.map_err(failed())?;
+        let read = |row: &sqlx::sqlite::SqliteRow| -> Result<TargetSum, sqlx::Error> {
+            let count = |place: usize| row.try_get::<i64, _>(place).map(i64::cast_unsigned);
+            let sum = |place| Ok::<_, sqlx::Error>(WideSum::at(row, place)?.count());
+            Ok(TargetSum {
+                target: target(row.try_get(0)?, row.try_get(1)?),
+                tally: tally([count(2)?, count(3)?, count(4)?, count(5)?, count(6)?]),
+                attempts: sum(7)?,
+                usage: Usage { prompt: sum(9)?, completion: sum(11)?, cached: sum(13)?, reasoning: sum(15)? },
+            })
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())
     }
 
     /// What was lost on which target, and how often.
     pub async fn losses(&self, period: Period) -> Result<Vec<LossCount>, StoreError> {
         type Counts = (Option<String>, Option<String>, String, String, i64);
-        const SQL: &str = "SELECT vendor, model, loss.value ->> 'param' AS param, loss.value ->> 'level' AS level, \
-            COUNT(*) AS requests FROM ledger, json_each(ledger.losses) AS loss \
-            WHERE accepted_at >= $1 AND accepted_at < $2 \
+        const SQL: &str = "SELECT vendor, model, COALESCE(loss.value ->> 'param', '') AS param, \
+            COALESCE(loss.value ->> 'level', '') AS level, COUNT(*) AS requests \
+            FROM ledger, json_each(CASE WHEN json_valid(ledger.losses) THEN ledger.losses ELSE '[]' END) AS loss \
+            WHERE loss.type = 'object' AND accepted_at >= $1 AND accepted_at < $2 \
             GROUP BY vendor, model, param, level ORDER BY vendor, model, requests DESC, param, level";
         let rows: Vec<Counts> = sqlx::query_as(SQL)
             .bind(period.from.0)
@@ -166,21 +186,20 @@ impl Store {
             .fetch_all(&self.read)
             .await
             .map_err(StoreError::sql("count the losses"))?;
-        rows.into_iter()
-            .map(|(vendor, model, param, name, requests)| {
-                let (target, level) = (target(vendor, model), level(&name)?);
-                Ok(LossCount { target, param, level, requests: requests.cast_unsigned() })
-            })
-            .collect()
+        let read = |(vendor, model, param, name, requests): Counts| {
+            let (target, level) = (target(vendor, model), level(&name)?);
+            Ok(LossCount { target, param, level, requests: requests.cast_unsigned() })
+        };
+        Ok(readable("losses in the ledger", rows.into_iter().map(read)))
     }
 
     /// Times by target, over answered requests.
     pub async fn latency(&self, period: Period) -> Result<Vec<Latency>, StoreError> {
         type Times = (Option<String>, Option<String>, i64, i64, i64, i64, i64, i64);
         const SQL: &str = "WITH span AS ( \
-            SELECT vendor, model, 0 AS whole, first_content_ms AS ms FROM ledger WHERE outcome = 'answered' \
+            SELECT vendor, model, 0 AS whole, CAST(first_content_ms AS INTEGER) AS ms FROM ledger WHERE outcome = 'answered' \
             AND first_content_ms IS NOT NULL AND accepted_at >= $1 AND accepted_at < $2 \
-            UNION ALL SELECT vendor, model, 1, ended_at - accepted_at FROM ledger WHERE outcome = 'answered' \
+            UNION ALL SELECT vendor, model, 1, CAST(ended_at - accepted_at AS INTEGER) FROM ledger WHERE outcome = 'answered' \
             AND accepted_at >= $1 AND accepted_at < $2 \
             ), ranked AS ( \
             SELECT vendor, model, whole, ms, ROW_NUMBER() OVER (PARTITION BY vendor, model, whole ORDER BY ms) AS place, \
@@ -212,15 +231,20 @@ impl Store {
 
     /// What was spent, one sum for each currency.
     pub async fn costs(&self, period: Period) -> Result<Vec<Money>, StoreError> {
-        const SQL: &str = "SELECT currency, SUM(cost_micros) FROM ledger WHERE currency IS NOT NULL \
-            AND accepted_at >= $1 AND accepted_at < $2 GROUP BY currency ORDER BY currency";
-        let rows: Vec<(String, i64)> = sqlx::query_as(SQL)
+        const SQL: &str = concat!(
+            "SELECT currency, ",
+            wide_sum!("cost_micros"),
+            " FROM ledger WHERE currency IS NOT NULL AND ",
+            has_plausible_usage!(),
+            " AND accepted_at >= $1 AND accepted_at < $2 GROUP BY currency ORDER BY currency"
+        );
+        let rows: Vec<(String, i64, i64)> = sqlx::query_as(SQL)
             .bind(period.from.0)
             .bind(period.to.0)
             .fetch_all(&self.read)
             .await
             .map_err(StoreError::sql("add up the costs"))?;
-        rows.into_iter().map(|(code, micros)| Ok(Money { micros, currency: rows::currency(&code)? })).collect()
+        Ok(rows::amounts("costs in the ledger", rows))
     }
 
     /// Processes that ended without closing the ledger, oldest first.
@@ -247,7 +271,8 @@ impl Store {
         Ok(rows.into_iter().map(gap).collect())
     }
 
-    /// Rows of a period after the last one that was seen, oldest first: whoever reads all of them holds one page.
+    /// Rows of a period after the last one that was seen, oldest first: whoever reads all of them holds one page. Rows that
+    /// cannot be read are left out; a page without a row is the end.
     pub async fn rows_after(
         &self,
         period: Period,
@@ -256,17 +281,29 @@ impl Store {
     ) -> Result<Vec<Row>, StoreError> {
         const SQL: &str = "SELECT * FROM ledger WHERE accepted_at >= MAX($1, $3) AND accepted_at < $2 \
             AND (accepted_at, request_id) > ($3, $4) ORDER BY accepted_at, request_id LIMIT $5";
-        let (at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at.0, id.to_string()));
-        let found = sqlx::query(SQL)
-            .bind(period.from.0)
-            .bind(period.to.0)
-            .bind(at)
-            .bind(id)
-            .bind(i64::from(limit))
-            .fetch_all(&self.read)
-            .await
-            .map_err(StoreError::sql("read the rows of a period"))?;
-        found.iter().map(rows::from_database).collect()
+        let failed = || StoreError::sql("read the rows of a period");
+        let (mut at, mut id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at.0, id.to_string()));
+        let mut left_out = LeftOut::default();
+        loop {
+            let found = sqlx::query(SQL)
+                .bind(period.from.0)
+                .bind(period.to.0)
+                .bind(at)
+                .bind(&id)
+                .bind(i64::from(limit))
+                .fetch_all(&self.read)
+                .await
+                .map_err(failed())?;
+            let read = |row| rows::from_database(row).map_err(|error| left_out.add(error)).ok();
+            let page: Vec<Row> = found.iter().filter_map(read).collect();
+            // A page of nothing but unreadable rows must not be taken for the end.
+            let Some(last) = found.last().filter(|_| page.is_empty()) else {
+                left_out.note("rows of the ledger");
+                return Ok(page);
+            };
+            at = last.try_get("accepted_at").map_err(failed())?;
+            id = last.try_get("request_id").map_err(failed())?;
+        }
     }
 
     /// The rows accepted last, newest first.
@@ -276,16 +313,10 @@ impl Store {
             .fetch_all(&self.read)
             .await
             .map_err(StoreError::sql("read the last rows"))?;
-        found.iter().map(rows::from_database).collect()
+        Ok(readable("rows of the ledger", found.iter().map(rows::from_database)))
     }
 }
 
-fn tally([accepted, answered, refused, failed, abandoned]: [i64; 5]) -> Tally {
-    Tally {
-        accepted: accepted.cast_unsigned(),
-        answered: answered.cast_unsigned(),
-        refused: refused.cast_unsigned(),
-        failed: failed.cast_unsigned(),
-        abandoned: abandoned.cast_unsigned(),
-    }
+const fn tally([accepted, answered, refused, failed, abandoned]: [u64; 5]) -> Tally {
+    Tally { accepted, answered, refused, failed, abandoned }
 }

@@ -9,10 +9,10 @@ mod values;
 
 pub(crate) use kinds::Kinds;
 
+use crate::sums::{self, WideSum};
+use crate::unreadable::readable;
 use crate::{BorderNote, Row, StoreError};
-use banjia_types::{
-    Currency, ErrorClass, Loss, LossLevel, Money, Outcome, RequestId, Target, Timestamp, Usage, VerdictKind,
-};
+use banjia_types::{Currency, ErrorClass, Loss, LossLevel, Money, Outcome, RequestId, Target, Timestamp, VerdictKind};
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::borrow::Cow;
@@ -119,17 +119,14 @@ pub(crate) fn from_database(row: &SqliteRow) -> Result<Row, StoreError> {
     entry.class = text("class")?.map(|name| class(&name)).transpose()?;
     entry.status = u16::try_from(get::<i64>(row, "status")?).unwrap_or(0);
     entry.attempts = u32::try_from(get::<i64>(row, "attempts")?).unwrap_or(0);
-    entry.usage = number("prompt_tokens")?
-        .map(|prompt| -> Result<_, StoreError> {
-            Ok(Usage {
-                prompt: prompt.cast_unsigned(),
-                completion: number("completion_tokens")?.unwrap_or(0).cast_unsigned(),
-                cached: number("cached_tokens")?.unwrap_or(0).cast_unsigned(),
-                reasoning: number("reasoning_tokens")?.unwrap_or(0).cast_unsigned(),
-            })
-        })
-        .transpose()?;
-    if let (Some(micros), Some(code)) = (number("cost_micros")?, text("currency")?) {
+    entry.usage = sums::usage(
+        number("prompt_tokens")?,
+        number("completion_tokens")?,
+        number("cached_tokens")?,
+        number("reasoning_tokens")?,
+    );
+    let is_cost_known = entry.usage.is_some() || number("prompt_tokens")?.is_none();
+    if let (Some(micros), Some(code), true) = (number("cost_micros")?, text("currency")?, is_cost_known) {
         entry.cost = Some(Money { micros, currency: currency(&code)? });
     }
     entry.losses = match text("losses")? {
@@ -177,6 +174,14 @@ pub(crate) fn target(vendor: Option<String>, model: Option<String>) -> Option<Ta
 
 pub(crate) fn outcome(name: &str) -> Result<Outcome, StoreError> {
     Outcome::ALL.into_iter().find(|o| o.as_str() == name).ok_or_else(|| unknown("an outcome", name))
+}
+
+/// Sums of money by the code of their currency. What is in a currency that this version does not know is left out.
+pub(crate) fn amounts(what: &'static str, sums: Vec<(String, i64, i64)>) -> Vec<Money> {
+    let read = |(code, upper, lower): (String, i64, i64)| {
+        Ok(Money { micros: WideSum::new(upper, lower).signed(), currency: currency(&code)? })
+    };
+    readable(what, sums.into_iter().map(read))
 }
 
 pub(crate) fn currency(code: &str) -> Result<Currency, StoreError> {

@@ -1,9 +1,13 @@
 //! Recorded traffic by account and place: what a dry run, the affected and the last callers are read from.
 
 use crate::query::Period;
+use crate::sums::{WideSum, wide_sum};
 use crate::{Store, StoreError};
 use banjia_types::{AccountId, Country, KeyId, Place, Timestamp};
 use sqlx::Row as _;
+
+/// The first column of the sums of tokens in the statement of [`Store::traffic`].
+const TOKENS_AT: usize = 11;
 
 /// Requests of one key from one place on one day (UTC).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +54,24 @@ impl Store {
 
     /// The ledger's requests in a period, added up. What is still in the writer's queue is not seen.
     pub async fn traffic(&self, period: Period) -> Result<Vec<TrafficRow>, StoreError> {
-        const SQL: &str = "SELECT account, api_key, network, network_differs, asn, \
+        const SQL: &str = concat!(
+            "SELECT account, api_key, network, network_differs, asn, \
              accepted_at - accepted_at % 86400000 AS day, COUNT(*) AS requests, \
              COUNT(*) FILTER (WHERE verdict IN ('brownout', 'block')) AS refused, \
-             COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS tokens, \
-             MIN(accepted_at) AS first, MAX(accepted_at) AS last, MAX(request_id) AS sample \
+             MIN(accepted_at) AS first, MAX(accepted_at) AS last, MAX(request_id) AS sample, ",
+            wide_sum!("prompt_tokens"),
+            ", ",
+            wide_sum!("completion_tokens"),
+            " \
              FROM ledger WHERE accepted_at >= $1 AND accepted_at < $2 \
-             GROUP BY account, api_key, network, network_differs, asn, day ORDER BY day, account, network";
+             GROUP BY account, api_key, network, network_differs, asn, day ORDER BY day, account, network"
+        );
         let failed = || StoreError::sql("add up the traffic");
         let rows =
             sqlx::query(SQL).bind(period.from.0).bind(period.to.0).fetch_all(&self.read).await.map_err(failed())?;
         let read = |row: &sqlx::sqlite::SqliteRow| -> Result<TrafficRow, sqlx::Error> {
             let count = |name: &str| row.try_get::<i64, _>(name).map(i64::cast_unsigned);
+            let sum = |place| Ok::<_, sqlx::Error>(WideSum::at(row, place)?.count());
             let text = |name: &str| row.try_get::<Option<String>, _>(name);
             Ok(TrafficRow {
                 account: text("account")?.map(Into::into),
@@ -72,7 +82,7 @@ impl Store {
                 day: Timestamp(row.try_get("day")?),
                 requests: count("requests")?,
                 refused: count("refused")?,
-                tokens: count("tokens")?,
+                tokens: sum(TOKENS_AT)?.saturating_add(sum(TOKENS_AT + 2)?),
                 first: Timestamp(row.try_get("first")?),
                 last: Timestamp(row.try_get("last")?),
                 sample: row.try_get("sample")?,

@@ -6,6 +6,7 @@
 //! rank: copies that nobody waits for are not streamed, so the time to the first content could not be compared.
 
 use crate::query::Period;
+use crate::sums::{count, has_plausible_usage, wide_sum};
 use crate::{Row, Store, StoreError, rows};
 use banjia_types::{Money, RouteName, Target};
 use sqlx::sqlite::SqliteConnection;
@@ -49,7 +50,7 @@ impl Store {
     pub async fn watch(&self, route: &RouteName, period: Period) -> Result<Vec<Watched>, StoreError> {
         // One line for each target that a request was asked at: the one that ended it, and those that failed before.
         const SQL: &str = "WITH ended AS (SELECT accepted_at, request_id, vendor, model, outcome, \
-              class NOT IN ('bad_request', 'content') AS is_its_fault, ended_at - accepted_at AS ms FROM ledger \
+              class NOT IN ('bad_request', 'content') AS is_its_fault, CAST(ended_at - accepted_at AS INTEGER) AS ms FROM ledger \
               WHERE route = $1 AND accepted_at >= $2 AND accepted_at < $3 AND vendor IS NOT NULL), \
              asked AS ( \
               SELECT vendor, model, outcome IN ('refused', 'failed') AND COALESCE(is_its_fault, 0) AS is_error, \
@@ -59,7 +60,7 @@ impl Store {
                WHERE f.route = $1 AND f.accepted_at >= $2 AND f.accepted_at < $3 \
                AND f.class NOT IN ('bad_request', 'content') AND (f.vendor <> e.vendor OR f.model <> e.model) \
               UNION ALL SELECT vendor, model, outcome <> 'answered' AND COALESCE(class NOT IN ('bad_request', 'content'), 1), \
-               CASE outcome WHEN 'answered' THEN total_ms END FROM capture \
+               CASE outcome WHEN 'answered' THEN CAST(total_ms AS INTEGER) END FROM capture \
                WHERE route = $1 AND accepted_at >= $2 AND accepted_at < $3 AND leg <> 'live'), \
              ranked AS (SELECT vendor, model, is_error, ms, \
               ROW_NUMBER() OVER (PARTITION BY vendor, model ORDER BY ms NULLS LAST) AS place, \
@@ -77,7 +78,7 @@ impl Store {
             target: Target { vendor: vendor.into(), model: model.into() },
             requests: requests.cast_unsigned(),
             errors: errors.cast_unsigned(),
-            total_p95_ms: p95.map(i64::cast_unsigned),
+            total_p95_ms: p95.map(count),
         };
         Ok(found.into_iter().map(watched).collect())
     }
@@ -90,13 +91,20 @@ impl Store {
         period: Period,
         with_callers: bool,
     ) -> Result<Vec<Money>, StoreError> {
-        const SQL: &str = "SELECT currency, SUM(micros) FROM ( \
+        const SQL: &str = concat!(
+            "SELECT currency, ",
+            wide_sum!("micros"),
+            " FROM ( \
               SELECT currency, cost_micros AS micros FROM ledger WHERE route = $1 AND vendor = $2 AND model = $3 \
-               AND accepted_at >= $4 AND accepted_at < $5 AND currency IS NOT NULL AND $6 \
-              UNION ALL SELECT currency, cost_micros FROM capture WHERE route = $1 AND vendor = $2 AND model = $3 \
-               AND accepted_at >= $4 AND accepted_at < $5 AND currency IS NOT NULL AND leg <> 'live') \
-             GROUP BY currency ORDER BY currency";
-        let found: Vec<(String, i64)> = sqlx::query_as(SQL)
+               AND accepted_at >= $4 AND accepted_at < $5 AND currency IS NOT NULL AND $6 AND ",
+            has_plausible_usage!(),
+            " UNION ALL SELECT currency, cost_micros FROM capture WHERE route = $1 AND vendor = $2 AND model = $3 \
+               AND accepted_at >= $4 AND accepted_at < $5 AND currency IS NOT NULL AND leg <> 'live' AND ",
+            has_plausible_usage!(),
+            ") \
+             GROUP BY currency ORDER BY currency"
+        );
+        let found: Vec<(String, i64, i64)> = sqlx::query_as(SQL)
             .bind(route.as_str())
             .bind(target.vendor.as_str())
             .bind(target.model.as_str())
@@ -106,6 +114,6 @@ impl Store {
             .fetch_all(&self.read)
             .await
             .map_err(StoreError::sql("add up what a target cost"))?;
-        found.into_iter().map(|(code, micros)| Ok(Money { micros, currency: rows::currency(&code)? })).collect()
+        Ok(rows::amounts("costs of a target", found))
     }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod event;
 
 use crate::campaigns::RunnerLock;
+use crate::unreadable::readable;
 use crate::{Store, StoreError};
 use banjia_types::Timestamp;
 use serde_json::Value;
@@ -173,7 +174,7 @@ impl Store {
             .fetch_all(&self.write)
             .await
             .map_err(StoreError::sql("read what a webhook has to hear"))?;
-        rows.into_iter().map(delivery).collect()
+        Ok(readable("deliveries of a webhook", rows.into_iter().map(delivery)))
     }
 
     /// The last `count` events that a listener was given, the newest first.
@@ -186,7 +187,7 @@ impl Store {
             .fetch_all(&self.read)
             .await
             .map_err(StoreError::sql("read what a webhook has heard"))?;
-        rows.into_iter().map(delivery).collect()
+        Ok(readable("deliveries of a webhook", rows.into_iter().map(delivery)))
     }
 
     /// How many events of a listener stand where.

@@ -8,6 +8,8 @@ use super::Capture;
 use super::binding::{FORM, FORM_OF_PLACE, Plain, PlainColumns, place};
 use crate::query::Period;
 use crate::rows::{class, currency, outcome, target};
+use crate::sums::{self, WideSum, wide_sum};
+use crate::unreadable::{LeftOut, readable};
 use crate::{SealKey, Store, StoreError};
 use banjia_types::{Leg, Money, RouteName, Target, Timestamp, Usage};
 use futures_util::TryStreamExt as _;
@@ -19,6 +21,8 @@ use sqlx::{QueryBuilder, Row as _, Sqlite};
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most rows of one page.
 const PAGE_ROWS_MAX: u32 = 10_000;
+/// The first column of the sums in the statement of [`Store::capture_sums`].
+const SUMS_AT: usize = 8;
 
 /// Which captures. What is left empty does not choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +124,38 @@ impl Store {
         limit: u32,
         key: &SealKey,
     ) -> Result<CapturePage, StoreError> {
+        self.page_of_captures(filter, (after, limit), key, Err).await
+    }
+
+    /// The same without those that cannot be read (damaged, changed, or of another version), which are counted and logged:
+    /// for work that one bad row must not stop. A page may be empty before the last one.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn readable_captures(
+        &self,
+        filter: &CaptureFilter,
+        after: CaptureCursor,
+        limit: u32,
+        key: &SealKey,
+    ) -> Result<CapturePage, StoreError> {
+        let mut left_out = LeftOut::default();
+        let page = self.page_of_captures(filter, (after, limit), key, |error| {
+            left_out.add(error);
+            Ok(())
+        });
+        let page = page.await;
+        left_out.note("captures");
+        page
+    }
+
+    async fn page_of_captures(
+        &self,
+        filter: &CaptureFilter,
+        (after, limit): (CaptureCursor, u32),
+        key: &SealKey,
+        mut on_unreadable: impl FnMut(StoreError) -> Result<(), StoreError>,
+    ) -> Result<CapturePage, StoreError> {
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
         // Which ones first: where they are not found in their order, only numbers are sorted and never their texts.
         let mut query = QueryBuilder::new("SELECT * FROM capture WHERE seq IN (SELECT seq FROM capture");
@@ -128,15 +164,20 @@ impl Store {
         query.push(") ORDER BY seq");
         let query = query.build();
         let mut rows = query.fetch(&self.read);
-        let (mut captures, mut bytes, mut last) = (Vec::new(), 0, after);
+        let (mut captures, mut seen, mut bytes, mut last) = (Vec::new(), 0, 0, after);
         while let Some(row) = rows.try_next().await.map_err(StoreError::sql("read the captures"))? {
-            if captures.len() == limit as usize || bytes >= PAGE_BYTES_MAX {
+            if seen == limit || bytes >= PAGE_BYTES_MAX {
                 return Ok(CapturePage { captures, next: Some(last) });
             }
-            let (seq, size, capture) = from_database(&row, key)?;
-            bytes += size;
-            last = seq;
-            captures.push(capture);
+            seen += 1;
+            last = CaptureCursor(get(&row, "seq")?);
+            match from_database(&row, key) {
+                Ok((_, size, capture)) => {
+                    bytes += size;
+                    captures.push(capture);
+                }
+                Err(error) => on_unreadable(error)?,
+            }
         }
         Ok(CapturePage { captures, next: None })
     }
@@ -159,7 +200,7 @@ impl Store {
                 cost: cost(row)?,
             })
         };
-        rows.iter().map(read).collect()
+        Ok(readable("captures", rows.iter().map(read)))
     }
 
     /// How many captures there are. Opens none of them, so a changed row is not noticed here.
@@ -173,14 +214,23 @@ impl Store {
     /// What was captured, by route, leg and target. Opens no text, so a changed row is not noticed
     /// here.
     pub async fn capture_sums(&self, filter: &CaptureFilter) -> Result<Vec<CaptureSum>, StoreError> {
-        const SUMS: &str = "SELECT route, leg, vendor, model, COUNT(*) AS captures, COUNT(answer) AS answered, \
-             SUM(request_bytes + answer_bytes) AS bytes, SUM(redactions) AS redactions, \
-             MIN(accepted_at) AS first, MAX(accepted_at) AS last FROM capture";
+        const SUMS: &str = concat!(
+            "SELECT route, leg, vendor, model, COUNT(*) AS captures, COUNT(answer) AS answered, \
+             MIN(accepted_at) AS first, MAX(accepted_at) AS last, ",
+            wide_sum!("request_bytes"),
+            ", ",
+            wide_sum!("answer_bytes"),
+            ", ",
+            wide_sum!("redactions"),
+            " FROM capture"
+        );
         let mut query = chosen(SUMS, filter);
         query.push(" GROUP BY route, leg, vendor, model ORDER BY route, leg, vendor, model");
         let rows = query.build().fetch_all(&self.read).await.map_err(StoreError::sql("add up the captures"))?;
         let read = |row: &SqliteRow| -> Result<CaptureSum, StoreError> {
             let count = |name: &str| get::<i64>(row, name).map(i64::cast_unsigned);
+            let failed = StoreError::sql("add up the captures");
+            let sum = |place| WideSum::at(row, place).map(WideSum::count).map_err(&failed);
             Ok(CaptureSum {
                 route: get::<String>(row, "route")?.into(),
                 leg: leg(&get::<String>(row, "leg")?)?,
@@ -190,13 +240,13 @@ impl Store {
                 },
                 captures: count("captures")?,
                 answered: count("answered")?,
-                bytes: count("bytes")?,
-                redactions: count("redactions")?,
+                bytes: sum(SUMS_AT)?.saturating_add(sum(SUMS_AT + 2)?),
+                redactions: sum(SUMS_AT + 4)?,
                 first: Timestamp(get(row, "first")?),
                 last: Timestamp(get(row, "last")?),
             })
         };
-        rows.iter().map(read).collect()
+        Ok(readable("captures", rows.iter().map(read)))
     }
 
     /// Forgets captures of requests that were accepted before a moment. Returns how many there were.
@@ -314,16 +364,13 @@ fn from_database(row: &SqliteRow, key: &SealKey) -> Result<(CaptureCursor, usize
     let (request, answer, size) = open_texts(row, &id, key)?;
     let text = |name: &str| get::<Option<String>>(row, name);
     let number = |name: &str| get::<Option<i64>>(row, name);
-    let tokens = |name: &str| number(name).map(|count| count.unwrap_or(0).cast_unsigned());
-    let usage = match number("prompt_tokens")? {
-        None => None,
-        Some(prompt) => Some(Usage {
-            prompt: prompt.cast_unsigned(),
-            completion: tokens("completion_tokens")?,
-            cached: tokens("cached_tokens")?,
-            reasoning: tokens("reasoning_tokens")?,
-        }),
-    };
+    let usage = sums::usage(
+        number("prompt_tokens")?,
+        number("completion_tokens")?,
+        number("cached_tokens")?,
+        number("reasoning_tokens")?,
+    );
+    let is_cost_known = usage.is_some() || number("prompt_tokens")?.is_none();
     let capture = Capture {
         leg: leg(&get::<String>(row, "leg")?)?,
         number: small(row, "number")?,
@@ -339,7 +386,7 @@ fn from_database(row: &SqliteRow, key: &SealKey) -> Result<(CaptureCursor, usize
         first_content_ms: number("first_content_ms")?.and_then(|ms| u32::try_from(ms).ok()),
         total_ms: small(row, "total_ms")?,
         redactions: small(row, "redactions")?,
-        cost: cost(row)?,
+        cost: cost(row)?.filter(|_| is_cost_known),
         id,
         request,
         answer,

@@ -1,6 +1,7 @@
 //! What the ledger says of a drill: the requests of a route by why they went where they went.
 
 use crate::query::{Latency, Period, Spread};
+use crate::unreadable::readable;
 use crate::{Store, StoreError, rows};
 use banjia_types::{Outcome, RouteName, Target};
 use std::time::Duration;
@@ -38,7 +39,7 @@ impl Store {
             let (target, outcome) = (rows::target(vendor, model), rows::outcome(&outcome)?);
             Ok(ReasonCount { target, outcome, requests: requests.cast_unsigned() })
         };
-        found.into_iter().map(count).collect()
+        Ok(readable("ends of requests of a drill", found.into_iter().map(count)))
     }
 
     /// Times of a route's answers in a period: of those with this reason, and of the others.
@@ -49,7 +50,7 @@ impl Store {
         period: Period,
     ) -> Result<(Latency, Latency), StoreError> {
         const SQL: &str = "WITH told AS (SELECT COALESCE(reason = $2, 0) AS is_its, first_content_ms, \
-              ended_at - accepted_at AS total_ms FROM ledger WHERE route = $1 AND outcome = 'answered' \
+              CAST(ended_at - accepted_at AS INTEGER) AS total_ms FROM ledger WHERE route = $1 AND outcome = 'answered' \
               AND accepted_at >= $3 AND accepted_at < $4), \
              span AS (SELECT is_its, 0 AS whole, first_content_ms AS ms FROM told WHERE first_content_ms IS NOT NULL \
               UNION ALL SELECT is_its, 1, total_ms FROM told), \

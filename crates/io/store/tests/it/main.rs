@@ -8,6 +8,7 @@ mod covered;
 mod cuts;
 mod faults;
 mod files;
+mod hostile;
 mod ledger;
 mod moves;
 mod sums;
