@@ -1,7 +1,7 @@
 //! The border's rules as a running gateway uses them: from the database and the operator's table.
 //!
 //! Rules: a policy in force that cannot be read stops the start, loudly, since without it everybody would be served; a bad
-//! new table or policy changes nothing but the log, and the last good one stays.
+//! new table or policy changes nothing but the log, and the last good one stays; what else has changed is taken up.
 
 use anyhow::{Context, anyhow};
 use banjia_border::mmdb::Mmdb;
@@ -29,6 +29,31 @@ pub(crate) async fn rules(store: &Store, mmdb: Option<Arc<Mmdb>>) -> anyhow::Res
         .map(|row| Ok(InForce { policy: Arc::new(policy(row)?), is_paused: row.state == PolicyState::Paused }))
         .collect::<anyhow::Result<_>>()?;
     Ok(Rules { policies, exemptions: store.exemptions().await?, mmdb })
+}
+
+/// The same while the gateway runs. A policy that cannot be read keeps the version that was in force last, if there was one, and
+/// holds up no other policy and no exemption; what is wrong with it is returned beside the rules.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn rules_after(
+    last: &[InForce],
+    store: &Store,
+    mmdb: Option<Arc<Mmdb>>,
+) -> anyhow::Result<(Rules, Vec<anyhow::Error>)> {
+    let (mut policies, mut unread) = (Vec::new(), Vec::new());
+    for row in store.policies_in_force().await? {
+        match policy(&row) {
+            Ok(policy) => {
+                policies.push(InForce { policy: Arc::new(policy), is_paused: row.state == PolicyState::Paused })
+            }
+            Err(error) => {
+                policies.extend(last.iter().find(|before| before.policy.id() == row.id).cloned());
+                unread.push(error);
+            }
+        }
+    }
+    Ok((Rules { policies, exemptions: store.exemptions().await?, mmdb }, unread))
 }
 
 /// The operator's table, and when its file was last written.

@@ -5,7 +5,7 @@
 
 use anyhow::anyhow;
 use banjia_control::leg::{NotSent, Question, Reply};
-use banjia_control::moves;
+use banjia_control::moves::{self, KnownMoves};
 use banjia_gateway::config::RedactConfig;
 use banjia_gateway::{Clock, Gateway, LegRequest, Legs, LegsParts, Redactor, Snapshot};
 use banjia_store::Store;
@@ -37,9 +37,10 @@ pub(crate) async fn legs(snapshot: Snapshot, store: &Store) -> anyhow::Result<Le
 
 /// Keeps the courses and cuts of such legs new. Never ends.
 pub(crate) async fn follow(legs: &Legs, store: &Store) {
+    let mut known = KnownMoves::new(store.clone());
     loop {
         tokio::time::sleep(COURSES_EVERY).await;
-        match moves::courses(store).await {
+        match known.courses().await {
             Ok(courses) => {
                 for problem in legs.set_courses(courses).err().into_iter().flatten() {
                     tracing::warn!("{problem}");

@@ -64,6 +64,8 @@ pub(crate) struct Finding {
 pub(crate) struct Probe {
     asker: Asker,
     facts: Vec<Fact>,
+    /// So that no finding shows a part of it.
+    key: Secret,
 }
 
 impl Probe {
@@ -76,7 +78,7 @@ impl Probe {
         let model = model.context("the profile knows no chat model; name one with --model")?;
         let upstream = Upstream::new(&banjia_upstream::Config::default())?;
         let facts = facts::plan(&settings.profile, &model);
-        Ok(Self { asker: Asker::new(settings, upstream)?, facts })
+        Ok(Self { asker: Asker::new(settings, upstream)?, facts, key: settings.key.clone() })
     }
 
     /// How many requests will be sent.
@@ -88,7 +90,8 @@ impl Probe {
     pub(crate) async fn run(&self, mut tell: impl FnMut(&Finding)) -> Vec<Finding> {
         let mut findings = Vec::with_capacity(self.facts.len());
         for fact in &self.facts {
-            let finding = judge::judge(&self.asker, fact).await;
+            let mut finding = judge::judge(&self.asker, fact).await;
+            finding.seen = banjia_wire::mask_key(&finding.seen, self.key.expose());
             tell(&finding);
             let is_locked_out = matches!(fact, Fact::KeyWorks { .. }) && finding.standing == Standing::Differs;
             findings.push(finding);

@@ -2,20 +2,25 @@
 //!
 //! Rules: whoever holds the lease looks; each event is appended by compare-and-set, so two who look at once do one thing; the
 //! first action that fails ends the look, and the next one begins with the log as it is. A page is handed to people before the
-//! log says that it was, so a crash repeats it and never loses it.
+//! log says that it was, so a crash repeats it and never loses it. A fault of one move stops no other move, and no date: what
+//! cannot be gathered or read is left out, and a fault that lasts calls people.
 //!
 //! - [`Mover`] looks at every move
+//! - [`KnownMoves`] keeps what was read of them
 //! - [`load`] and [`order`] are for whoever shows a move or orders something of it
 //! - [`drill`] rehearses the source's block
 //! - [`mod@seal`] ends one
 
 pub mod drill;
 mod evidence;
+mod faults;
+mod known;
 mod mover;
 pub mod seal;
 mod verdicts;
 
 pub use evidence::{Seen, gather};
+pub use known::KnownMoves;
 pub use mover::{Mover, OnPage, Ticked};
 pub use verdicts::parity;
 
@@ -24,7 +29,7 @@ use banjia_movement::seal::NotVerified;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{Event, Impossible, Move, Page, apply, create};
 use banjia_store::{By, MoveRow, SealKey, Store, StoreError};
-use banjia_types::{Course, Money, Problem, RouteName, Stage, Timestamp};
+use banjia_types::{Course, Money, Problem, RouteName, Share, Stage, Timestamp};
 use std::collections::BTreeMap;
 use verdicts::Verdicts;
 
@@ -101,7 +106,8 @@ pub async fn make(store: &Store, text: &str, by: By<'_>) -> Result<Loaded, MoveE
     let mut of = Move::new(spec);
     let first = create(&of, by.actor, by.at);
     let id = of.spec().id.clone();
-    for other in all(store).await?.iter().filter(|it| it.of.stage() != Stage::Sealed && it.of.spec().id != id) {
+    let others = all(store).await?.into_iter().filter_map(|other| other.loaded);
+    for other in others.filter(|it| it.of.stage() != Stage::Sealed && it.of.spec().id != id) {
         let theirs = &other.of.spec().routes;
         if let Some(both) = of.spec().routes.iter().find(|mine| theirs.iter().any(|it| it.route == mine.route)) {
             return Err(MoveError::Moving { route: both.route.clone(), by: other.of.spec().id.clone() });
@@ -114,11 +120,22 @@ pub async fn make(store: &Store, text: &str, by: By<'_>) -> Result<Loaded, MoveE
     Ok(Loaded { of, events: vec![first], created_at: by.at })
 }
 
-/// Every move, the oldest first.
+/// A move as far as it can be read.
+#[derive(Debug)]
+pub struct ReadMove {
+    /// Its id.
+    pub id: String,
+    /// The move after its last event that can be read; `None` if its text cannot.
+    pub loaded: Option<Loaded>,
+    /// Why the rest of it cannot be read.
+    pub error: Option<MoveError>,
+}
+
+/// Every move, the oldest first, each as far as it can be read: one that is damaged hides no other.
 ///
 /// # Errors
-/// The database, or a move that cannot be read.
-pub async fn all(store: &Store) -> Result<Vec<Loaded>, MoveError> {
+/// The database.
+pub async fn all(store: &Store) -> Result<Vec<ReadMove>, MoveError> {
     let mut found = Vec::new();
     for row in store.moves().await? {
         found.push(read(store, &row).await?);
@@ -126,35 +143,69 @@ pub async fn all(store: &Store) -> Result<Vec<Loaded>, MoveError> {
     Ok(found)
 }
 
+/// The move of a name, as far as it can be read.
+///
+/// # Errors
+/// The database, or no such move.
+pub async fn find(store: &Store, id: &str) -> Result<ReadMove, MoveError> {
+    let row = store.moves().await?.into_iter().find(|row| row.id == id);
+    read(store, &row.ok_or_else(|| MoveError::Missing(id.to_owned()))?).await
+}
+
 /// The move of a name.
 ///
 /// # Errors
 /// The database, no such move, or one that cannot be read.
 pub async fn load(store: &Store, id: &str) -> Result<Loaded, MoveError> {
-    let row = store.moves().await?.into_iter().find(|row| row.id == id);
-    read(store, &row.ok_or_else(|| MoveError::Missing(id.to_owned()))?).await
+    find(store, id).await?.whole()
 }
 
-/// Reads what was added to a move since it was read.
-async fn catch_up(store: &Store, row: &MoveRow, mut known: Loaded) -> Result<Loaded, MoveError> {
-    let log = |number, why| MoveError::Log { id: row.id.clone(), number, why };
+impl ReadMove {
+    /// The move, if all of it can be read.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn whole(self) -> Result<Loaded, MoveError> {
+        match (self.loaded, self.error) {
+            (Some(loaded), None) => Ok(loaded),
+            (_, Some(error)) => Err(error),
+            (None, None) => Err(MoveError::Missing(self.id)),
+        }
+    }
+}
+
+/// Reads what was added to a move since it was read. An event that cannot follow ends it; the move then is what the events
+/// before made of it.
+async fn catch_up(store: &Store, row: &MoveRow, known: &mut Loaded) -> Result<Option<MoveError>, StoreError> {
+    let log = |number, why| Ok(Some(MoveError::Log { id: row.id.clone(), number, why }));
     for stored in store.move_events(&row.id, known.of.version()).await? {
-        let event: Event = serde_json::from_value(stored.body).map_err(|error| log(stored.seq, error.to_string()))?;
-        apply(&mut known.of, &event).map_err(|why| log(stored.seq, why.to_string()))?;
+        let event: Event = match serde_json::from_value(stored.body) {
+            Ok(event) => event,
+            Err(error) => return log(stored.seq, error.to_string()),
+        };
+        if let Err(why) = apply(&mut known.of, &event) {
+            return log(stored.seq, why.to_string());
+        }
         known.events.push(event);
     }
-    Ok(known)
+    // More than that is no fault: another process may have added one since the row was read.
+    if known.of.version() < row.version {
+        let why = format!("the move has {} events, and {} are there", row.version, known.of.version());
+        return log(known.of.version().saturating_add(1), why);
+    }
+    Ok(None)
 }
 
-async fn read(store: &Store, row: &MoveRow) -> Result<Loaded, MoveError> {
-    let spec = MoveSpec::parse(&row.text).map_err(MoveError::Spec)?;
-    let log = |number, why| MoveError::Log { id: row.id.clone(), number, why };
-    let mut events = Vec::new();
-    for stored in store.move_events(&row.id, 0).await? {
-        events.push(serde_json::from_value(stored.body).map_err(|error| log(stored.seq, error.to_string()))?);
-    }
-    let of = Move::replay(spec, &events).map_err(|(number, why)| log(number, why.to_string()))?;
-    Ok(Loaded { of, events, created_at: row.created_at })
+async fn read(store: &Store, row: &MoveRow) -> Result<ReadMove, MoveError> {
+    let spec = match MoveSpec::parse(&row.text) {
+        Ok(spec) => spec,
+        Err(problems) => {
+            return Ok(ReadMove { id: row.id.clone(), loaded: None, error: Some(MoveError::Spec(problems)) });
+        }
+    };
+    let mut loaded = Loaded { of: Move::new(spec), events: Vec::new(), created_at: row.created_at };
+    let error = catch_up(store, row, &mut loaded).await?;
+    Ok(ReadMove { id: row.id.clone(), loaded: Some(loaded), error })
 }
 
 /// Orders something of a move: `make` says which event follows, and it is appended.
@@ -230,25 +281,38 @@ fn body(event: &Event) -> serde_json::Value {
 /// The courses of all moves, for a gateway. Of two moves of one route the one that is not sealed rules, else the older one.
 ///
 /// # Errors
-/// The database, or a move that cannot be read.
+/// The database, or a move that cannot be read. [`KnownMoves::courses`] goes on with those that can.
 pub async fn courses(store: &Store) -> Result<BTreeMap<RouteName, Course>, MoveError> {
-    courses_of(store, &all(store).await?).await
+    let moves = all(store).await?.into_iter().map(ReadMove::whole).collect::<Result<Vec<_>, _>>()?;
+    Ok(courses_of(store, &moves).await)
 }
 
-async fn courses_of(
-    store: &Store,
-    moves: impl IntoIterator<Item = &Loaded>,
-) -> Result<BTreeMap<RouteName, Course>, MoveError> {
+async fn courses_of(store: &Store, moves: impl IntoIterator<Item = &Loaded>) -> BTreeMap<RouteName, Course> {
     let mut found = BTreeMap::new();
     // A route can move again: the sealed move's destination is then the next one's source.
     let (sealed, open): (Vec<_>, Vec<_>) = moves.into_iter().partition(|loaded| loaded.of.stage() == Stage::Sealed);
     for loaded in open.into_iter().chain(sealed) {
-        let spent = evidence::copies_cost(store, loaded).await?;
-        for course in loaded.of.courses(&spent) {
+        let courses = match evidence::copies_cost(store, loaded).await {
+            Ok(spent) => loaded.of.courses(&spent),
+            Err(error) => {
+                tracing::warn!(id = loaded.of.spec().id, %error, "what copies cost cannot be read: no copies are sent");
+                loaded.of.courses(&[]).into_iter().map(without_copies).collect()
+            }
+        };
+        for course in courses {
             found.entry(course.route.clone()).or_insert(course);
         }
     }
-    Ok(found)
+    found
+}
+
+/// Nothing is spent on copies while nobody knows how much was spent; everything else of the course stands.
+fn without_copies(mut course: Course) -> Course {
+    (course.repeat, course.shadow) = (Share::NONE, Share::NONE);
+    for left in &mut course.spend_left {
+        left.micros = 0;
+    }
+    course
 }
 
 /// Sums of money, one for each currency.

@@ -109,14 +109,24 @@ impl Runner {
     /// Sends what is due of a campaign.
     ///
     /// # Errors
-    /// What kept it from going on. What was sent before is settled.
+    /// What kept it from going on, or a notice that could not be written; then all others were sent. What was sent is settled.
     pub async fn tick(&mut self, campaign: &Campaign, policy: &Policy, now: Timestamp) -> Result<Done, RunError> {
         let mut done = Done::default();
         let Some((step, waiting)) = waiting(&self.store, campaign, policy, now).await? else { return Ok(done) };
         let round = Round { campaign, policy, step, now };
-        let mut conversation = None;
+        let (mut conversation, mut unwritten) = (None, None);
         for recipient in waiting {
-            match self.tell(round, &recipient, &mut conversation).await? {
+            let told = match self.tell(round, &recipient, &mut conversation).await {
+                Ok(told) => told,
+                // What cannot be written to one account is no reason to keep silent to the others.
+                Err(RunError::Template(error)) => {
+                    tracing::error!(campaign = campaign.id, account = %recipient.account, %error, "a notice was not written");
+                    unwritten.get_or_insert(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match told {
                 Told::Others | Told::Came(NoticeState::Intended | NoticeState::Bounced) => {}
                 Told::Came(NoticeState::Sent) => done.sent += 1,
                 Told::Came(NoticeState::Retrying) => done.later += 1,
@@ -132,7 +142,10 @@ impl Runner {
         if let Some(conversation) = conversation {
             conversation.close().await;
         }
-        Ok(done)
+        match unwritten {
+            Some(error) => Err(error.into()),
+            None => Ok(done),
+        }
     }
 
     /// Sends one notice.

@@ -10,8 +10,7 @@ use banjia_border::affected::{Inquiry, Thresholds, affected};
 use banjia_border::campaign::{NoticeState, Step, due};
 use banjia_border::policy::Policy;
 use banjia_control::bounces::{self, Found};
-use banjia_control::mail::MailError;
-use banjia_control::runner::{RunError, waiting};
+use banjia_control::runner::waiting;
 use banjia_control::templates::Wish;
 use banjia_control::{Courier, Mailer, Runner, SmtpConfig, Templates};
 use banjia_store::{By, Campaign, Period, Store};
@@ -275,17 +274,22 @@ async fn send(
     let name = format!("process {} of {began}", std::process::id());
     let mut runner = Runner::start(store.clone(), Mailer::new(mail)?, templates, name, began).await?;
     loop {
+        let mut failed = None;
         for campaign in store.campaigns().await?.iter().filter(|campaign| id.is_none_or(|id| campaign.id == id)) {
-            let policy = policy_of(store, &campaign.policy).await?;
             let now = Timestamp::from(chrono::Utc::now());
-            let done = match runner.tick(campaign, &policy, now).await {
-                Ok(done) => done,
-                // Nothing is lost by a server that is away for a while: what was not intended is still due.
-                Err(error @ RunError::Mail(MailError::Server { .. })) if watch => {
-                    printer.note(&format!("{}: {error}; the next look is in a minute", campaign.id));
+            let looked = async {
+                let policy = policy_of(store, &campaign.policy).await?;
+                Ok::<_, anyhow::Error>((runner.tick(campaign, &policy, now).await?, policy))
+            };
+            let (done, policy) = match looked.await {
+                Ok(looked) => looked,
+                // Nothing is lost: what was not intended is still due. The other campaigns do not wait for this one.
+                Err(error) => {
+                    let next = if watch { "; the next look is in a minute" } else { "" };
+                    printer.note(&format!("{}: {error:#}{next}", campaign.id));
+                    failed.get_or_insert(error);
                     continue;
                 }
-                Err(error) => return Err(error.into()),
             };
             let step = due(&policy, now).map_or("nothing is due yet", Step::as_str);
             printer.line(&format!(
@@ -298,8 +302,10 @@ async fn send(
             }
         }
         courier.tick(Timestamp::from(chrono::Utc::now())).await?;
-        if !watch {
-            return Ok(());
+        match failed {
+            Some(error) if !watch => return Err(error),
+            None if !watch => return Ok(()),
+            _ => {}
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -150,11 +150,11 @@ pub fn affected(
             evidence: Vec::new(),
         };
         let (entry, days) = found.entry(seen.account.clone()).or_insert_with(|| (empty(), BTreeSet::new()));
-        entry.requests += seen.requests;
+        entry.requests = entry.requests.saturating_add(seen.requests);
         if !kind.refuses() {
             continue;
         }
-        entry.refused += seen.requests;
+        entry.refused = entry.refused.saturating_add(seen.requests);
         entry.by_record |= matches!(rule, RuleRef::List(FactKind::Residence | FactKind::Billing | FactKind::Owners));
         entry.rules.insert(rule.name(inquiry.policy, inquiry.granted).into_owned());
         days.insert(seen.day);
@@ -172,7 +172,7 @@ pub fn affected(
 fn add(evidence: &mut Vec<Evidence>, seen: &Seen) {
     let same = |line: &&mut Evidence| line.key == seen.key && line.network == seen.network && line.asn == seen.asn;
     if let Some(line) = evidence.iter_mut().find(same) {
-        line.requests += seen.requests;
+        line.requests = line.requests.saturating_add(seen.requests);
         line.first = line.first.min(seen.first);
         if seen.last > line.last {
             (line.last, line.sample) = (seen.last, seen.sample.clone());

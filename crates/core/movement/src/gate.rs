@@ -25,6 +25,25 @@ pub struct Evidence {
     pub spend_total: Vec<Money>,
     /// How the drill under way goes.
     pub drill: Option<DrillEvidence>,
+    /// What could not be gathered, and why. While anything is missing nothing goes forward; what a date, a vendor or a gate
+    /// that breaks demands is done with what there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+impl Evidence {
+    /// What is missing as the end of a sentence; empty if nothing is.
+    pub fn without(&self) -> String {
+        const SHOWN: usize = 3;
+        const CHARS_MAX: usize = 200;
+        if self.missing.is_empty() {
+            return String::new();
+        }
+        let shown: Vec<String> =
+            self.missing.iter().take(SHOWN).map(|why| why.chars().take(CHARS_MAX).collect()).collect();
+        let more = if self.missing.len() > SHOWN { "; and more" } else { "" };
+        format!("; evidence is missing: {}{more}", shown.join("; "))
+    }
 }
 
 /// What is known of one route.

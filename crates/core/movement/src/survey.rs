@@ -243,7 +243,7 @@ impl RouteUse {
         *self.endpoints.entry(cut(traffic.endpoint)).or_default() += 1;
         let minute = self.minutes.entry(traffic.at.0.div_euclid(MINUTE_MS)).or_default();
         minute.requests += 1;
-        minute.tokens += traffic.usage.map_or(0, |usage| usage.total());
+        minute.tokens = minute.tokens.saturating_add(traffic.usage.map_or(0, |usage| usage.total()));
         // An exchange that took no measurable time was open for a moment nevertheless.
         let took = traffic.took_ms.max(1);
         self.took_ms = self.took_ms.saturating_add(took);
@@ -270,12 +270,12 @@ impl RouteUse {
     }
 
     fn merge(&mut self, other: Self) {
-        self.requests += other.requests;
-        self.streams += other.streams;
-        self.shapes += other.shapes;
-        self.with_tools += other.with_tools;
-        self.with_schema += other.with_schema;
-        self.with_images += other.with_images;
+        self.requests = self.requests.saturating_add(other.requests);
+        self.streams = self.streams.saturating_add(other.streams);
+        self.shapes = self.shapes.saturating_add(other.shapes);
+        self.with_tools = self.with_tools.saturating_add(other.with_tools);
+        self.with_schema = self.with_schema.saturating_add(other.with_schema);
+        self.with_images = self.with_images.saturating_add(other.with_images);
         self.took_ms = self.took_ms.saturating_add(other.took_ms);
         self.request_bytes_max = self.request_bytes_max.max(other.request_bytes_max);
         self.prompt_max = self.prompt_max.max(other.prompt_max);
@@ -293,18 +293,18 @@ impl RouteUse {
         }
         for (key, more) in other.minutes {
             let minute = self.minutes.entry(key).or_default();
-            minute.requests += more.requests;
-            minute.tokens += more.tokens;
+            minute.requests = minute.requests.saturating_add(more.requests);
+            minute.tokens = minute.tokens.saturating_add(more.tokens);
         }
         for (at, by) in other.changes {
             change(&mut self.changes, at, by);
         }
         for (target, more) in other.targets {
             let used = self.targets.entry(target).or_default();
-            used.requests += more.requests;
-            used.counted += more.counted;
+            used.requests = used.requests.saturating_add(more.requests);
+            used.counted = used.counted.saturating_add(more.counted);
             used.usage += more.usage;
-            used.priced += more.priced;
+            used.priced = used.priced.saturating_add(more.priced);
             for (currency, micros) in more.micros {
                 let sum = used.micros.entry(currency).or_default();
                 *sum = sum.saturating_add(micros);
@@ -367,13 +367,14 @@ fn cut(name: String) -> String {
 
 fn add<K: Ord>(into: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
     for (key, count) in from {
-        *into.entry(key).or_default() += count;
+        let sum = into.entry(key).or_default();
+        *sum = sum.saturating_add(count);
     }
 }
 
 fn change(changes: &mut BTreeMap<i64, i64>, at: i64, by: i64) {
     let sum = changes.entry(at).or_default();
-    *sum += by;
+    *sum = sum.saturating_add(by);
     if *sum == 0 {
         changes.remove(&at);
     }

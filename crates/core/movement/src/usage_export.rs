@@ -213,7 +213,7 @@ impl Reader {
 fn day(text: &str) -> Option<NaiveDate> {
     if let Ok(number) = text.parse::<i64>() {
         // Seconds, or milliseconds when seconds would be beyond the year 5000.
-        let ms = if number.abs() > 100_000_000_000 { number } else { number.checked_mul(1_000)? };
+        let ms = if number.unsigned_abs() > 100_000_000_000 { number } else { number.checked_mul(1_000)? };
         return (ms > 0).then(|| Timestamp(ms).date());
     }
     DateTime::parse_from_rfc3339(text)
@@ -223,13 +223,17 @@ fn day(text: &str) -> Option<NaiveDate> {
         .or_else(|| text.parse().ok())
 }
 
+/// The largest count of one row. A thousand billion tokens a day is more than any vendor served to one customer by 2026; what
+/// lies a thousand times above it is a slip.
+const COUNT_MAX: u64 = 1_000_000_000_000_000;
+
 /// A count, also one that a spreadsheet wrote as `1,234` or `12.0`.
 fn count(text: &str) -> Option<u64> {
     let text = text.replace(',', "");
     let text = text.split_once('.').map_or(text.as_str(), |(whole, rest)| {
         if rest.bytes().all(|digit| digit == b'0') { whole } else { text.as_str() }
     });
-    text.parse().ok()
+    text.parse().ok().filter(|count| *count <= COUNT_MAX)
 }
 
 /// An amount in millionths, without floats; digits beyond the sixth are cut.

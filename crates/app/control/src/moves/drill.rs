@@ -57,16 +57,16 @@ pub struct DrillTimes {
 impl DrilledRoute {
     /// Requests that met the block and ended so.
     pub fn ended(&self, outcome: Outcome) -> u64 {
-        self.blocked.iter().filter(|one| one.outcome == outcome).map(|one| one.requests).sum()
+        total(self.blocked.iter().filter(|one| one.outcome == outcome).map(|one| one.requests))
     }
 }
 
 impl Drill {
     /// The same as gates and the move's log read it. A request that its client gave up proves nothing, neither for nor against.
     pub fn evidence(&self) -> DrillEvidence {
-        let sum = |of: &dyn Fn(&DrilledRoute) -> u64| self.routes.iter().map(of).sum();
+        let sum = |of: &dyn Fn(&DrilledRoute) -> u64| total(self.routes.iter().map(of));
         let waited_for = |counts: &[ReasonCount]| -> u64 {
-            counts.iter().filter(|one| one.outcome != Outcome::Abandoned).map(|one| one.requests).sum()
+            total(counts.iter().filter(|one| one.outcome != Outcome::Abandoned).map(|one| one.requests))
         };
         DrillEvidence {
             blocked: sum(&|route| waited_for(&route.blocked)),
@@ -122,6 +122,10 @@ pub async fn times(store: &Store, drill: &Drill) -> Result<Vec<DrillTimes>, Move
     Ok(found)
 }
 
+fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// Without a source to go back to there is no drill.
 fn cuts_short(what: &What) -> bool {
     match what {
@@ -136,11 +140,8 @@ async fn route(store: &Store, moved: &MovedRoute, during: Period) -> Result<Dril
     let blocked = store.count_by_reason(&moved.route, DURING, during).await?;
     let back = store.count_by_reason(&moved.route, AFTER, after).await?;
     let at_source = |target: &Option<Target>| target.as_ref() == Some(&moved.source);
-    let back_answered = back
-        .iter()
-        .filter(|one| one.outcome == Outcome::Answered && at_source(&one.target))
-        .map(|one| one.requests)
-        .sum();
+    let by_source = back.iter().filter(|one| one.outcome == Outcome::Answered && at_source(&one.target));
+    let back_answered = total(by_source.map(|one| one.requests));
     Ok(DrilledRoute { route: moved.route.clone(), blocked, back, back_answered })
 }
 

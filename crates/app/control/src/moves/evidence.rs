@@ -1,12 +1,13 @@
 //! What is known at one moment, for the gates of a move: from the ledger, the captures and the cuts.
 //!
 //! Rules: numbers are gathered here and judged elsewhere; a window ends at the moment of looking; a target that was not asked is
-//! not in the evidence, and nothing is made up for it.
+//! not in the evidence, and nothing is made up for it. What cannot be read is named as missing, and the rest is gathered all
+//! the same: a date or a vendor's refusal must not wait for a number that nobody can read.
 
-use super::{Loaded, MoveError, add_up, drill};
+use super::{Loaded, add_up, drill};
 use banjia_movement::gate::{Evidence, RouteEvidence, TargetEvidence};
 use banjia_movement::spec::MovedRoute;
-use banjia_store::{CaptureFilter, Cut, Period, Store};
+use banjia_store::{CaptureFilter, Cut, Period, Store, StoreError};
 use banjia_types::{Leg, Money, Target, Timestamp, VendorName};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,30 +38,49 @@ impl Seen<'_> {
     }
 }
 
-/// Everything but the verdicts of parity.
-///
-/// # Errors
-/// The database.
-pub async fn gather(store: &Store, seen: &Seen<'_>) -> Result<Evidence, MoveError> {
+/// Everything but the verdicts of parity. What could not be read is in [`Evidence::missing`].
+pub async fn gather(store: &Store, seen: &Seen<'_>) -> Evidence {
     let of = &seen.loaded.of;
     let spec = of.spec();
-    let cuts = store.cuts().await?;
+    let mut missing = Missing::default();
+    let cuts = missing.or_default("the cuts", store.cuts().await);
     let source_cut = seen.cut(spec.source_vendor(), &cuts).map(|cut| cut.evidence.to_string());
     let mut evidence = Evidence { source_cut, ..Evidence::default() };
     if of.state().rehearsal.is_some() {
-        evidence.drill = drill::last(store, seen.loaded).await?.map(|drill| drill.evidence());
+        let drill = missing.or_default("the drill", drill::last(store, seen.loaded).await);
+        evidence.drill = drill.map(|drill| drill.evidence());
     }
     let window = seen.since(seen.now - spec.gates.window);
     let day = seen.since(day_begin(seen));
     let whole = seen.since(seen.loaded.created_at);
     for moved in &spec.routes {
-        evidence.routes.insert(moved.route.clone(), route(store, seen, moved, (window, &cuts)).await?);
+        let found = route(store, seen, moved, (window, &cuts), &mut missing).await;
+        evidence.routes.insert(moved.route.clone(), found);
         for target in destinations(moved) {
-            add_up(&mut evidence.spend_today, store.spent(&moved.route, target, day, true).await?);
-            add_up(&mut evidence.spend_total, store.spent(&moved.route, target, whole, true).await?);
+            for (period, sums) in [(day, &mut evidence.spend_today), (whole, &mut evidence.spend_total)] {
+                let spent = store.spent(&moved.route, target, period, true).await;
+                add_up(sums, missing.or_default("the costs", spent));
+            }
         }
     }
-    Ok(evidence)
+    evidence.missing = missing.0;
+    evidence
+}
+
+/// What could not be gathered, each with its first reason.
+#[derive(Debug, Default)]
+struct Missing(Vec<String>);
+
+impl Missing {
+    fn or_default<T: Default, E: std::fmt::Display>(&mut self, what: &str, found: Result<T, E>) -> T {
+        found.unwrap_or_else(|error| {
+            let is_said = self.0.iter().any(|said| said.split(':').next() == Some(what));
+            if !is_said {
+                self.0.push(format!("{what}: {error}"));
+            }
+            T::default()
+        })
+    }
 }
 
 async fn route(
@@ -68,7 +88,8 @@ async fn route(
     seen: &Seen<'_>,
     moved: &MovedRoute,
     (window, cuts): (Period, &[Cut]),
-) -> Result<RouteEvidence, MoveError> {
+    missing: &mut Missing,
+) -> RouteEvidence {
     let recorded = CaptureFilter {
         routes: vec![moved.route.clone()],
         legs: vec![Leg::Live],
@@ -76,8 +97,9 @@ async fn route(
         period: seen.since(seen.loaded.created_at),
         ..CaptureFilter::default()
     };
-    let mut found = RouteEvidence { captures: store.count_captures(&recorded).await?, ..RouteEvidence::default() };
-    for watched in store.watch(&moved.route, window).await? {
+    let captures = missing.or_default("the captures", store.count_captures(&recorded).await);
+    let mut found = RouteEvidence { captures, ..RouteEvidence::default() };
+    for watched in missing.or_default("how targets do", store.watch(&moved.route, window).await) {
         let target = TargetEvidence {
             requests: watched.requests,
             errors: watched.errors,
@@ -92,7 +114,7 @@ async fn route(
             found.targets.entry(target.clone()).or_default().is_cut = true;
         }
     }
-    Ok(found)
+    found
 }
 
 /// The destination, and the second one where there is one.
@@ -109,7 +131,7 @@ fn day_begin(seen: &Seen<'_>) -> Timestamp {
 }
 
 /// What repeats, shadows and replays have cost since the move began, at all of its targets.
-pub(super) async fn copies_cost(store: &Store, loaded: &Loaded) -> Result<Vec<Money>, MoveError> {
+pub(super) async fn copies_cost(store: &Store, loaded: &Loaded) -> Result<Vec<Money>, StoreError> {
     let since = Period { from: loaded.created_at, ..Period::ALWAYS };
     let mut spent = Vec::new();
     for moved in &loaded.of.spec().routes {

@@ -1,21 +1,27 @@
-//! Whoever looks at moves.
+//! Looks at moves and brings them forward.
 //!
-//! Rules: a move is read whole once, and then only what was added to it; so the look and the courses that follow it read
-//! nothing twice. What is kept is the log and nothing that the log does not say, so another process's events only add to it.
+//! Rules:
+//! - A move that cannot be looked at keeps no other one waiting, and a deadline does not wait for evidence: what could not be
+//!   gathered within [`EVIDENCE_WITHIN`] is missing, and the step is made without it.
+//! - Looks that fail again and again call people ([`super::faults`]), also when the database cannot be read at all.
 
+use super::faults::{ALL_MOVES, Faults};
 use super::verdicts::Verdicts;
-use super::{LEASE, Loaded, MoveError, Seen, append, catch_up, courses_of, gather, read};
+use super::{KnownMoves, LEASE, Loaded, MoveError, Seen, append, gather};
 use banjia_movement::gate::Evidence;
 use banjia_movement::stage::{Action, Page, step};
 use banjia_store::{SealKey, Store, StoreError};
 use banjia_types::{Course, RouteName, Timestamp, VendorName};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long the lease lasts if it is not renewed.
 pub(super) const LEASE_FOR: Duration = Duration::from_secs(30);
+/// How long the evidence for one move may take, and then the verdicts of parity.
+const EVIDENCE_WITHIN: Duration = Duration::from_secs(20);
 
-/// Whom people are called by.
+/// Whom people are called by. A page with the number 0 is of no event: the move cannot be looked at, or can be again.
 pub type OnPage = Box<dyn Fn(&str, &Page) + Send + Sync>;
 
 /// Looks at moves and brings them forward.
@@ -27,8 +33,8 @@ pub struct Mover {
     borders: BTreeMap<VendorName, VendorName>,
     on_page: OnPage,
     verdicts: Verdicts,
-    /// Every move as it was read last, the oldest first, so that only new events are read.
-    known: Vec<Loaded>,
+    known: KnownMoves,
+    faults: Faults,
 }
 
 /// What one look came to.
@@ -51,7 +57,16 @@ impl std::fmt::Debug for Mover {
 impl Mover {
     /// `holder` must be new for each process. Without the key of the captures there are no verdicts of parity.
     pub fn new(store: Store, holder: String, key: Option<SealKey>, on_page: OnPage) -> Self {
-        Self { store, holder, key, borders: BTreeMap::new(), on_page, verdicts: Verdicts::default(), known: Vec::new() }
+        Self {
+            known: KnownMoves::new(store.clone()),
+            store,
+            holder,
+            key,
+            borders: BTreeMap::new(),
+            on_page,
+            verdicts: Verdicts::default(),
+            faults: Faults::default(),
+        }
     }
 
     /// Says under which name each vendor of the configuration is cut: several may stand behind one border.
@@ -64,53 +79,71 @@ impl Mover {
     /// # Errors
     /// The database.
     pub async fn tick(&mut self, now: Timestamp) -> Result<Ticked, MoveError> {
+        let mut done = self.look_at_all(now).await;
+        match &done {
+            Ok(ticked) if ticked.is_ours => self.faults.succeeded(ALL_MOVES),
+            Ok(_) => self.faults.forget(),
+            Err(error) => {
+                self.faults.failed(ALL_MOVES, error.to_string());
+            }
+        }
+        let called = self.call(now).await;
+        if let Ok(ticked) = &mut done {
+            ticked.pages += called;
+        }
+        done
+    }
+
+    async fn look_at_all(&mut self, now: Timestamp) -> Result<Ticked, MoveError> {
         let mut ticked = Ticked::default();
         if !self.store.take_lease(LEASE, &self.holder, now, LEASE_FOR).await? {
             return Ok(ticked);
         }
         ticked.is_ours = true;
-        for error in self.read_again().await? {
-            tracing::error!("{error}");
-        }
-        let mut known = std::mem::take(&mut self.known);
-        for loaded in &mut known {
-            if let Err(error) = self.look(loaded, now, &mut ticked).await {
-                tracing::error!(id = loaded.of.spec().id, "{error}");
+        self.known.read_again().await?;
+        let mut known = self.known.take();
+        for one in &mut known {
+            let looked = match (&mut one.loaded, &one.error) {
+                (_, Some(error)) => Err(error.to_string()),
+                (Some(loaded), None) => self.look(loaded, now, &mut ticked).await,
+                (None, None) => Ok(()),
+            };
+            match looked {
+                Ok(()) => self.faults.succeeded(&one.id),
+                Err(why) => {
+                    if self.faults.failed(&one.id, why.clone()) {
+                        tracing::error!(id = one.id, "{why}");
+                    }
+                }
             }
         }
-        self.known = known;
+        self.known.put(known);
         Ok(ticked)
     }
 
-    /// The courses of all moves, whoever looks at them, like [`super::courses`]; what was read before is not read again.
-    ///
-    /// # Errors
-    /// The database, or a move that cannot be read.
-    pub async fn courses(&mut self) -> Result<BTreeMap<RouteName, Course>, MoveError> {
-        if let Some(error) = self.read_again().await?.into_iter().next() {
-            return Err(error);
+    /// Calls people for looks that fail, and writes down what listeners must be told. Returns how many calls there were.
+    async fn call(&mut self, now: Timestamp) -> u64 {
+        let calls = self.faults.calls(now);
+        for (id, page) in &calls {
+            (self.on_page)(id, page);
         }
-        courses_of(&self.store, &self.known).await
+        while let Some((at, page)) = self.faults.untold() {
+            if let Err(error) = self.store.tell_page(*at, page).await {
+                tracing::debug!(%error, "a page is told to listeners as soon as the database can be written");
+                break;
+            }
+            self.faults.told();
+        }
+        calls.len() as u64
     }
 
-    /// Brings what is known up to date; returns what is wrong with those that cannot be read.
-    async fn read_again(&mut self) -> Result<Vec<MoveError>, MoveError> {
-        let rows = self.store.moves().await?;
-        let mut known: BTreeMap<_, _> =
-            std::mem::take(&mut self.known).into_iter().map(|loaded| (loaded.of.spec().id.clone(), loaded)).collect();
-        let mut errors = Vec::new();
-        for row in &rows {
-            let found = match known.remove(&row.id) {
-                Some(loaded) if loaded.of.version() == row.version => Ok(loaded),
-                Some(loaded) => catch_up(&self.store, row, loaded).await,
-                None => read(&self.store, row).await,
-            };
-            match found {
-                Ok(loaded) => self.known.push(loaded),
-                Err(error) => errors.push(error),
-            }
-        }
-        Ok(errors)
+    /// The courses of all moves, whoever looks at them, like [`super::courses`]; what was read before is not read again, and
+    /// what cannot be read any more keeps its last known course.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn courses(&mut self) -> Result<BTreeMap<RouteName, Course>, MoveError> {
+        self.known.courses().await
     }
 
     /// Lets another process look at once.
@@ -121,21 +154,27 @@ impl Mover {
         self.store.give_lease_back(LEASE, &self.holder).await
     }
 
-    /// What a look at a move would rest on, with the newest verdicts of parity.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn evidence(&mut self, loaded: &Loaded, now: Timestamp) -> Result<Evidence, MoveError> {
+    /// What a look at a move would rest on, with the newest verdicts of parity. What could not be gathered is named in it.
+    pub async fn evidence(&mut self, loaded: &Loaded, now: Timestamp) -> Evidence {
         let seen = Seen { loaded, borders: &self.borders, now };
-        let mut evidence = gather(&self.store, &seen).await?;
+        let Ok(mut evidence) = timeout(EVIDENCE_WITHIN, gather(&self.store, &seen)).await else {
+            return Evidence { missing: vec![late("everything")], ..Evidence::default() };
+        };
         if let Some(key) = &self.key {
-            self.verdicts.add(&self.store, key, &seen, &mut evidence).await?;
+            let added = timeout(EVIDENCE_WITHIN, self.verdicts.add(&self.store, key, &seen, &mut evidence)).await;
+            match added {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => evidence.missing.push(format!("the verdicts of parity: {error}")),
+                Err(_) => evidence.missing.push(late("the verdicts of parity")),
+            }
         }
-        Ok(evidence)
+        evidence
     }
 
-    async fn look(&mut self, loaded: &mut Loaded, now: Timestamp, ticked: &mut Ticked) -> Result<(), MoveError> {
-        let evidence = self.evidence(loaded, now).await?;
+    /// # Errors
+    /// Why the look failed, or was made without some evidence.
+    async fn look(&mut self, loaded: &mut Loaded, now: Timestamp, ticked: &mut Ticked) -> Result<(), String> {
+        let evidence = self.evidence(loaded, now).await;
         for action in step(&loaded.of, &evidence, now) {
             match action {
                 Action::Page(page) => {
@@ -144,7 +183,7 @@ impl Mover {
                 }
                 Action::Append(event) => {
                     let reason = event.reason.clone();
-                    if !append(&self.store, loaded, event).await? {
+                    if !append(&self.store, loaded, event).await.map_err(|error| error.to_string())? {
                         // Somebody else was faster; the next look begins with what they did.
                         return Ok(());
                     }
@@ -153,6 +192,13 @@ impl Mover {
                 }
             }
         }
-        Ok(())
+        if evidence.missing.is_empty() {
+            return Ok(());
+        }
+        Err(format!("nothing goes forward{}", evidence.without()))
     }
+}
+
+fn late(what: &str) -> String {
+    format!("{what}: not gathered within {} s", EVIDENCE_WITHIN.as_secs())
 }

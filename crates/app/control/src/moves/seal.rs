@@ -162,7 +162,7 @@ pub async fn gather(store: &Store, loaded: &Loaded, asked: &Asked<'_>) -> Result
     let until = end_of_minute(needed_until(loaded).unwrap_or(at)).min(written);
     let period = Period { from: books_from(loaded), to: until };
     let balance = books(store, period).await?;
-    let unexplained: u64 = balance.sum().missing.iter().map(open).sum();
+    let unexplained = balance.sum().missing.iter().map(open).fold(0, u64::saturating_add);
     let head = Head {
         id: of.spec().id.clone(),
         at,

@@ -103,7 +103,7 @@ async fn read(
         let of_these = CaptureFilter { ids: ids.to_vec(), ..filter.clone() };
         let mut after = Some(CaptureCursor::default());
         while let Some(cursor) = after {
-            let page = store.captures(&of_these, cursor, PAGE, key).await?;
+            let page = store.readable_captures(&of_these, cursor, PAGE, key).await?;
             let is_of_these = |capture: &Capture| capture.target == moved.source || capture.target == *target;
             captures.extend(page.captures.into_iter().filter(is_of_these));
             after = page.next;

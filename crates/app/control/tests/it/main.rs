@@ -5,6 +5,7 @@
 mod dkim;
 mod long_look;
 mod mail_tls;
+mod move_faults;
 mod moves;
 mod seal;
 mod unsubscribed;

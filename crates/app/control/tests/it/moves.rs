@@ -153,7 +153,7 @@ async fn a_report_on_a_destination_is_what_its_gates_read() {
     let json = report.axes.iter().find(|axis| axis.axis == Axis::Json).unwrap();
     assert_eq!((json.verdict, json.margin, json.destination), (Verdict::Worse, Some(0.2), 0.0));
     let (mut mover, _) = mover(&store, &key, "one");
-    let evidence = mover.evidence(&made, after(1)).await.unwrap();
+    let evidence = mover.evidence(&made, after(1)).await;
     let read = &evidence.routes["gpt-4o"].targets[&moved.destination].parity["json"];
     assert_eq!((read.verdict, read.pairs), (ParityVerdict::Worse, 40));
 }
@@ -169,7 +169,7 @@ async fn a_verdict_is_made_anew_when_there_are_new_copies_and_not_for_other_capt
         (20, Some(capture(90, Leg::Shadow, "zhipu/glm-4.7", r#"{"id": 7}"#)), 20, 41),
     ] {
         store.write_captures(more.as_slice(), &key).await.unwrap();
-        let evidence = mover.evidence(&made, after(minute)).await.unwrap();
+        let evidence = mover.evidence(&made, after(minute)).await;
         let read = &evidence.routes["gpt-4o"].targets[&target("zhipu/glm-4.7")].parity["json"];
         assert_eq!((read.at, read.pairs), (after(judged_at), pairs), "minute {minute}");
     }

@@ -37,7 +37,17 @@ pub(super) async fn list(store: &Store, now: Timestamp, printer: &mut Printer) -
     }
     let rows: Vec<_> = all
         .iter()
-        .map(|loaded| {
+        .map(|one| {
+            let Some(loaded) = &one.loaded else {
+                return vec![
+                    one.id.clone(),
+                    "unreadable".to_owned(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ];
+            };
             let (spec, state) = (loaded.of.spec(), loaded.of.state());
             let routes: Vec<_> = spec.routes.iter().map(|moved| moved.route.to_string()).collect();
             let source = if loaded.of.may_ask_source(now) { "asked" } else { "not asked" };
@@ -52,6 +62,9 @@ pub(super) async fn list(store: &Store, now: Timestamp, printer: &mut Printer) -
         })
         .collect();
     printer.line(&table(&["move", "stage", "share>", "deadline", "source", "routes"], &rows, printer.width()));
+    for (one, error) in all.iter().filter_map(|one| Some((one, one.error.as_ref()?))) {
+        printer.line(&format!("\n{}: {error}. Nobody brings it forward.", one.id));
+    }
     Ok(())
 }
 
@@ -68,17 +81,31 @@ pub(super) struct Beside<'b> {
 
 pub(super) async fn show(store: &Store, id: &str, beside: Beside<'_>, printer: &mut Printer) -> anyhow::Result<()> {
     let Beside { database, verdicts, now } = beside;
-    let loaded = moves::load(store, id).await?;
+    let moves::ReadMove { loaded, error, .. } = moves::find(store, id).await?;
+    let loaded = match (loaded, &error) {
+        (Some(loaded), _) => loaded,
+        (None, Some(error)) => anyhow::bail!("{error}"),
+        (None, None) => anyhow::bail!("there is no move {id:?}"),
+    };
     let of = &loaded.of;
     printer.line(&sentence(of, now));
+    if let Some(error) = error {
+        printer.line(&format!("\n{error}. What is shown is the move before that event, and nobody brings it forward."));
+    }
     let configured = if verdicts { database.loaded_with_secrets()? } else { database.loaded()? };
     let borders = configured.as_ref().map(|loaded| loaded.snapshot.borders());
     let none = BTreeMap::new();
     let seen = Seen { loaded: &loaded, borders: borders.as_ref().unwrap_or(&none), now };
-    let mut evidence = gather(store, &seen).await?;
+    let mut evidence = gather(store, &seen).await;
     if verdicts {
         let capture = configured.map(|loaded| loaded.config.gateway.capture).unwrap_or_default();
-        moves::judge_now(store, &seal_key(&capture, store.path())?, &seen, &mut evidence).await?;
+        let key = seal_key(&capture, store.path())?;
+        if let Err(error) = moves::judge_now(store, &key, &seen, &mut evidence).await {
+            evidence.missing.push(format!("the verdicts of parity: {error}"));
+        }
+    }
+    for missing in &evidence.missing {
+        printer.line(&format!("\nEvidence is missing, and nothing goes forward without it: {missing}"));
     }
     let gates: Vec<_> = of
         .gates_ahead(&evidence, now)

@@ -47,6 +47,7 @@ impl Moves {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
         let mut made = Self { mover, ticks, unfit: None };
+        running.handle.take_cuts().await?;
         made.hand_over(running).await?;
         Ok(made)
     }
@@ -58,14 +59,15 @@ impl Moves {
 
     /// Does what is due. What cannot be done changes nothing but the log.
     pub(super) async fn look(&mut self, running: &Running) {
-        let done = match running.store.moves_version().await {
-            // Nobody ever made a move here.
-            Ok(0) => Ok(()),
-            Ok(_) => self.mover.tick(Timestamp::from(chrono::Utc::now())).await.map(drop),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = done {
+        // Zero: nobody ever made a move here. A database that cannot be read is the mover's to count and to call people for.
+        if !matches!(running.store.moves_version().await, Ok(0))
+            && let Err(error) = self.mover.tick(Timestamp::from(chrono::Utc::now())).await
+        {
             tracing::error!("the moves were not looked at: {error}");
+        }
+        // Neither waits for the other: a course is as urgent as a cut.
+        if let Err(error) = running.handle.take_cuts().await {
+            tracing::error!("whom another process was refused by was not read: {error}");
         }
         if let Err(error) = self.hand_over(running).await {
             tracing::error!("the gateway keeps the courses that it has: {error:#}");
@@ -73,7 +75,6 @@ impl Moves {
     }
 
     async fn hand_over(&mut self, running: &Running) -> anyhow::Result<()> {
-        running.handle.take_cuts().await?;
         let version = running.store.moves_version().await?;
         if version == 0 {
             return Ok(());

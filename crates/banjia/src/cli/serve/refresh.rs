@@ -5,6 +5,7 @@
 use crate::border::{self, Table};
 use crate::compose::Running;
 use crate::config::GeoConfig;
+use banjia_gateway::InForce;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -14,6 +15,8 @@ const EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Border {
     version: i64,
+    /// The policies in force, for when one cannot be read any more.
+    last: Vec<InForce>,
     table: Table,
     ticks: Interval,
 }
@@ -28,11 +31,12 @@ impl Border {
             let state = if rule.is_paused { "paused" } else { "in force" };
             tracing::info!(policy = %rule.policy.label(), state, "the border's policy");
         }
+        let last = rules.policies.clone();
         running.handle.set_border(rules);
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
-        Ok(Self { version, table, ticks })
+        Ok(Self { version, last, table, ticks })
     }
 
     /// Waits until it is time to look.
@@ -53,8 +57,12 @@ impl Border {
         if version == self.version && !is_new_table {
             return;
         }
-        match border::rules(&running.store, self.table.mmdb.clone()).await {
-            Ok(rules) => {
+        match border::rules_after(&self.last, &running.store, self.table.mmdb.clone()).await {
+            Ok((rules, unread)) => {
+                for error in unread {
+                    tracing::error!("{error:#}: the version that was in force before stays");
+                }
+                self.last.clone_from(&rules.policies);
                 let policies: Vec<_> = rules.policies.iter().map(|rule| rule.policy.label().to_string()).collect();
                 let exemptions = rules.exemptions.len();
                 // First in force, then told: whoever reads the line may rely on it.

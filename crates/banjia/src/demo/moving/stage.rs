@@ -136,7 +136,7 @@ impl Stage {
 
     /// The move as it stands, if there is one.
     pub(super) async fn loaded(&self) -> anyhow::Result<Option<Loaded>> {
-        Ok(moves::all(&self.running().store).await?.pop())
+        Ok(moves::all(&self.running().store).await?.pop().and_then(|one| one.loaded))
     }
 
     /// Asks everything that was recorded of a route since the move began again, of another target, as `banjia replay` does.

@@ -116,10 +116,10 @@ fn judge(input: &PlanInput<'_>, used: &RouteUse, peaks: &Peaks, candidate: &Cand
     }
     let is_fit = reasons.is_empty();
     let of = losses.tested;
-    let mut lost = losses.refused + losses.dropped;
+    let mut lost = losses.refused.saturating_add(losses.dropped);
     if facts.images == Some(false) && used.with_images > 0 {
         // Encoding does not look into images, so these requests are not among the refused.
-        lost += used.with_images;
+        lost = lost.saturating_add(used.with_images);
         reasons.push(Reason::NoImages { requests: used.with_images });
     }
     for (requests, reason) in [
@@ -178,7 +178,7 @@ fn too_long(used: &RouteUse, candidate: &Candidate, reasons: &mut Vec<Reason>) -
         Some(context) if used.total_max > context => {
             let longest_of = |key: u16| PROMPT_BOUNDS.get(usize::from(key / 100)).copied().unwrap_or(u64::MAX);
             let over = used.bins.iter().filter(|(key, _)| longest_of(**key) > context);
-            count = over.map(|(_, bin)| bin.requests).sum::<u64>().max(1);
+            count = over.fold(0_u64, |sum, (_, bin)| sum.saturating_add(bin.requests)).max(1);
             reasons.push(Reason::TooLong { longest: used.total_max, context, requests_at_most: count });
         }
         Some(_) => {}
@@ -213,7 +213,7 @@ pub(super) fn notes(input: &PlanInput<'_>, plan: &mut Plan) {
         }
         if let Some(first) = plan.ranked.iter().find(|ranked| ranked.target == target) {
             let (losses, route) = (&first.losses, route.clone());
-            match losses.refused + losses.dropped {
+            match losses.refused.saturating_add(losses.dropped) {
                 0 if losses.tested == 0 => risks.push(Note::NothingRead { route }),
                 0 => {}
                 requests => decisions.push(Note::Lost { route, requests, of: losses.tested }),

@@ -18,6 +18,8 @@ const SEEN_CHARS_MAX: usize = 500;
 const NEAR_HOURS: [u32; 3] = [24, 72, 168];
 /// How long after a drill its way back is watched for.
 const DRILL_BACK: Duration = Duration::from_mins(10);
+/// How long a drill's end waits for evidence that is missing. Then it is recorded with what there is.
+const DRILL_WAITS: Duration = Duration::from_hours(1);
 
 /// What the shell does, in this order. It stops at the first thing that fails, and asks again after reading the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +85,7 @@ fn source_died(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> 
     let seen = evidence.source_cut.as_ref().filter(|_| of.state.death.is_none())?;
     let seen: String = seen.chars().take(SEEN_CHARS_MAX).collect();
     let (choices, because) = if of.state.stage < Stage::Live { choose(of, evidence, now) } else { Default::default() };
-    let reason = format!("the source refused us: {seen}");
+    let reason = format!("the source refused us: {seen}{}", evidence.without());
     Some(event(now, reason, because, What::SourceDied { death: Death::Cut { seen }, choices }))
 }
 
@@ -104,6 +106,7 @@ fn deadline(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> {
         [] => format!("{passed}; the gates of every route's target hold"),
         open => format!("{passed}; no target passes its gates for {}, and the less bad one was taken", open.join(", ")),
     };
+    let reason = reason + &evidence.without();
     Some(event(now, reason, because, What::Cut { from: state.stage, choices }))
 }
 
@@ -126,7 +129,9 @@ fn source_passed(of: &Move, now: Timestamp) -> Option<Event> {
 fn drill_ended(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> {
     let until = of.state.rehearsal?.until;
     let seen = evidence.drill.unwrap_or_default();
-    if now < until || (seen.back == 0 && now < until + DRILL_BACK) {
+    let is_watched = (seen.back == 0 && now < until + DRILL_BACK)
+        || (!evidence.missing.is_empty() && now < until + DRILL_BACK + DRILL_WAITS);
+    if now < until || is_watched {
         return None;
     }
     let found = DrillFound {
@@ -137,8 +142,12 @@ fn drill_ended(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> 
         is_cut_short: false,
     };
     let reason = format!(
-        "the drill is over: {} of {} blocked requests were answered elsewhere, {} of {} by the source again",
-        found.answered, found.blocked, found.back_answered, found.back
+        "the drill is over: {} of {} blocked requests were answered elsewhere, {} of {} by the source again{}",
+        found.answered,
+        found.blocked,
+        found.back_answered,
+        found.back,
+        evidence.without()
     );
     Some(event(now, reason, Vec::new(), What::RehearsalEnded { found }))
 }
@@ -217,7 +226,7 @@ fn warn(of: &Move, warning: Warning, now: Timestamp, because: &[&Judged]) -> Opt
 
 fn forward(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> {
     let next = of.forward()?;
-    if of.obstacle(now).is_some() {
+    if of.obstacle(now).is_some() || !evidence.missing.is_empty() {
         return None;
     }
     let because = of.gates_ahead(evidence, now);

@@ -54,9 +54,9 @@ pub fn coverage(survey: &Survey) -> Coverage {
         said.span_days = (last.date() - first.date()).num_days().max(0).cast_unsigned() + 1;
     }
     for (name, route) in &survey.routes {
-        said.requests += route.requests;
-        said.shapes += route.shapes;
-        said.counted += route.counted().requests;
+        said.requests = said.requests.saturating_add(route.requests);
+        said.shapes = said.shapes.saturating_add(route.shapes);
+        said.counted = said.counted.saturating_add(route.counted().requests);
         said.unseen_at_most.push((name.clone(), share_at_most(route.shapes)));
         let mut rare = |what: String, requests: u64, of: u64| {
             if (1..RARE_BELOW).contains(&requests) {

@@ -22,24 +22,25 @@ pub struct Peaks {
 pub fn peaks<'a>(routes: impl IntoIterator<Item = &'a RouteUse>) -> Peaks {
     let mut minutes: BTreeMap<i64, Minute> = BTreeMap::new();
     let mut changes: BTreeMap<i64, i64> = BTreeMap::new();
-    let (mut requests, mut took_ms) = (0, 0_u64);
+    let (mut requests, mut took_ms) = (0_u64, 0_u64);
     for route in routes {
-        requests += route.requests;
+        requests = requests.saturating_add(route.requests);
         took_ms = took_ms.saturating_add(route.took_ms);
         for (key, more) in &route.minutes {
             let minute = minutes.entry(*key).or_default();
-            minute.requests += more.requests;
-            minute.tokens += more.tokens;
+            minute.requests = minute.requests.saturating_add(more.requests);
+            minute.tokens = minute.tokens.saturating_add(more.tokens);
         }
         for (at, by) in &route.changes {
-            *changes.entry(*at).or_default() += by;
+            let sum = changes.entry(*at).or_default();
+            *sum = sum.saturating_add(*by);
         }
     }
     let busiest = minutes.values().map(|minute| minute.requests).max().unwrap_or(0);
     // Ends and starts of the same millisecond were summed: a request that begins when another ends is not beside it.
     let mut open = 0_i64;
     let most = changes.values().map(|by| {
-        open += by;
+        open = open.saturating_add(*by);
         open
     });
     let concurrency = most.max().unwrap_or(0).max(0).cast_unsigned();

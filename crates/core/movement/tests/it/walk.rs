@@ -1,7 +1,7 @@
 //! A move from its first event on, rule by rule.
 
 use crate::scene::{SHORT, created, fine, kinds, minutes, seen, tick};
-use banjia_movement::gate::ParityVerdict;
+use banjia_movement::gate::{Evidence, ParityVerdict};
 use banjia_movement::stage::{Impossible, LiveBy, Move, Order, apply, override_to, pause, redate, rehearse, resume};
 use banjia_types::{Share, Stage, Timestamp};
 use std::time::Duration;
@@ -206,4 +206,45 @@ fn a_log_is_read_back_to_the_same_move() {
     assert_eq!(Move::replay(of.spec().clone(), &read).unwrap(), of);
     let (number, why) = Move::replay(of.spec().clone(), read.iter().skip(1)).unwrap_err();
     assert_eq!((number, why), (1, Impossible::NotCreated));
+}
+
+#[test]
+fn missing_evidence_stops_only_the_way_forward() {
+    let (mut of, at) = in_canary(SHORT);
+    let mut evidence = fine(&of, at);
+    evidence.missing = vec!["the costs: the database is broken".to_owned()];
+    assert_eq!(kinds(&tick(&mut of, &evidence, at + minutes(30))), [""; 0], "the share would be due");
+    let mut breaking = evidence.clone();
+    seen(&mut breaking, "chat", "new/large").errors = 100;
+    assert_eq!(kinds(&tick(&mut of.clone(), &breaking, at + minutes(30))), ["stepped_back", "paged"]);
+    evidence.missing.clear();
+    assert_eq!(kinds(&tick(&mut of, &evidence, at + minutes(30))), ["share_set"]);
+}
+
+#[test]
+fn a_deadline_acts_without_any_evidence_and_says_so() {
+    let (mut of, _) = in_canary(SHORT);
+    let missing = (0..9).map(|number| format!("part {number}: {}", "x".repeat(10_000))).collect();
+    let evidence = Evidence { missing, ..Evidence::default() };
+    let deadline = of.state().deadline;
+    let events = tick(&mut of, &evidence, deadline);
+    assert_eq!(kinds(&events), ["cut", "paged"]);
+    assert_eq!((of.stage(), of.state().live_by), (Stage::Live, Some(LiveBy::Deadline)));
+    let reason = &events[0].reason;
+    assert!(reason.contains("evidence is missing: part 0") && reason.contains("and more"), "{reason}");
+    assert!(reason.len() < 1_500, "a reason is bounded");
+    let passed = of.state().source_until;
+    assert_eq!(kinds(&tick(&mut of, &evidence, passed))[0], "source_passed");
+}
+
+#[test]
+fn a_drills_end_waits_an_hour_for_missing_evidence() {
+    let (mut of, at) = in_canary(SHORT);
+    let begun = rehearse(&of, Share::of(500), minutes(30), order(at)).unwrap();
+    apply(&mut of, &begun).unwrap();
+    let evidence = Evidence { missing: vec!["the drill: broken".to_owned()], ..fine(&of, at) };
+    assert_eq!(kinds(&tick(&mut of, &evidence, at + minutes(99))), [""; 0]);
+    let events = tick(&mut of, &evidence, at + minutes(100));
+    assert_eq!(kinds(&events)[0], "rehearsal_ended");
+    assert!(events[0].reason.contains("evidence is missing"), "{}", events[0].reason);
 }
