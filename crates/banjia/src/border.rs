@@ -1,7 +1,8 @@
 //! The border's rules as a running gateway uses them: from the database and the operator's table.
 //!
 //! Rules: a policy in force that cannot be read stops the start, loudly, since without it everybody would be served; a bad
-//! new table or policy changes nothing but the log, and the last good one stays; what else has changed is taken up.
+//! new table or policy changes nothing but the log, and the last good one stays; what else has
+//! changed is taken up.
 
 use anyhow::{Context, anyhow};
 use banjia_border::mmdb::Mmdb;
@@ -31,8 +32,9 @@ pub(crate) async fn rules(store: &Store, mmdb: Option<Arc<Mmdb>>) -> anyhow::Res
     Ok(Rules { policies, exemptions: store.exemptions().await?, mmdb })
 }
 
-/// The same while the gateway runs. A policy that cannot be read keeps the version that was in force last, if there was one, and
-/// holds up no other policy and no exemption; what is wrong with it is returned beside the rules.
+/// The same while the gateway runs. A policy that cannot be read keeps the version that was in
+/// force last, if there was one, and holds up no other policy and no exemption; what is wrong with
+/// it is returned beside the rules.
 ///
 /// # Errors
 /// The database.
@@ -161,5 +163,31 @@ mod tests {
         replace(&path, &file(3, "JP"), 4);
         assert!(table.refresh().await);
         assert_eq!(place(&table), "JP");
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_cannot_be_read_holds_up_no_other() {
+        let store = Store::open(&banjia_store::Location::Temporary).await.unwrap();
+        let row = |id: &str, version, text: &str| PolicyRow {
+            id: id.to_owned(),
+            version,
+            hash: format!("{id}{version}"),
+            rule_set: "policy".to_owned(),
+            text: text.to_owned(),
+            state: PolicyState::Active,
+            changed_at: banjia_types::Timestamp(1),
+        };
+        let by = banjia_store::By { actor: "kim", at: banjia_types::Timestamp(1) };
+        let text = include_str!("../../core/border/policies/openai-2024.toml");
+        let one = policy(&row("x", 1, text)).unwrap();
+        let id = one.id().to_owned();
+        store.activate_policy(&row(&id, 1, text), by).await.unwrap();
+        let before = rules(&store, None).await.unwrap().policies;
+        store.activate_policy(&row(&id, 2, "no policy"), by).await.unwrap();
+        store.activate_policy(&row("other", 1, "no policy"), by).await.unwrap();
+        let (after, unread) = rules_after(&before, &store, None).await.unwrap();
+        let labels: Vec<_> = after.policies.iter().map(|rule| rule.policy.label().to_string()).collect();
+        assert_eq!((labels, unread.len()), (vec![before[0].policy.label().to_string()], 2), "the last good one stays");
+        assert!(rules(&store, None).await.is_err(), "a start is refused");
     }
 }

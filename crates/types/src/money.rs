@@ -41,7 +41,7 @@ pub struct Money {
 }
 
 impl Money {
-    /// Whether the true amount is larger than what can be held.
+    /// Returns true if the true amount is larger than the most that can be held.
     pub const fn is_saturated(&self) -> bool {
         self.micros == i64::MAX
     }
@@ -56,7 +56,8 @@ impl Money {
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.micros < 0 { "-" } else { "" };
-        // A sum that did not fit ends at the largest number. It must not be taken for an amount that was counted.
+        // A sum that did not fit ends at the largest number. It must not be taken for an amount
+        // that was counted.
         let bound = if self.is_saturated() { "more than " } else { "" };
         let abs = self.micros.unsigned_abs();
         write!(f, "{bound}{sign}{}.{:06} {}", abs / 1_000_000, abs % 1_000_000, self.currency)

@@ -17,14 +17,14 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// No count of one answer is believed above this. The largest context that a vendor has announced holds 10 million tokens
-    /// (2026-09); twice that leaves room.
+    /// No count of one answer is believed above this. The largest context that a vendor has
+    /// announced holds 10 million tokens (2026-09); twice that leaves room.
     pub const ANSWER_TOKENS_MAX: u64 = 20_000_000;
-    /// The same for one request, which may be answered by 128 choices, each asked for twice. 1.8 billion requests of this
-    /// size still add up in 63 bits.
+    /// The same for one request, which may be answered by 128 choices, each asked for twice. 1.8
+    /// billion requests of this size still add up in 63 bits.
     pub const REQUEST_TOKENS_MAX: u64 = Self::ANSWER_TOKENS_MAX * 128 * 2;
 
-    /// Whether one request can have used this much.
+    /// Returns true if one request can have used this much.
     pub const fn is_plausible(&self) -> bool {
         let max = Self::REQUEST_TOKENS_MAX;
         self.prompt <= max && self.completion <= max && self.cached <= max && self.reasoning <= max

@@ -2,8 +2,9 @@
 //!
 //! Rules: whoever holds the lease looks; each event is appended by compare-and-set, so two who look at once do one thing; the
 //! first action that fails ends the look, and the next one begins with the log as it is. A page is handed to people before the
-//! log says that it was, so a crash repeats it and never loses it. A fault of one move stops no other move, and no date: what
-//! cannot be gathered or read is left out, and a fault that lasts calls people.
+//! log says that it was, so a crash repeats it and never loses it. A fault of one move stops no
+//! other move, and no date: what cannot be gathered or read is left out, and a fault that lasts
+//! calls people.
 //!
 //! - [`Mover`] looks at every move
 //! - [`KnownMoves`] keeps what was read of them
@@ -123,7 +124,7 @@ pub async fn make(store: &Store, text: &str, by: By<'_>) -> Result<Loaded, MoveE
 /// A move as far as it can be read.
 #[derive(Debug)]
 pub struct ReadMove {
-    /// Its id.
+    /// The id of the move.
     pub id: String,
     /// The move after its last event that can be read; `None` if its text cannot.
     pub loaded: Option<Loaded>,
@@ -174,8 +175,8 @@ impl ReadMove {
     }
 }
 
-/// Reads what was added to a move since it was read. An event that cannot follow ends it; the move then is what the events
-/// before made of it.
+/// Reads what was added to a move since it was read. An event that cannot follow ends it; the move
+/// then is what the events before made of it.
 async fn catch_up(store: &Store, row: &MoveRow, known: &mut Loaded) -> Result<Option<MoveError>, StoreError> {
     let log = |number, why| Ok(Some(MoveError::Log { id: row.id.clone(), number, why }));
     for stored in store.move_events(&row.id, known.of.version()).await? {
@@ -281,7 +282,8 @@ fn body(event: &Event) -> serde_json::Value {
 /// The courses of all moves, for a gateway. Of two moves of one route the one that is not sealed rules, else the older one.
 ///
 /// # Errors
-/// The database, or a move that cannot be read. [`KnownMoves::courses`] goes on with those that can.
+/// The database, or a move that cannot be read. [`KnownMoves::courses`] goes on with those that
+/// can.
 pub async fn courses(store: &Store) -> Result<BTreeMap<RouteName, Course>, MoveError> {
     let moves = all(store).await?.into_iter().map(ReadMove::whole).collect::<Result<Vec<_>, _>>()?;
     Ok(courses_of(store, &moves).await)
@@ -306,7 +308,8 @@ async fn courses_of(store: &Store, moves: impl IntoIterator<Item = &Loaded>) -> 
     found
 }
 
-/// Nothing is spent on copies while nobody knows how much was spent; everything else of the course stands.
+/// Nothing is spent on copies while nobody knows how much was spent; everything else of the course
+/// stands.
 fn without_copies(mut course: Course) -> Course {
     (course.repeat, course.shadow) = (Share::NONE, Share::NONE);
     for left in &mut course.spend_left {

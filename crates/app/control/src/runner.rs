@@ -109,7 +109,8 @@ impl Runner {
     /// Sends what is due of a campaign.
     ///
     /// # Errors
-    /// What kept it from going on, or a notice that could not be written; then all others were sent. What was sent is settled.
+    /// A fault of the database or the mail server, which ends the look; or a notice that could not
+    /// be written, after all others were sent. Notices that were sent are settled.
     pub async fn tick(&mut self, campaign: &Campaign, policy: &Policy, now: Timestamp) -> Result<Done, RunError> {
         let mut done = Done::default();
         let Some((step, waiting)) = waiting(&self.store, campaign, policy, now).await? else { return Ok(done) };
@@ -118,7 +119,7 @@ impl Runner {
         for recipient in waiting {
             let told = match self.tell(round, &recipient, &mut conversation).await {
                 Ok(told) => told,
-                // What cannot be written to one account is no reason to keep silent to the others.
+                // One notice that cannot be written must not hold up the others.
                 Err(RunError::Template(error)) => {
                     tracing::error!(campaign = campaign.id, account = %recipient.account, %error, "a notice was not written");
                     unwritten.get_or_insert(error);

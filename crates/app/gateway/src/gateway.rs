@@ -233,7 +233,7 @@ impl Handle {
         (self.shared.recorder.stats(), self.shared.copies.stats(), self.shared.quota.stats())
     }
 
-    /// How many answers came with token counts that cannot be true, since the start.
+    /// The number of answers with token counts that cannot be true, since the start.
     pub fn implausible_usages(&self) -> u64 {
         self.shared.implausible.total()
     }

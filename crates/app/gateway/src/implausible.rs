@@ -45,7 +45,7 @@ impl ImplausibleUsage {
         Loss::new("usage", LossLevel::Dropped, why)
     }
 
-    /// How many reports the line is about that is due now.
+    /// Counts one report. Returns the number of reports for the log line, if one is due now.
     fn due(&self, vendor: &VendorName, now: Instant) -> Option<u64> {
         let mut by_vendor = lock(&self.by_vendor);
         let unlogged = by_vendor.entry(vendor.clone()).or_default();
@@ -57,7 +57,7 @@ impl ImplausibleUsage {
         Some(std::mem::take(&mut unlogged.reports))
     }
 
-    /// How many there were.
+    /// The number of implausible reports since the start.
     pub(crate) fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }

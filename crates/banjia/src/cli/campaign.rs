@@ -283,7 +283,8 @@ async fn send(
             };
             let (done, policy) = match looked.await {
                 Ok(looked) => looked,
-                // Nothing is lost: what was not intended is still due. The other campaigns do not wait for this one.
+                // Nothing is lost: what was not intended is still due. The other campaigns do not
+                // wait for this one.
                 Err(error) => {
                     let next = if watch { "; the next look is in a minute" } else { "" };
                     printer.note(&format!("{}: {error:#}{next}", campaign.id));

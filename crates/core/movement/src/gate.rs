@@ -25,14 +25,14 @@ pub struct Evidence {
     pub spend_total: Vec<Money>,
     /// How the drill under way goes.
     pub drill: Option<DrillEvidence>,
-    /// What could not be gathered, and why. While anything is missing nothing goes forward; what a date, a vendor or a gate
-    /// that breaks demands is done with what there is.
+    /// The parts that could not be gathered, with the reasons. While a part is missing nothing goes
+    /// forward. Dates, a source that refuses and gates that break still take effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
 }
 
 impl Evidence {
-    /// What is missing as the end of a sentence; empty if nothing is.
+    /// The missing parts as the end of a sentence; empty if nothing is missing.
     pub fn without(&self) -> String {
         const SHOWN: usize = 3;
         const CHARS_MAX: usize = 200;

@@ -19,7 +19,8 @@
 //! 5. **Gates hold**: one step forward, never two: `record` → `shadow` → `canary`, its shares, → `live`. Sealing is a command
 //!    ([`crate::seal`]).
 //!
-//! Evidence that is missing stops rule 5 only, as a pause does: rules 1 to 4 act on what is known, and say what was missing.
+//! Evidence that is missing stops rule 5 only, as a pause does: rules 1 to 4 act on what is known,
+//! and say what was missing.
 //! A pause and a blackout stop rule 5 only: what a date, a vendor or a broken gate demands is never held up by somebody who
 //! forgot to resume. An override by a person, with a reason, takes the place of gates for the stage that it names; a target
 //! that is cut or down is left even then. A step never lies before the last event: a clock that steps back repeats nothing

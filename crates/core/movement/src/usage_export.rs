@@ -223,8 +223,8 @@ fn day(text: &str) -> Option<NaiveDate> {
         .or_else(|| text.parse().ok())
 }
 
-/// The largest count of one row. A thousand billion tokens a day is more than any vendor served to one customer by 2026; what
-/// lies a thousand times above it is a slip.
+/// The largest count of one row. A thousand billion tokens a day is more than any vendor served to
+/// one customer by 2026; what lies a thousand times above it is a slip.
 const COUNT_MAX: u64 = 1_000_000_000_000_000;
 
 /// A count, also one that a spreadsheet wrote as `1,234` or `12.0`.

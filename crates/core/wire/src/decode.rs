@@ -2,8 +2,8 @@
 //!
 //! Rules: a pass-through profile's bytes are forwarded untouched and only looked at; any other profile's chunks are mended
 //! to what the official SDKs expect; a stream ends with exactly one `Done` or one `Error`, and nothing follows it; a stream
-//! that was cut, or whose finish reason hides a failure, never ends in `Done`; an event that is no UTF-8 is the vendor's
-//! failure; memory is bounded whatever the vendor sends.
+//! that was cut, or whose finish reason hides a failure, never ends in `Done`; an event that is no
+//! UTF-8 is the vendor's failure; memory is bounded whatever the vendor sends.
 //! Why a chunk that is already regular is not parsed: most chunks of most streams are plain text, and looking for a few
 //! names in their bytes is many times cheaper than reading and printing them.
 
@@ -144,7 +144,8 @@ impl Decoder {
     fn event(&mut self, event: &RawEvent, out: &mut Vec<Frame>) {
         let named_error = event.event.as_deref().is_some_and(|name| name.trim_ascii() == b"error");
         let data = event.data.as_deref().unwrap_or_default().trim_ascii();
-        // An error's words are read in any encoding: what it means matters more than how it is spelt.
+        // An error's words are read in any encoding: what it means matters more than how it is
+        // spelt.
         if !named_error && std::str::from_utf8(&event.raw).is_err() {
             self.fail(VendorError::server("a chunk of the vendor's stream is not UTF-8"), out);
         } else if data.is_empty() && !named_error {

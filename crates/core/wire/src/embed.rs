@@ -1,6 +1,7 @@
 //! Embedding inputs cut to a vendor's limit, and its answers put together again.
 //!
-//! Rules: the order of the texts is the order of the vectors; a vector is never approximated. OpenAI's
+//! Rules: the order of the texts is the order of the vectors; a vector is never approximated.
+//! OpenAI's
 //! clients send token lists and ask for base64 by default, so both are everyday traffic and not exceptions.
 
 #[cfg(test)]

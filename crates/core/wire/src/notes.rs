@@ -1,8 +1,8 @@
 //! What `encode` did that somebody must undo or finish: the decoder for one answer, the gateway for several.
 //!
 //! Rules: notes hold facts about this one request, never about the vendor (that is the profile's part). Everything is
-//! empty or `false` when the request went out as it came in, so `Notes::default()` is the note of a pass-through; only the
-//! bounds of its tokens are the request's own.
+//! empty or `false` when the request went out as it came in, so `Notes::default()` is the note of a
+//! pass-through; only the bounds of its tokens are the request's own.
 
 use crate::decode::TokenBounds;
 use serde_json::Value;

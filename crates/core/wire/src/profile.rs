@@ -42,7 +42,8 @@ pub struct Profile {
     pub(crate) stream: StreamHabits,
     pub(crate) errors: Vec<ErrorRule>,
     pub(crate) models: Vec<ModelFacts>,
-    /// The largest context of all models that state one: no search through the models for each request.
+    /// The largest context of all models that state one: no search through the models for each
+    /// request.
     pub(crate) context_max: Option<u64>,
     pub(crate) limits: Limits,
 }

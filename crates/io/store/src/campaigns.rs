@@ -258,8 +258,8 @@ impl Store {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Every notice of a campaign that can be read, by round, step and account. One that cannot is not sent again:
-    /// [`Store::intend`] knows it all the same.
+    /// Every notice of a campaign that can be read, by round, step and account. One that cannot is
+    /// not sent again: [`Store::intend`] knows it all the same.
     pub async fn notices(&self, campaign: &str) -> Result<Vec<Notice>, StoreError> {
         const SQL: &str = "SELECT account, round, step, state, message_id, attempts, retry_at, said, changed_at \
              FROM notice WHERE campaign = $1 ORDER BY round, changed_at, account";

@@ -68,8 +68,8 @@ impl Store {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// The events of a move after the first `after` ones, in order. A body that is no JSON comes as its text, so that those
-    /// before it can be read.
+    /// The events of a move after the first `after` ones, in order. A body that is no JSON comes as
+    /// its text, so that those before it can be read.
     pub async fn move_events(&self, id: &str, after: u64) -> Result<Vec<MoveEventRow>, StoreError> {
         const SQL: &str = "SELECT seq, at, actor, body FROM move_event WHERE move = $1 AND seq > $2 ORDER BY seq";
         let rows: Vec<(i64, i64, String, String)> = sqlx::query_as(SQL)

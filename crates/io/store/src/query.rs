@@ -1,8 +1,9 @@
 //! Questions to the ledger.
 //!
 //! Rules: readers never hold the writer up; a period is half open; percentiles are nearest rank, so each is a time that
-//! really happened. What is still in the writer's queue is not seen: flush first when that matters. No number and no row,
-//! whatever it holds, makes a question fail: sums are wide, and rows that cannot be read are left out and counted.
+//! really happened. What is still in the writer's queue is not seen: flush first when that matters.
+//! No number and no row, whatever it holds, makes a question fail: sums are wide, and rows that
+//! cannot be read are left out and counted.
 
 use crate::rows::{self, level, target};
 use crate::sums::{WideSum, has_plausible_usage, wide_sum};
@@ -271,8 +272,8 @@ impl Store {
         Ok(rows.into_iter().map(gap).collect())
     }
 
-    /// Rows of a period after the last one that was seen, oldest first: whoever reads all of them holds one page. Rows that
-    /// cannot be read are left out; a page without a row is the end.
+    /// Rows of a period after the last one that was seen, oldest first: whoever reads all of them
+    /// holds one page. Rows that cannot be read are left out; a page without a row is the end.
     pub async fn rows_after(
         &self,
         period: Period,

@@ -176,7 +176,8 @@ pub(crate) fn outcome(name: &str) -> Result<Outcome, StoreError> {
     Outcome::ALL.into_iter().find(|o| o.as_str() == name).ok_or_else(|| unknown("an outcome", name))
 }
 
-/// Sums of money by the code of their currency. What is in a currency that this version does not know is left out.
+/// Sums of money by the code of their currency. What is in a currency that this version does not
+/// know is left out.
 pub(crate) fn amounts(what: &'static str, sums: Vec<(String, i64, i64)>) -> Vec<Money> {
     let read = |(code, upper, lower): (String, i64, i64)| {
         Ok(Money { micros: WideSum::new(upper, lower).signed(), currency: currency(&code)? })

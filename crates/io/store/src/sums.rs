@@ -1,16 +1,20 @@
 //! Sums that never fail.
 //!
 //! Rules:
-//! - SQLite's `SUM` ends in an error when it leaves 64 bits, and adding two columns first turns them into a float. One row
-//!   with 2^63 - 1 tokens would take every total with it, so no statement sums a stored number directly.
-//! - A sum is made of two: of the upper and of the lower 32 bits. Both fit for 2^31 rows. They are joined in 128 bits.
-//! - What does not fit into the result ends at the largest number, which every reader shows as it is.
+//! - SQLite's `SUM` ends in an error when it leaves 64 bits, and adding two columns first turns
+//!   them into a float. One row with 2^63 - 1 tokens would take every total with it, so no
+//!   statement sums a stored number directly.
+//! - A sum is made of two: of the upper and of the lower 32 bits. Both fit for 2^31 rows. They are
+//!   joined in 128 bits.
+//! - What does not fit into the result ends at the largest number, which every reader shows as it
+//!   is.
 
 use banjia_types::Usage;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-/// The two columns of a sum: `wide_sum!("cost_micros")`. Without rows, or with nothing but nulls, both are 0.
+/// The two columns of a sum: `wide_sum!("cost_micros")`. Without rows, or with nothing but nulls,
+/// both are 0.
 macro_rules! wide_sum {
     ($number:literal) => {
         concat!("COALESCE(SUM(", $number, " >> 32), 0), COALESCE(SUM(", $number, " & 4294967295), 0)")
@@ -57,8 +61,8 @@ pub(crate) fn count(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }
 
-/// The stored counts of one request; `None` if the vendor reported none, or more than a request can have used: older versions
-/// stored whatever they were told.
+/// The stored counts of one request; `None` if the vendor reported none, or more than a request can
+/// have used: older versions stored every count as it was reported.
 pub(crate) fn usage(
     prompt: Option<i64>,
     completion: Option<i64>,
@@ -75,7 +79,8 @@ pub(crate) fn usage(
     (prompt.is_some() && usage.is_plausible()).then_some(usage)
 }
 
-/// Whether the cost of a row is known: not if it was computed from counts that cannot be true (as in [`usage`]).
+/// SQL condition: the cost of a row is known. It is not if it was computed from counts that cannot
+/// be true (as in [`usage`]).
 macro_rules! has_plausible_usage {
     () => {
         "(COALESCE(prompt_tokens, 0) BETWEEN 0 AND 5120000000 AND COALESCE(completion_tokens, 0) BETWEEN 0 AND 5120000000)"

@@ -1,7 +1,8 @@
 //! Stored rows that cannot be read: left out, counted and logged.
 //!
-//! One row that was damaged, or that another version wrote, must not take away all the others. A list of rows is therefore
-//! read row by row; only where a single row was asked for by name is it an error.
+//! One row that was damaged, or that another version wrote, must not take away all the others. A
+//! list of rows is therefore read row by row; only where a single row was asked for by name is it
+//! an error.
 
 use crate::StoreError;
 use std::collections::HashMap;
@@ -16,7 +17,8 @@ const LOG_EVERY: Duration = Duration::from_mins(1);
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 static LOGGED_AT: Mutex<Option<HashMap<&'static str, Instant>>> = Mutex::new(None);
 
-/// How often a stored row was left out because it cannot be read, since this process began.
+/// The number of times that a stored row was left out because it cannot be read, since this process
+/// began.
 pub fn unreadable_rows() -> u64 {
     TOTAL.load(Ordering::Relaxed)
 }

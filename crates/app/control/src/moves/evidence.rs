@@ -1,8 +1,9 @@
 //! What is known at one moment, for the gates of a move: from the ledger, the captures and the cuts.
 //!
 //! Rules: numbers are gathered here and judged elsewhere; a window ends at the moment of looking; a target that was not asked is
-//! not in the evidence, and nothing is made up for it. What cannot be read is named as missing, and the rest is gathered all
-//! the same: a date or a vendor's refusal must not wait for a number that nobody can read.
+//! not in the evidence, and nothing is made up for it. What cannot be read is named as missing, and
+//! the rest is gathered all the same: a date or a vendor's refusal must not wait for a number that
+//! nobody can read.
 
 use super::{Loaded, add_up, drill};
 use banjia_movement::gate::{Evidence, RouteEvidence, TargetEvidence};
@@ -38,7 +39,8 @@ impl Seen<'_> {
     }
 }
 
-/// Everything but the verdicts of parity. What could not be read is in [`Evidence::missing`].
+/// Gathers everything but the verdicts of parity. Parts that could not be read are listed in
+/// [`Evidence::missing`].
 pub async fn gather(store: &Store, seen: &Seen<'_>) -> Evidence {
     let of = &seen.loaded.of;
     let spec = of.spec();
@@ -67,7 +69,7 @@ pub async fn gather(store: &Store, seen: &Seen<'_>) -> Evidence {
     evidence
 }
 
-/// What could not be gathered, each with its first reason.
+/// The parts of the evidence that could not be gathered, each with its first reason.
 #[derive(Debug, Default)]
 struct Missing(Vec<String>);
 

@@ -1,10 +1,11 @@
 //! Looks at moves that fail again and again: people are called.
 //!
 //! Rules:
-//! - One failed look calls nobody; [`FAILED_LOOKS_MAX`] in a row do, and again each hour while it lasts.
-//! - When a look succeeds after people were called, they are told so.
-//! - What listeners are told holds names and numbers only, and is kept until it is written down: the database that cannot be
-//!   read may be the one that it has to go through.
+//! - One failed look calls nobody; [`FAILED_LOOKS_MAX`] in a row do, and again each hour while it
+//!   lasts.
+//! - When a look succeeds after people were called, they get a notice.
+//! - A webhook event holds names and numbers only. It is kept until it is stored, because it goes
+//!   through the database that may be the cause of the fault.
 
 use banjia_movement::stage::{Page, Urgency};
 use banjia_types::Timestamp;
@@ -15,7 +16,7 @@ use std::time::Duration;
 /// With a look every two seconds this is ten seconds: longer than a lock that is held for a moment.
 const FAILED_LOOKS_MAX: u32 = 5;
 const CALL_AGAIN_AFTER: Duration = Duration::from_hours(1);
-/// The most calls that wait for a database which can be written.
+/// The most webhook events that wait for a database which can be written.
 const UNTOLD_MAX: usize = 256;
 /// The longest reason that people are shown.
 const WHY_CHARS_MAX: usize = 500;
@@ -55,12 +56,12 @@ impl Faults {
         }
     }
 
-    /// Another process looks at the moves: how its looks go is told there.
+    /// Forgets all failures: another process looks at the moves and counts its own.
     pub(super) fn forget(&mut self) {
         self.failing.clear();
     }
 
-    /// What people are called for now, with the id of the move.
+    /// Returns the calls that are due, each with the id of its move.
     pub(super) fn calls(&mut self, now: Timestamp) -> Vec<(String, Page)> {
         let mut calls = Vec::new();
         for (id, failing) in &mut self.failing {
@@ -86,18 +87,18 @@ impl Faults {
         calls
     }
 
-    /// What listeners must still be told, the oldest first.
+    /// Returns the oldest webhook event that is not stored yet.
     pub(super) fn untold(&self) -> Option<&(Timestamp, Value)> {
         self.untold.front()
     }
 
-    /// It was written down.
+    /// Removes the oldest webhook event, which was stored.
     pub(super) fn told(&mut self) {
         self.untold.pop_front();
     }
 }
 
-/// What those hear of it who listen.
+/// The data of the webhook event for a call.
 fn told(id: &str, urgency: Urgency, what: &str, looks: u32) -> Value {
     let id = Some(id).filter(|id| *id != ALL_MOVES);
     json!({ "move": id, "page": 0, "urgency": urgency, "what": what, "failed_looks": looks })
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_called_at_the_fifth_failure_and_each_hour() {
+    fn five_failures_call_people_and_again_each_hour() {
         let mut faults = Faults::default();
         let mut called = Vec::new();
         for look in 0..180 {
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_to_be_told_is_bounded() {
+    fn events_that_wait_are_bounded() {
         let mut faults = Faults::default();
         for hour in 0..1_000 {
             for _ in 0..5 {

@@ -2,9 +2,10 @@
 //!
 //! Rules:
 //! - A move is read whole once, and then only what was added to it.
-//! - What is kept is the log and nothing that the log does not say, so another process's events only add to it.
-//! - A move that cannot be read any more is kept as it was: its course still stands. At the first reading that is the move
-//!   after its last event that can be read.
+//! - What is kept is the log and nothing that the log does not say, so another process's events
+//!   only add to it.
+//! - A move that cannot be read any more is kept as it was: its course still stands. At the first
+//!   reading that is the move after its last event that can be read.
 
 use super::{Loaded, MoveError, ReadMove, catch_up, courses_of, read};
 use banjia_store::{MoveRow, Store};
@@ -25,7 +26,8 @@ impl KnownMoves {
         Self { store, moves: Vec::new() }
     }
 
-    /// The courses of all moves, like [`super::courses`], also of those that cannot be read any more.
+    /// The courses of all moves, like [`super::courses`], also of those that cannot be read any
+    /// more.
     ///
     /// # Errors
     /// The database.

@@ -1,9 +1,11 @@
 //! Looks at moves and brings them forward.
 //!
 //! Rules:
-//! - A move that cannot be looked at keeps no other one waiting, and a deadline does not wait for evidence: what could not be
-//!   gathered within [`EVIDENCE_WITHIN`] is missing, and the step is made without it.
-//! - Looks that fail again and again call people ([`super::faults`]), also when the database cannot be read at all.
+//! - A move that cannot be looked at keeps no other one waiting, and a deadline does not wait for
+//!   evidence: what could not be gathered within [`EVIDENCE_WITHIN`] is missing, and the step is
+//!   made without it.
+//! - Looks that fail again and again call people ([`super::faults`]), also when the database cannot
+//!   be read at all.
 
 use super::faults::{ALL_MOVES, Faults};
 use super::verdicts::Verdicts;
@@ -18,10 +20,11 @@ use tokio::time::timeout;
 
 /// How long the lease lasts if it is not renewed.
 pub(super) const LEASE_FOR: Duration = Duration::from_secs(30);
-/// How long the evidence for one move may take, and then the verdicts of parity.
+/// Time limit for the evidence of one move, and again for the verdicts of parity.
 const EVIDENCE_WITHIN: Duration = Duration::from_secs(20);
 
-/// Whom people are called by. A page with the number 0 is of no event: the move cannot be looked at, or can be again.
+/// Whom people are called by. A page with the number 0 is of no event: the move cannot be looked
+/// at, or can be again.
 pub type OnPage = Box<dyn Fn(&str, &Page) + Send + Sync>;
 
 /// Looks at moves and brings them forward.
@@ -121,7 +124,8 @@ impl Mover {
         Ok(ticked)
     }
 
-    /// Calls people for looks that fail, and writes down what listeners must be told. Returns how many calls there were.
+    /// Calls people for looks that fail, and stores the webhook events for it. Returns the number
+    /// of calls.
     async fn call(&mut self, now: Timestamp) -> u64 {
         let calls = self.faults.calls(now);
         for (id, page) in &calls {
@@ -137,8 +141,8 @@ impl Mover {
         calls.len() as u64
     }
 
-    /// The courses of all moves, whoever looks at them, like [`super::courses`]; what was read before is not read again, and
-    /// what cannot be read any more keeps its last known course.
+    /// The courses of all moves, like [`super::courses`]. Nothing is read twice, and a move that
+    /// cannot be read any more keeps its last known course.
     ///
     /// # Errors
     /// The database.
@@ -154,7 +158,8 @@ impl Mover {
         self.store.give_lease_back(LEASE, &self.holder).await
     }
 
-    /// What a look at a move would rest on, with the newest verdicts of parity. What could not be gathered is named in it.
+    /// Gathers the evidence for a look at a move, with the newest verdicts of parity. Missing parts
+    /// are named in it.
     pub async fn evidence(&mut self, loaded: &Loaded, now: Timestamp) -> Evidence {
         let seen = Seen { loaded, borders: &self.borders, now };
         let Ok(mut evidence) = timeout(EVIDENCE_WITHIN, gather(&self.store, &seen)).await else {
@@ -171,8 +176,10 @@ impl Mover {
         evidence
     }
 
+    /// Looks at one move and does what is due.
+    ///
     /// # Errors
-    /// Why the look failed, or was made without some evidence.
+    /// The reason why the look failed, or the evidence that was missing.
     async fn look(&mut self, loaded: &mut Loaded, now: Timestamp, ticked: &mut Ticked) -> Result<(), String> {
         let evidence = self.evidence(loaded, now).await;
         for action in step(&loaded.of, &evidence, now) {

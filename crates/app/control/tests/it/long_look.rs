@@ -98,3 +98,21 @@ async fn who_unsubscribes_while_the_rate_is_kept_gets_no_mail() {
     assert_eq!(rig.sink.taken().len(), 1);
     assert_eq!(rig.states().await[1], ("zh-shop".to_owned(), Step::TwoWeeks, NoticeState::Unsubscribed));
 }
+
+#[tokio::test]
+async fn a_notice_that_cannot_be_written_stops_no_other() {
+    let mut rig = Rig::new(&TWO).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("notice.en.txt"), "{{ a_name_that_is_not_there }} {{ unsubscribe }}").unwrap();
+    let templates = Templates::new("Example AI", Some(folder.path())).unwrap();
+    rig.runner = None;
+    let (mailer, name) = (Mailer::new(config(&rig.sink)).unwrap(), "two".to_owned());
+    let mut runner = Runner::start(rig.store.clone(), mailer, templates, name, day(MORNING)).await.unwrap();
+    for _ in 0..2 {
+        let error = runner.tick(&rig.campaign().await, &policy(), day(MORNING)).await.unwrap_err().to_string();
+        assert!(error.contains("the template is wrong"), "{error}");
+    }
+    let states = rig.states().await;
+    assert_eq!(states, [("zh-shop".to_owned(), Step::TwoWeeks, NoticeState::Sent)], "and the other one is still due");
+    assert_eq!(rig.sink.taken().len(), 1);
+}

@@ -1,4 +1,5 @@
-//! Faults of one move, of stored rows and of the database: no deadline, no page and no other move waits for them.
+//! Faults of one move, of stored rows and of the database: no deadline, no page and no other move
+//! waits for them.
 
 use banjia_control::moves::{self, KnownMoves, Mover};
 use banjia_movement::stage::{self, Order, Page, Urgency};
@@ -31,7 +32,8 @@ spend_max = "100 CNY"
 spend_max_total = "1000 CNY"
 "#;
 
-/// What an older version stored of a destination that reports 2^63 - 1 tokens, and rows that nobody can read.
+/// Rows as an older version stored them: a destination that reports 2^63 - 1 tokens, and values
+/// that no version knows.
 const HOSTILE: [&str; 4] = [
     "INSERT INTO ledger_kind (id, route, vendor, model, endpoint, stream, outcome, status, attempts, currency, reason) VALUES \
      (1001, 'chat', 'zhipu', 'glm-4.7', 'chat', 0, 'answered', 200, 1, 'CNY', 'rehearsal'), \
@@ -100,13 +102,13 @@ impl Rig {
         moves::load(&self.store, "spring").await.unwrap().of.stage()
     }
 
-    /// Whom people were called for without an event, since the last time.
+    /// The calls without an event since the last time.
     fn calls(&self) -> Vec<(String, Urgency)> {
         let called = std::mem::take(&mut *self.called.lock().unwrap());
         called.into_iter().filter(|(_, page)| page.number == 0).map(|(id, page)| (id, page.urgency)).collect()
     }
 
-    /// What listeners were told of such calls.
+    /// The webhook events of such calls.
     async fn told(&self, now: Timestamp) -> Vec<Value> {
         self.store.give_out("ops", |_| true, now).await.unwrap();
         let due = self.store.due_deliveries("ops", now, 100).await.unwrap();

@@ -59,7 +59,8 @@ impl Moves {
 
     /// Does what is due. What cannot be done changes nothing but the log.
     pub(super) async fn look(&mut self, running: &Running) {
-        // Zero: nobody ever made a move here. A database that cannot be read is the mover's to count and to call people for.
+        // Zero: nobody ever made a move here. A database that cannot be read is the mover's to
+        // count and to call people for.
         if !matches!(running.store.moves_version().await, Ok(0))
             && let Err(error) = self.mover.tick(Timestamp::from(chrono::Utc::now())).await
         {

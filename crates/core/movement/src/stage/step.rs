@@ -18,7 +18,7 @@ const SEEN_CHARS_MAX: usize = 500;
 const NEAR_HOURS: [u32; 3] = [24, 72, 168];
 /// How long after a drill its way back is watched for.
 const DRILL_BACK: Duration = Duration::from_mins(10);
-/// How long a drill's end waits for evidence that is missing. Then it is recorded with what there is.
+/// Time that a drill's end waits for missing evidence. Then it is recorded without it.
 const DRILL_WAITS: Duration = Duration::from_hours(1);
 
 /// What the shell does, in this order. It stops at the first thing that fails, and asks again after reading the log.

@@ -2,17 +2,19 @@
 //!
 //! Rules:
 //! - Every part of the key of at least half its length is replaced, in upper and lower case.
-//! - A key of several parts (`id.secret`, `bce-v3/ALTAK-x/sk-y`) is not safe when only its public part is hidden, so the
-//!   same holds for each long part by itself.
-//! - The same holds for the key's percent-encoded form and for its base64, at any place of a longer base64 text.
+//! - A key of several parts (`id.secret`, `bce-v3/ALTAK-x/sk-y`) is not safe when only its public
+//!   part is hidden, so the same holds for each long part by itself.
+//! - The same holds for the key's percent-encoded form and for its base64, at any place of a longer
+//!   base64 text.
 //! - Shorter parts stay: vendors show `sk-12...cdef` so that a person can tell which key is meant.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// What stands in the place of a key.
+/// The text in the place of a key.
 const SHOWN: &str = "[key]";
-/// Keys of fewer bytes than this are replaced as a whole only: half of them would be an everyday word.
+/// Keys of fewer bytes than this are replaced as a whole only: half of them would be an everyday
+/// word.
 const KEY_BYTES_MIN: usize = 8;
 /// A part of a key from this length on is a secret of its own.
 const PART_BYTES_MIN: usize = 16;
@@ -57,7 +59,8 @@ fn forms(key: &str) -> Vec<String> {
     forms
 }
 
-/// The long parts of a structured key. The last part behind a dot, a slash or a colon is the secret, also when it is short.
+/// The long parts of a structured key. The last part behind a dot, a slash or a colon is the
+/// secret, also when it is short.
 fn parts(key: &str) -> impl Iterator<Item = &str> {
     let last = key.rsplit(['.', '/', ':']).next().filter(|part| part.len() < key.len() && part.len() >= KEY_BYTES_MIN);
     let long =
@@ -70,7 +73,8 @@ fn percent_encoded(byte: u8) -> String {
     if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
 
-/// The key's base64 when `before` bytes stand before it in its group of three: only the digits that the key alone decides.
+/// The key's base64 when `before` bytes stand before it in its group of three: only the digits that
+/// the key alone decides.
 fn base64_inside(key: &str, before: usize) -> Option<String> {
     let mut bytes = vec![0; before];
     bytes.extend_from_slice(key.as_bytes());

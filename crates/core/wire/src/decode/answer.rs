@@ -1,7 +1,8 @@
 //! Whole answers, made regular.
 //!
 //! Rules: a pass-through profile's answer stays as it is, once it was found to be one; an error inside a good status is an
-//! error; a body that is no answer, or no UTF-8, is the vendor's failure and says what is wrong with it.
+//! error; a body that is no answer, or no UTF-8, is the vendor's failure and says what is wrong
+//! with it.
 
 use super::usage::{self, ReportedUsage};
 use super::{finish, tools};
@@ -37,7 +38,8 @@ pub fn decode_answer(
     endpoint: Endpoint,
     body: &Bytes,
 ) -> Result<Answer, VendorError> {
-    // Looked at once and for all profiles: what is skipped below, or passed through, would not be looked at otherwise.
+    // Looked at once and for all profiles: what is skipped below, or passed through, would not be
+    // looked at otherwise.
     let text = std::str::from_utf8(body).map_err(|_| VendorError::server("the vendor's answer is not UTF-8"))?;
     if profile.is_pass_through()
         && notes.renamed_tools.is_empty()

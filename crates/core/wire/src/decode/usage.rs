@@ -1,9 +1,12 @@
 //! Token counts, wherever a vendor puts them and whatever it calls them.
 //!
 //! Rules:
-//! - A count is a whole number from 0 to the bound of its request ([`TokenBounds`]); `12.0` is read as 12.
-//! - One count that is anything else makes the whole usage implausible: a sum with a wrong part is wrong.
-//! - Implausible counts are never stored, priced or added up, and a mended answer does not repeat them.
+//! - A count is a whole number from 0 to the bound of its request ([`TokenBounds`]); `12.0` is read
+//!   as 12.
+//! - One count that is anything else makes the whole usage implausible: a sum with a wrong part is
+//!   wrong.
+//! - Implausible counts are never stored, priced or added up, and a mended answer does not repeat
+//!   them.
 
 use crate::profile::Profile;
 use banjia_types::Usage;
@@ -12,9 +15,9 @@ use serde_json::{Map, Value, json};
 use std::ops::Add;
 
 const TOKENS_MAX: u64 = Usage::ANSWER_TOKENS_MAX;
-/// A vendor adds tokens that the request's bytes do not show: its template, search results, pictures, sound and files that
-/// the request only names. All of that fits into a context; this is the largest that is common in 2026-09, for profiles
-/// that state none.
+/// A vendor adds tokens that the request's bytes do not show: its template, search results,
+/// pictures, sound and files that the request only names. All of that fits into a context; this is
+/// the largest that is common in 2026-09, for profiles that state none.
 const CONTEXT_USUAL: u64 = 2_000_000;
 
 /// The most tokens that a vendor can truly count for one request.
@@ -33,8 +36,9 @@ impl Default for TokenBounds {
 }
 
 impl TokenBounds {
-    /// The bounds of a request with a body of `body_bytes`. A token is at least one byte of it, apart from what the vendor
-    /// adds. An answer has no such measure, because reasoning is counted and often not sent.
+    /// The bounds of a request with a body of `body_bytes`. A token is at least one byte of it,
+    /// apart from what the vendor adds. An answer has no such measure, because reasoning is counted
+    /// and often not sent.
     pub(crate) fn of(profile: &Profile, body_bytes: usize) -> Self {
         let added = profile.context_max.unwrap_or(0).max(CONTEXT_USUAL);
         let prompt = u64::try_from(body_bytes).unwrap_or(u64::MAX).saturating_add(added);
@@ -55,10 +59,10 @@ impl TokenBounds {
     }
 }
 
-/// What a vendor reported of the tokens of an answer.
+/// The token counts that a vendor reported for an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReportedUsage {
-    /// Nothing.
+    /// The vendor reported no counts.
     #[default]
     Missing,
     /// Counts that the request can have had.
@@ -99,8 +103,8 @@ impl Add for ReportedUsage {
     }
 }
 
-/// The usage member of a chunk or an answer, unless it is null: at the top, or inside a choice as older Moonshot streams
-/// have it (general knowledge of 2024, unconfirmed since).
+/// The usage member of a chunk or an answer, unless it is null: at the top, or inside a choice as
+/// older Moonshot streams have it (general knowledge of 2024, unconfirmed since).
 fn member_in(value: &Value) -> Option<&Value> {
     let own = |value: &'_ Value| value.get("usage").is_some_and(|usage| !usage.is_null());
     let top = Some(value).filter(|value| own(value));
@@ -202,9 +206,11 @@ fn count(value: Option<&Value>) -> Result<Option<u64>, NoCount> {
     number.as_u64().or_else(|| as_whole(number.as_f64()?)).map(Some).ok_or(NoCount)
 }
 
-/// The counts of a usage member as it came. Numbers that are written oddly are read with more patience.
+/// The counts of a usage member as it came. Numbers that are written oddly are read with more
+/// patience.
 pub(super) fn read(usage: &str, bounds: TokenBounds) -> ReportedUsage {
-    // A derived reader takes a list as an object's members in order. No usage that is counted holds one.
+    // A derived reader takes a list as an object's members in order. No usage that is counted holds
+    // one.
     if !usage.contains('[')
         && let Ok(counts) = serde_json::from_str::<Counts>(usage)
     {
@@ -223,8 +229,8 @@ pub(super) fn found_in(value: &Value, bounds: TokenBounds) -> ReportedUsage {
     member_in(value).map_or(ReportedUsage::Missing, |usage| reported(usage, bounds))
 }
 
-/// The vendor's usage object with OpenAI's required members in front. What else it says stays. `None` if there are no counts
-/// to believe.
+/// The vendor's usage object with OpenAI's required members in front. What else it says stays.
+/// `None` if there are no counts to believe.
 pub(super) fn regular(value: &Value, bounds: TokenBounds) -> Option<Value> {
     let (usage, from) = (found_in(value, bounds).known()?, member_in(value)?.as_object()?);
     let total = count(from.get("total_tokens")).ok().flatten().unwrap_or_else(|| usage.total());

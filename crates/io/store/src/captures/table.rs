@@ -127,8 +127,9 @@ impl Store {
         self.page_of_captures(filter, (after, limit), key, Err).await
     }
 
-    /// The same without those that cannot be read (damaged, changed, or of another version), which are counted and logged:
-    /// for work that one bad row must not stop. A page may be empty before the last one.
+    /// The same without those that cannot be read (damaged, changed, or of another version), which
+    /// are counted and logged: for work that one bad row must not stop. A page may be empty before
+    /// the last one.
     ///
     /// # Errors
     /// The database.

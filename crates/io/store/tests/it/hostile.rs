@@ -5,7 +5,8 @@ use banjia_store::{CaptureCursor, CaptureFilter, Period, SealKey, Store, unreada
 use banjia_types::{Currency, Money, Outcome, Timestamp};
 use std::path::Path;
 
-/// What an older version wrote of a vendor that reported 2^63 - 1 tokens, twice, and rows that nobody can read.
+/// Rows of an older version for a vendor that reported 2^63 - 1 tokens, twice, and rows that
+/// nobody can read.
 const PLANTED: &str = include_str!("hostile.sql");
 
 async fn planted(path: &Path) -> Store {
