@@ -4,6 +4,7 @@
 //! finding says where, what and what to do. Function length, unwraps and printing are clippy's part.
 
 mod changelog;
+mod clocks;
 mod layers;
 mod names;
 mod profiles;
@@ -126,6 +127,7 @@ pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
         text::sql,
         text::module_files,
         changelog::check,
+        clocks::check,
         profiles::check,
     ];
     checks.iter().flat_map(|check| check(tree)).collect()

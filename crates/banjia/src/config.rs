@@ -14,6 +14,7 @@ pub(crate) mod report;
 #[cfg(test)]
 mod tests;
 
+use crate::clock;
 use banjia_gateway::{Problem, Profiles, Snapshot, config as gateway};
 use banjia_types::Target;
 use report::{Finding, Findings};
@@ -195,7 +196,7 @@ pub(crate) fn read(shown: &str, text: &str, folder: &Path, options: Options) -> 
         }
     };
     for warning in snapshot.iter().flat_map(Snapshot::warnings) {
-        let today = options.today.unwrap_or_else(|| chrono::Utc::now().date_naive());
+        let today = options.today.unwrap_or_else(clock::today);
         findings.add(
             retiring(&raw, warning, &profiles, today)
                 .unwrap_or_else(|| raw.finding(warning, report::Severity::Warning)),

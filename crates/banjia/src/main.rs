@@ -6,6 +6,7 @@
 mod border;
 mod campaign;
 mod cli;
+mod clock;
 mod compose;
 mod config;
 mod demo;

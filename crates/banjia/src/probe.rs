@@ -8,6 +8,7 @@ mod ask;
 mod facts;
 mod judge;
 
+use crate::clock;
 use anyhow::Context;
 use ask::Asker;
 use banjia_types::Secret;
@@ -105,7 +106,7 @@ impl Probe {
 
 /// The cheapest chat model that is still served, by the price of its first tier.
 fn cheapest(profile: &Profile) -> Option<String> {
-    let today = chrono::Utc::now().date_naive().to_string();
+    let today = clock::today().to_string();
     let serves = |facts: &&ModelFacts| {
         facts.name.is_exact()
             && facts.embedding.is_none()

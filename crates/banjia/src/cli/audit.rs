@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::{Printer, table};
+use crate::clock;
 use anyhow::{Context as _, anyhow, bail};
 use banjia_border::audit::replay::Replay;
 use banjia_border::audit::{Hash, VERDICT, Verifier};
@@ -239,7 +240,7 @@ async fn forget(store: &Store, rule_set: &str, days: u32, by: &str, printer: &mu
     if !["policy", "sanctions"].contains(&rule_set) {
         bail!("there is no rule set {rule_set:?}; say policy or sanctions");
     }
-    let now = Timestamp::from(chrono::Utc::now());
+    let now = clock::now();
     let before = now - std::time::Duration::from_hours(24) * days;
     let erased = store.forget_verdicts(rule_set, before, now, by).await?;
     printer.line(&format!("The bodies of {erased} verdicts of {rule_set} from before {before} were erased."));

@@ -13,6 +13,7 @@ pub(super) use inquire::{Affected, affected};
 use super::database::Database;
 use super::{Printer, table};
 use crate::border;
+use crate::clock;
 use anyhow::{Context as _, bail};
 use banjia_border::audit::Hash;
 use banjia_border::policy::Policy;
@@ -103,7 +104,7 @@ enum Command {
 
 pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let (database, actor) = (args.database, args.by);
-    let by = By { actor: &actor, at: Timestamp::from(chrono::Utc::now()) };
+    let by = By { actor: &actor, at: clock::now() };
     match args.command {
         Command::Check { file } => check(&file, printer),
         Command::Activate { file, yes } => {

@@ -4,6 +4,7 @@ use super::database::Database;
 use super::{Printer, table};
 use crate::border;
 use crate::campaign::audience;
+use crate::clock;
 use crate::config::{Config, Loaded};
 use anyhow::{Context as _, bail};
 use banjia_border::affected::{Inquiry, Thresholds, affected};
@@ -135,7 +136,7 @@ enum Command {
 }
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let now = Timestamp::from(chrono::Utc::now());
+    let now = clock::now();
     let by = By { actor: &args.by, at: now };
     let loaded = args.database.loaded()?;
     args.database.with(async |store| {
@@ -270,13 +271,13 @@ async fn send(
     if let Some(id) = id {
         named(store, id).await?;
     }
-    let began = Timestamp::from(chrono::Utc::now());
+    let began = clock::now();
     let name = format!("process {} of {began}", std::process::id());
     let mut runner = Runner::start(store.clone(), Mailer::new(mail)?, templates, name, began).await?;
     loop {
         let mut failed = None;
         for campaign in store.campaigns().await?.iter().filter(|campaign| id.is_none_or(|id| campaign.id == id)) {
-            let now = Timestamp::from(chrono::Utc::now());
+            let now = clock::now();
             let looked = async {
                 let policy = policy_of(store, &campaign.policy).await?;
                 Ok::<_, anyhow::Error>((runner.tick(campaign, &policy, now).await?, policy))
@@ -302,7 +303,7 @@ async fn send(
                 printer.note(&format!("{id} was paused, or got another date or round, meanwhile; the rest was left"));
             }
         }
-        courier.tick(Timestamp::from(chrono::Utc::now())).await?;
+        courier.tick(clock::now()).await?;
         match failed {
             Some(error) if !watch => return Err(error),
             None if !watch => return Ok(()),

@@ -7,11 +7,12 @@ mod line;
 
 use super::database::Database;
 use super::{Printer, table};
+use crate::clock;
 use anyhow::Context as _;
 use banjia_gateway::{Redactor, config::CaptureConfig, seal_key};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, Period, SealKey, Store};
 use banjia_types::{RouteName, Target, Timestamp};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -86,8 +87,11 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             let redactor = Redactor::compile(&config.redact).map_err(|problems| {
                 anyhow::anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
             })?;
-            let defaults =
-                line::Defaults { route: route.as_deref().map(RouteName::from), target: target.clone(), at: now() };
+            let defaults = line::Defaults {
+                route: route.as_deref().map(RouteName::from),
+                target: target.clone(),
+                at: clock::now(),
+            };
             let key = key(&config, &store)?;
             import(&store, file, &defaults, &Sealing { redactor, key, keep_days: config.keep_days }, printer).await
         }
@@ -210,10 +214,6 @@ fn redact(capture: &mut Capture, redactor: &Redactor) {
     capture.redactions += redactor.redact(&mut capture.request) + answer;
 }
 
-fn now() -> Timestamp {
-    Timestamp::from(Utc::now())
-}
-
 /// A date, a moment, or a span back from now.
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
@@ -230,7 +230,7 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
         };
         count.parse::<u32>().ok().map(|count| Duration::from_hours(hours) * count)
     });
-    span.map(|span| now() - span).ok_or_else(|| {
+    span.map(|span| clock::now() - span).ok_or_else(|| {
         format!("{text:?} is no time; write 2026-11-26, 2026-11-26T08:00:00Z, or a span such as 30d or 12h")
     })
 }

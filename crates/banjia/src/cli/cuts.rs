@@ -5,8 +5,8 @@
 
 use super::database::Database;
 use super::{Printer, table};
+use crate::clock;
 use banjia_store::Store;
-use banjia_types::Timestamp;
 use std::process::ExitCode;
 
 /// Arguments of `banjia cuts`.
@@ -59,7 +59,7 @@ async fn list(store: &Store, all: bool, printer: &mut Printer) -> anyhow::Result
 }
 
 async fn lift(store: &Store, vendor: &str, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let now = Timestamp::from(chrono::Utc::now());
+    let now = clock::now();
     if store.lift_cut(&vendor.into(), now).await? {
         printer.line(&format!(
             "{vendor} may be asked again from the gateway's next reload (SIGHUP) or start. Recorded at {now}."

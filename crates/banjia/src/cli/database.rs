@@ -1,10 +1,10 @@
 //! Which database a command means: `--store`, else the one that a configuration file names, else the default.
 
 use super::runtime;
+use crate::clock;
 use crate::config::{self, Loaded, StoreConfig};
 use anyhow::{Context as _, bail};
 use banjia_store::{Location, Store};
-use banjia_types::Timestamp;
 use std::path::PathBuf;
 
 /// Arguments of every command that looks into a database.
@@ -94,7 +94,7 @@ impl Database {
         runtime()?.block_on(async {
             let store = Store::open(&Location::File(path)).await?;
             let names: Vec<_> = webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
-            store.know_webhooks(&names, Timestamp::from(chrono::Utc::now())).await?;
+            store.know_webhooks(&names, clock::now()).await?;
             let done = work(store.clone()).await;
             store.close().await;
             done

@@ -11,13 +11,14 @@ pub(crate) use seal::source_keys;
 
 use super::Printer;
 use super::database::Database;
+use crate::clock;
 use anyhow::{Context as _, anyhow, bail};
 use banjia_control::moves;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{self, Event, Impossible, Move, Order, Used};
 use banjia_store::{By, Store};
 use banjia_types::calendar;
-use banjia_types::{RouteName, Share, Stage, Timestamp};
+use banjia_types::{RouteName, Share, Stage};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -110,7 +111,7 @@ struct Why {
 }
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let now = Timestamp::from(chrono::Utc::now());
+    let now = clock::now();
     let by = By { actor: &args.by, at: now };
     if let Command::Check { file } = &args.command {
         return check(file, &args.database, printer);

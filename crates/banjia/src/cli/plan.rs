@@ -2,6 +2,7 @@
 
 use super::Printer;
 use super::survey::{Sources, survey};
+use crate::clock;
 use crate::config::{self, Loaded, report::Findings};
 use anyhow::{Context as _, anyhow, bail};
 use banjia_control::report::plan::{Lang, html, markdown};
@@ -109,7 +110,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     if args.survey.is_none() || args.sources.is_named() {
         args.sources.each(|_| {}, |capture| counter.capture(capture))?;
     }
-    let now = Timestamp::from(chrono::Utc::now());
+    let now = clock::now();
     let made = make(Asked {
         survey: &survey,
         served: &loaded.as_ref().map(|loaded| loaded.snapshot.served(deadline)).unwrap_or_default(),

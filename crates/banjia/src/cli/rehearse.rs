@@ -6,6 +6,7 @@
 use super::database::Database;
 use super::moves::share;
 use super::{Printer, table};
+use crate::clock;
 use anyhow::bail;
 use banjia_control::moves;
 use banjia_control::moves::drill::{self, Drill, DrillTimes, DrilledRoute};
@@ -17,6 +18,7 @@ use banjia_types::{Outcome, Share, Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(500);
@@ -65,7 +67,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             let times = drill::times(&store, &drill).await?;
             return Ok(tell(&args.id, (&drill, &times), printer));
         }
-        let now = Timestamp::from(chrono::Utc::now());
+        let now = clock::now();
         if !args.detach && !moves::are_looked_at(&store, now).await? {
             bail!(
                 "no gateway looks at the moves of this database, so nobody would meet the block: start `banjia serve`, or \
@@ -96,19 +98,19 @@ async fn watch(args: &Args, store: &Store, printer: &mut Printer) -> anyhow::Res
     let target = if printer.is_watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(args.span.as_secs()), target);
     bar.set_style(ProgressStyle::with_template("{bar:30} {msg}")?);
-    let mut told_at = Timestamp::from(chrono::Utc::now());
+    let mut told_at = Instant::now();
     loop {
         let Some(drill) = last(store, &args.id).await? else { bail!("the drill is not in the log of {}", args.id) };
-        let now = Timestamp::from(chrono::Utc::now());
+        let now = clock::now();
         if drill.found.is_some() || now >= drill.until + OVERDUE {
             bar.finish_and_clear();
             return Ok(drill);
         }
         let said = progress(&drill, now);
         bar.set_position(now.since(drill.began_at).as_secs());
-        if bar.is_hidden() && now.since(told_at) >= LINE_EVERY {
+        if bar.is_hidden() && told_at.elapsed() >= LINE_EVERY {
             printer.note(&said);
-            told_at = now;
+            told_at = Instant::now();
         }
         bar.set_message(visible_line(&said).into_owned());
         tokio::time::sleep(EVERY).await;

@@ -11,13 +11,13 @@ mod watch;
 
 use super::stop::Stop;
 use super::{LogChoice, Printer, key, runtime};
+use crate::clock;
 use crate::compose::{self, Running};
 use crate::config::{self, Config, Loaded, Options, environment, report::Findings};
 use crate::telemetry;
 use anyhow::{Context, bail};
 use banjia_gateway::{Clock, Snapshot};
 use banjia_store::Location;
-use banjia_types::Timestamp;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -157,7 +157,7 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
             () = border.due() => if signalled(&mut stop, border.refresh(&running)).await { break },
             () = moves.due() => if signalled(&mut stop, moves.look(&running)).await { break },
             () = retention.due() => {
-                let now = Timestamp::from(chrono::Utc::now());
+                let now = clock::now();
                 if signalled(&mut stop, retention.forget(&running.store, now)).await { break }
             },
         }

@@ -2,13 +2,14 @@
 
 use super::database::Database;
 use super::{Printer, table};
+use crate::clock;
 use anyhow::{Context as _, bail};
 use banjia_control::survey::{EXCHANGES_MAX, Surveyor};
 use banjia_movement::survey::{Survey, coverage, peaks};
 use banjia_movement::usage_export;
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, Period, Row, SealKey, Store};
 use banjia_types::visible::visible_line;
-use banjia_types::{Leg, Timestamp};
+use banjia_types::Leg;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -73,7 +74,7 @@ impl Sources {
     pub(super) fn each(&self, mut row: impl FnMut(&Row), mut capture: impl FnMut(&Capture)) -> anyhow::Result<()> {
         if self.database.is_named() || self.captures.is_empty() {
             let path = self.database.path()?;
-            let from = Timestamp::from(chrono::Utc::now()) - self.since;
+            let from = clock::now() - self.since;
             let period = Period { from, ..Period::ALWAYS };
             self.database.with(async |store| each_stored(&store, &path, period, &mut row, &mut capture).await)?;
         }

@@ -1,6 +1,7 @@
 //! `banjia vendor`: what the profiles know.
 
 use super::{Printer, table};
+use crate::clock;
 use crate::config::{self, Known, report::Findings};
 use anyhow::Context;
 use banjia_gateway::Profiles;
@@ -188,7 +189,7 @@ fn decimal(micros: i64) -> String {
 }
 
 fn warnings(profile: &Profile, printer: &mut Printer) {
-    let today = chrono::Utc::now().date_naive().to_string();
+    let today = clock::today().to_string();
     for facts in profile.models() {
         let name = facts.name.text();
         let instead = facts.successor.as_ref().map_or_else(String::new, |successor| format!("; instead: {successor}"));

@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::{Printer, table};
+use crate::clock;
 use anyhow::{Context as _, bail};
 use banjia_control::Courier;
 use banjia_control::webhooks::secret;
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
         printer.line(secret(&rand::random()).expose());
         return Ok(ExitCode::SUCCESS);
     }
-    let now = Timestamp::from(chrono::Utc::now());
+    let now = clock::now();
     args.database.with(async |store| match &args.command {
         Command::List { name: None, .. } => list(&store, printer).await,
         Command::List { name: Some(name), last } => events(&store, name, *last, printer).await,

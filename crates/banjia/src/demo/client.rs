@@ -3,6 +3,7 @@
 //! Rule: it reads answers by itself and shares no code with the gateway, so that the two can be compared.
 
 use super::mix::{Kind, Request};
+use crate::clock;
 use banjia_types::Timestamp;
 use banjia_upstream::{Call, Credential, Endpoint, Reply, ReplyBody, SendError, Timeouts, Upstream};
 use bytes::Bytes;
@@ -66,7 +67,7 @@ pub(super) struct Client {
 impl Client {
     /// Sends `request` and watches its answer to the end.
     pub(super) async fn send(&self, request: Request) -> Observed {
-        let sent_at = Timestamp::from(chrono::Utc::now());
+        let sent_at = clock::now();
         let begun = Instant::now();
         let mut seen = Observed {
             kind: request.kind,

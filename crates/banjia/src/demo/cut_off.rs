@@ -12,8 +12,8 @@ mod story;
 
 use crate::cli::Printer;
 use crate::cli::stop::Stop;
+use crate::clock;
 use anyhow::Context;
-use banjia_types::Timestamp;
 use live::Live;
 use report::Facts;
 use screen::Screen;
@@ -53,7 +53,7 @@ pub(crate) enum Verdict {
 pub(crate) async fn run(settings: &Settings, printer: &mut Printer) -> anyhow::Result<Verdict> {
     let stage = Stage::build(settings).await?;
     printer.line(&story::opening(&stage, settings));
-    let live = Arc::new(Live::new(Timestamp::from(chrono::Utc::now()), stage.source.clone()));
+    let live = Arc::new(Live::new(clock::now(), stage.source.clone()));
     let mut screen = Screen::new(settings, printer.is_watched() && printer.is_color());
     let observed = load::run(settings, &stage, &live, &mut screen, printer).await?;
     screen.close();

@@ -4,6 +4,7 @@ use super::super::database::Database;
 use super::super::{Printer, table};
 use super::read;
 use crate::border;
+use crate::clock;
 use anyhow::{Context as _, bail};
 use banjia_border::affected::{self as counted, Inquiry, Seen, Thresholds, is_evidence};
 use banjia_border::country::{Lang, name};
@@ -103,10 +104,6 @@ fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn now() -> Timestamp {
-    Timestamp::from(chrono::Utc::now())
-}
-
 fn moment(text: Option<&str>, policy: &Policy, otherwise: Timestamp) -> anyhow::Result<Timestamp> {
     match text.map(calendar::read) {
         None => Ok(otherwise),
@@ -179,12 +176,12 @@ pub(super) fn try_policy(database: &Database, what: &Try, printer: &mut Printer)
     let policy = read(&what.policy, printer)?;
     let record = records(database)?;
     database.with(async |store| {
-        let at = moment(what.at.as_deref(), &policy, policy.phases().block.unwrap_or_else(now))?;
+        let at = moment(what.at.as_deref(), &policy, policy.phases().block.unwrap_or_else(clock::now))?;
         let present = match store.policies_in_force().await?.iter().find(|row| row.id == policy.id()) {
             Some(row) => Some(border::policy(row)?),
             None => None,
         };
-        let (granted, seen) = (store.exemptions().await?, recorded(&store, what.since, now()).await?);
+        let (granted, seen) = (store.exemptions().await?, recorded(&store, what.since, clock::now()).await?);
         let lines = lines(&policy, present.as_ref(), &granted, at, &seen, &record);
         print_lines(&lines, what.json, printer);
         if !what.json {
@@ -293,8 +290,8 @@ pub(crate) fn affected(database: &Database, what: &Affected, printer: &mut Print
             Some(policy) => policy,
             None => in_force(&store).await?,
         };
-        let (granted, seen) = (store.exemptions().await?, recorded(&store, what.since, now()).await?);
-        let at = policy.phases().block.unwrap_or_else(now).max(Timestamp(0));
+        let (granted, seen) = (store.exemptions().await?, recorded(&store, what.since, clock::now()).await?);
+        let at = policy.phases().block.unwrap_or_else(clock::now).max(Timestamp(0));
         let found = counted::affected(Inquiry { policy: &policy, granted: &granted, at }, &seen, &record);
         print_affected(&found, &thresholds, what.json, printer);
         Ok(ExitCode::SUCCESS)
@@ -367,7 +364,7 @@ pub(super) fn explain(database: &Database, what: &Explain, printer: &mut Printer
         Some(policy) => (policy, Vec::new()),
         None => database.with(async |store| Ok((in_force(&store).await?, store.exemptions().await?)))?,
     };
-    let at = moment(what.at.as_deref(), &policy, now())?;
+    let at = moment(what.at.as_deref(), &policy, clock::now())?;
     let question = Question { granted: &granted, ..Question::of(&facts, at) };
     let said = explained(&policy, &question, &decide(&policy, &question));
     if what.json {

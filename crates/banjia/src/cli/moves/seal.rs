@@ -8,6 +8,7 @@
 use super::fit::{Needed, misfits};
 use crate::cli::Printer;
 use crate::cli::database::Database;
+use crate::clock;
 use anyhow::{Context as _, bail};
 use banjia_control::moves::seal::{Asked, Obstacle, Sealing, SourceKeys, public_key, seal};
 use banjia_control::moves::{self};
@@ -18,7 +19,7 @@ use banjia_movement::seal::{SignedReport, verify};
 use banjia_movement::spec::{MoveSpec, span};
 use banjia_movement::stage::{Move, Order};
 use banjia_store::{ReportKey, Store};
-use banjia_types::{Stage, Timestamp, VendorName};
+use banjia_types::{Stage, VendorName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -144,7 +145,7 @@ async fn patiently(
     let begun = Instant::now();
     let mut is_told = false;
     loop {
-        let order = Order { by, reason: &args.reason, at: Timestamp::from(chrono::Utc::now()) };
+        let order = Order { by, reason: &args.reason, at: clock::now() };
         let done = seal(store, &args.id, &Asked { order, keys, borders }, key).await?;
         let may_wait = matches!(&done, Sealing::Open(obstacles) if obstacles.iter().all(Obstacle::may_pass));
         if !may_wait || begun.elapsed() >= args.wait {

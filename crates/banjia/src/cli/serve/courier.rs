@@ -4,11 +4,11 @@
 //! delivery was not written down is sent again with the same id; another process that delivers already goes on, and this one
 //! takes over when that one ends.
 
+use crate::clock;
 use anyhow::Context as _;
 use banjia_control::webhooks::StoreAlerts;
 use banjia_control::{Courier, WebhookConfig};
 use banjia_store::Store;
-use banjia_types::Timestamp;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -31,7 +31,7 @@ impl Task {
             for (name, origin) in courier.listeners() {
                 tracing::info!(webhook = name, origin, "hears of what happens");
             }
-            let alerts = StoreAlerts::new(store, configs, || Timestamp::from(chrono::Utc::now()))?;
+            let alerts = StoreAlerts::new(store, configs, clock::now)?;
             work = vec![tokio::spawn(run(courier)), tokio::spawn(alerts.run())];
         }
         Ok(Self { configs: configs.to_vec(), work })
@@ -66,7 +66,7 @@ async fn run(mut courier: Courier) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = courier.tick(Timestamp::from(chrono::Utc::now())).await {
+        if let Err(error) = courier.tick(clock::now()).await {
             tracing::error!(%error, "events were not delivered; they wait");
         }
     }

@@ -4,12 +4,13 @@
 //! log, and no other course waits for it; a source's date stands in its course, so it holds even when nothing is looked at any
 //! more; a vendor that refused another process of ours (a replay, say) is cut here within one look.
 
+use crate::clock;
 use crate::compose::Running;
 use crate::config::Config;
 use banjia_control::moves::Mover;
 use banjia_gateway::seal_key;
 use banjia_movement::stage::Urgency;
-use banjia_types::{Timestamp, VendorName};
+use banjia_types::VendorName;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -62,7 +63,7 @@ impl Moves {
         // Zero: nobody ever made a move here. A database that cannot be read is the mover's to
         // count and to call people for.
         if !matches!(running.store.moves_version().await, Ok(0))
-            && let Err(error) = self.mover.tick(Timestamp::from(chrono::Utc::now())).await
+            && let Err(error) = self.mover.tick(clock::now()).await
         {
             tracing::error!("the moves were not looked at: {error}");
         }

@@ -7,9 +7,9 @@ use super::live::Live;
 use super::screen::Screen;
 use super::stage::Stage;
 use crate::cli::Printer;
+use crate::clock;
 use crate::demo::client::Observed;
 use crate::demo::mix::{MINUTE, Mix};
-use banjia_types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -47,7 +47,7 @@ pub(super) async fn run(
             () = sleep_until(block), if !is_blocked => {
                 is_blocked = true;
                 stage.block_source();
-                live.blocked(Timestamp::from(chrono::Utc::now()));
+                live.blocked(clock::now());
             }
             () = sleep_until(next), if !is_over => {
                 number += 1;

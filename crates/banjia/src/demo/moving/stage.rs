@@ -123,7 +123,7 @@ impl Stage {
         self.mover.tick(now).await?;
         self.hand_over().await?;
         let Some(loaded) = self.loaded().await? else { return Ok(None) };
-        let evidence = self.mover.evidence(&loaded, now).await?;
+        let evidence = self.mover.evidence(&loaded, now).await;
         let ahead = loaded.of.gates_ahead(&evidence, now);
         Ok(Some((loaded, ahead)))
     }

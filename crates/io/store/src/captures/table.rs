@@ -11,7 +11,7 @@ use crate::rows::{class, currency, outcome, target};
 use crate::sums::{self, WideSum, wide_sum};
 use crate::unreadable::{LeftOut, readable};
 use crate::{SealKey, Store, StoreError};
-use banjia_types::{Leg, Money, RouteName, Target, Timestamp, Usage};
+use banjia_types::{Leg, Money, RouteName, Target, Timestamp};
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
