@@ -7,8 +7,12 @@
 use crate::cli::LogChoice;
 use crate::config::{LogConfig, LogFormat};
 use banjia_types::visible::{visible_line, visible_styled};
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Starts logging as `choice` says, else as `config` says.
@@ -24,6 +28,7 @@ pub(crate) fn start(choice: &LogChoice, config: &LogConfig) -> anyhow::Result<()
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color);
     let started = match choice.format.unwrap_or(config.format) {
         LogFormat::Text => lines
+            .fmt_fields(debug_fn(put_field).delimited(" "))
             .with_writer(move || VisibleLines { color, to: std::io::stderr() })
             .with_target(false)
             .finish()
@@ -38,9 +43,21 @@ pub(crate) fn start(choice: &LogChoice, config: &LogConfig) -> anyhow::Result<()
     started.map_err(|error| anyhow::anyhow!("logging was started before: {error}"))
 }
 
+/// Writes a field as the usual formatter does, with its value made visible. That formatter lets
+/// colours in values pass.
+fn put_field(to: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = format!("{value:?}");
+    let value = visible_line(&value);
+    match field.name() {
+        "message" => to.write_str(&value),
+        name if to.has_ansi_escapes() => write!(to, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m{value}"),
+        name => write!(to, "{name}={value}"),
+    }
+}
+
 /// Writes one event at a time, made visible.
 struct VisibleLines<W> {
-    /// True if the formatter colours the text. Values in it have no colours: the formatter escapes
+    /// True if the formatter colours the text. Values in it have no colours: [`put_field`] shows
     /// them.
     color: bool,
     to: W,
@@ -94,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_formatter_escapes_colours_in_values() {
+    fn colours_in_values_are_shown_as_text() {
         #[derive(Clone, Default)]
         struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
         impl Write for Shared {
@@ -108,8 +125,10 @@ mod tests {
         }
         let shared = Shared::default();
         let to = shared.clone();
-        let lines =
-            tracing_subscriber::fmt().with_ansi(true).with_writer(move || VisibleLines { color: true, to: to.clone() });
+        let lines = tracing_subscriber::fmt()
+            .fmt_fields(debug_fn(put_field).delimited(" "))
+            .with_ansi(true)
+            .with_writer(move || VisibleLines { color: true, to: to.clone() });
         tracing::subscriber::with_default(lines.finish(), || {
             let error = std::io::Error::other("\u{1b}[8mhidden");
             tracing::warn!(model = "\u{1b}[8mhidden", said = %"\u{1b}[8mhidden", %error, "\u{1b}[8mhidden");

@@ -25,6 +25,13 @@ fn write_captures(path: &Path) {
     std::fs::write(path, (0..40).map(line).collect::<Vec<_>>().join("\n")).unwrap();
 }
 
+/// A folder with a configuration that names a database.
+fn database() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("banjia.toml"), "[store]\npath = \"b.db\"\n").unwrap();
+    folder
+}
+
 /// Runs a command; neither of its outputs may hold a hidden character. Returns both.
 fn shown(folder: &Path, args: &[&str]) -> (String, String) {
     let (_, said, error) = run(banjia(folder).args(args));
@@ -68,16 +75,15 @@ fn a_plan_shows_hidden_characters() {
 
 #[test]
 fn stored_captures_show_hidden_characters() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = database();
     write_captures(&folder.path().join("c.jsonl"));
-    let (said, error) = shown(folder.path(), &["captures", "import", "c.jsonl", "--store", "b.db"]);
+    let (said, error) = shown(folder.path(), &["captures", "import", "c.jsonl"]);
     assert!(said.contains("40 captures new"), "{said}{error}");
-    let (said, _) = shown(folder.path(), &["captures", "list", "--store", "b.db"]);
+    let (said, _) = shown(folder.path(), &["captures", "list"]);
     assert!(said.contains("\\u001b"), "{said}");
-    let (lines, _) = shown(folder.path(), &["captures", "export", "--since", "2020-01-01", "--store", "b.db"]);
-    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let (lines, error) = shown(folder.path(), &["captures", "export", "--since", "2020-01-01"]);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap_or(&error)).unwrap();
     assert_eq!(first["client"], format!("curl{HOSTILE}"));
-    shown(folder.path(), &["replay", "--route", &format!("none{HOSTILE}"), "--store", "b.db"]);
 }
 
 #[test]
@@ -108,11 +114,16 @@ fn files_and_names_show_hidden_characters() {
 
 #[test]
 fn the_audit_shows_hidden_characters() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = ["--store", "b.db"];
-    let appeal = ["border", "appeal", "open", "acme\u{1b}[2J", HOSTILE, "--by", "kim\u{9b}2J"];
-    shown(folder.path(), &[&appeal[..], &store].concat());
-    for args in [&["audit", "list"][..], &["audit", "export"], &["audit", "verify"], &["border", "appeal", "list"]] {
-        shown(folder.path(), &[args, &store].concat());
-    }
+    let folder = database();
+    let folder = folder.path();
+    let (said, error) = shown(folder, &["border", "appeal", "open", "acme\u{1b}[2J", HOSTILE, "--by", "kim\u{9b}2J"]);
+    assert!(said.contains("Appeal 1 of acme\\u001b[2J"), "{said}{error}");
+    let (said, error) = shown(folder, &["border", "appeal", "list"]);
+    assert!(said.contains("\\u202e"), "{said}{error}");
+    let (said, error) = shown(folder, &["audit", "list"]);
+    assert!(said.contains("kim\\u009b2J"), "{said}{error}");
+    let (said, error) = shown(folder, &["audit", "export"]);
+    let entry: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(entry["body"]["said"], HOSTILE, "{error}");
+    assert!(shown(folder, &["audit", "verify"]).0.contains("0 faults"));
 }

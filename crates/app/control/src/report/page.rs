@@ -1,7 +1,7 @@
 //! A page made of blocks: as Markdown, or as HTML that stands alone. Both say the same, and every
 //! text is escaped. Hidden characters (controls, changes of direction) are shown.
 
-use banjia_types::visible::{visible, visible_line};
+use banjia_types::visible::visible_line;
 use std::fmt::Write as _;
 
 pub(super) enum Block {
@@ -39,7 +39,8 @@ pub(super) fn markdown(blocks: &[Block]) -> String {
 /// With its style and without scripts; `lang` is the language's code.
 pub(super) fn html(blocks: &[Block], lang: &str, title: &str) -> String {
     let safe = |text: &str| {
-        text.replace('&', "&amp;")
+        visible_line(&text.replace(['\n', '\r'], " "))
+            .replace('&', "&amp;")
             .replace('<', "&lt;")
             .replace('>', "&gt;")
             .replace('"', "&quot;")
@@ -71,5 +72,5 @@ pub(super) fn html(blocks: &[Block], lang: &str, title: &str) -> String {
         };
         page.push_str(&shown);
     }
-    visible(&(page + "</html>\n")).into_owned()
+    page + "</html>\n"
 }
