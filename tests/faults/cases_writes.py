@@ -12,6 +12,8 @@ from inject import Failing, FileLimit, SmallDisk, database_files
 
 ROUTES = {"chat": ["source/m", "other/m"]}
 FAULT_SECONDS = 5.0
+# Accepted and refused: a row without a vendor.
+BODY_OF_NOBODY = b'{"model":"none","messages":[{"role":"user","content":"hello"}]}'
 
 
 def vendors_for(names=("source", "other")):
@@ -127,7 +129,6 @@ def logged_each_minute(folder):
 @case(1, "when the bound of kept rows is reached, new requests get 503 before they are accepted", alone=True)
 def bound_of_kept_rows(folder):
     vendors, bases = vendors_for()
-    # A request for an unknown model is accepted and refused: a row without a vendor.
     with Gateway(folder, bases, ROUTES) as gateway:
         gateway.start()
         ended, turned_away = [], []
@@ -138,7 +139,7 @@ def bound_of_kept_rows(folder):
             connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
             headers = {"authorization": "Bearer bj-faults-0", "content-type": "application/json"}
             while not turned_away:
-                connection.request("POST", "/v1/chat/completions", b'{"model":"none","messages":[]}', headers)
+                connection.request("POST", "/v1/chat/completions", BODY_OF_NOBODY, headers)
                 answer = connection.getresponse()
                 answer.read()
                 ended.append(answer.status)
@@ -156,6 +157,7 @@ def bound_of_kept_rows(folder):
             for thread in threads:
                 thread.join(90)
             grown = gateway.resident() - before
+        check(set(ended) <= {404, 503}, f"callers got {set(ended)}")
         check(turned_away, f"{len(ended)} requests were accepted and none was turned away")
         check(all(turned_away), "the 503 has no retry-after")
         check(grown < 200, f"{grown:.0f} MB for {len(ended)} rows")
