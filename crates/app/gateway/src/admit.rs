@@ -1,11 +1,17 @@
 //! Who asks, what they send, and whether they may now.
 //!
-//! Rules: the key is looked at before a byte of the body is read; the body is bounded in size and time; what a request
-//! takes from its limits is given back when its [`Reservation`] is dropped, however it ends.
+//! Rules: the key is looked at, and requests and concurrency are taken from its limits, before a
+//! byte of the body is read; the body is bounded in size and time, and all bodies together in
+//! bytes; what a request takes from its limits is given back when its [`Reservation`] is dropped,
+//! however it ends.
 
+use crate::config::ServeConfig;
 use crate::error::Failure;
+use crate::held::Hold;
 use crate::keys::KeyHash;
 use crate::live::{LiveKey, World, lock};
+use crate::overload::Cause;
+use crate::shared::Shared;
 use banjia_traffic::{Admission, Limiter, Room};
 use banjia_types::{Moment, Usage};
 use bytes::{Bytes, BytesMut};
@@ -34,12 +40,20 @@ pub(crate) fn identify(headers: &HeaderMap, world: &World) -> Result<Arc<LiveKey
     world.keys.get(&hash).cloned().ok_or_else(Failure::wrong_key)
 }
 
-/// Reads a body, bounded in size and time. No timer is made for a body that is already there.
-pub(crate) async fn read_body(body: Incoming, bytes_max: usize, within: Duration) -> Result<Bytes, Failure> {
-    if body.size_hint().lower() > bytes_max as u64 {
+/// Reads a body, bounded in size and time. No timer is made for a body that is already there. The
+/// bytes are part of the budget of all that is held for as long as they live.
+pub(crate) async fn read_body(body: Incoming, shared: &Shared, serve: &ServeConfig) -> Result<Bytes, Failure> {
+    let (bytes_max, within) = (serve.body_bytes_max, Duration::from_millis(serve.body_read_ms));
+    let announced = body.size_hint().lower();
+    if announced > bytes_max as u64 {
         return Err(Failure::body_too_large(bytes_max));
     }
-    let mut reading = pin!(collect(body, bytes_max));
+    let mut hold = Hold::new(&shared.held);
+    if !hold.reach(announced as usize) {
+        shared.overload.count(Cause::Memory);
+        return Err(Failure::no_memory());
+    }
+    let mut reading = pin!(collect(body, bytes_max, shared, hold));
     if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
         return done;
     }
@@ -49,7 +63,7 @@ pub(crate) async fn read_body(body: Incoming, bytes_max: usize, within: Duration
     }
 }
 
-async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
+async fn collect(mut body: Incoming, bytes_max: usize, shared: &Shared, mut hold: Hold) -> Result<Bytes, Failure> {
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0);
     let mut first: Option<Bytes> = None;
     let mut whole: Option<BytesMut> = None;
@@ -59,6 +73,10 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure>
         length += data.len();
         if length > bytes_max {
             return Err(Failure::body_too_large(bytes_max));
+        }
+        if !hold.grow_to(length) {
+            shared.overload.count(Cause::Memory);
+            return Err(Failure::no_memory());
         }
         match (&mut whole, first.take()) {
             (Some(whole), _) => whole.extend_from_slice(&data),
@@ -71,7 +89,7 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure>
             }
         }
     }
-    Ok(whole.map(BytesMut::freeze).or(first).unwrap_or_default())
+    Ok(hold.cover(whole.map(BytesMut::freeze).or(first).unwrap_or_default()))
 }
 
 /// What a request holds of its limits. Given back on drop.

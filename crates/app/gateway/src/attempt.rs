@@ -13,10 +13,11 @@ use crate::emulate;
 use crate::emulate::checked::{BadSchema, Checks};
 use crate::emulate::shape::Shape;
 use crate::error::Failure;
+use crate::held::Hold;
 use banjia_types::{Loss, Moment};
 use banjia_wire::{Encoded, Endpoint, Frame, ReportedUsage, VendorError};
 use bytes::Bytes;
-use leg::Leg;
+use leg::{Gathered, Leg};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
@@ -32,6 +33,8 @@ pub(crate) enum Trouble {
     Vendor(VendorError),
     /// This target cannot give what was asked for, and asking it again would not help.
     Unfit(Box<Failure>),
+    /// This gateway cannot go on with the request, and no other target would help.
+    Stopped(Box<Failure>),
 }
 
 impl From<VendorError> for Trouble {
@@ -63,6 +66,8 @@ pub(crate) enum Progress {
     Failed(VendorError),
     /// The target cannot honour this request.
     Unfit(Failure),
+    /// The gateway cannot go on with this request.
+    Stopped(Failure),
     /// A stream has no more frames.
     Over,
 }
@@ -72,6 +77,7 @@ impl From<Trouble> for Progress {
         match trouble {
             Trouble::Vendor(error) => Self::Failed(error),
             Trouble::Unfit(failure) => Self::Unfit(*failure),
+            Trouble::Stopped(failure) => Self::Stopped(*failure),
         }
     }
 }
@@ -88,6 +94,8 @@ pub(crate) struct Attempt {
     pub(crate) observed: bool,
     caller: Caller,
     state: State,
+    /// The memory of a gathered stream's frames.
+    hold: Option<Hold>,
 }
 
 enum State {
@@ -95,7 +103,7 @@ enum State {
     Withheld(Option<Trouble>),
     Whole(Work<Whole>),
     /// A stream that may leave only after it was checked.
-    Held(Work<(Vec<Frame>, ReportedUsage)>),
+    Held(Work<Gathered>),
     Stream(Stream),
     Over(ReportedUsage),
 }
@@ -108,8 +116,16 @@ struct Stream {
 impl Attempt {
     /// Encodes and begins to send. Nothing is sent before the first [`Attempt::poll`].
     pub(crate) fn begin(caller: Caller, send: u32, goal: usize, begun: Moment) -> Self {
-        let mut attempt =
-            Self { send, goal, begun, losses: Vec::new(), observed: false, caller, state: State::Unfit(None) };
+        let mut attempt = Self {
+            send,
+            goal,
+            begun,
+            losses: Vec::new(),
+            observed: false,
+            caller,
+            state: State::Unfit(None),
+            hold: None,
+        };
         attempt.state = match attempt.prepare() {
             Ok(state) => state,
             Err(failure) => State::Unfit(Some(failure)),
@@ -120,7 +136,7 @@ impl Attempt {
     /// An attempt that has failed already and asks nobody. It says nothing of the target's health.
     pub(crate) fn withheld(caller: Caller, send: u32, goal: usize, begun: Moment, trouble: Trouble) -> Self {
         let state = State::Withheld(Some(trouble));
-        Self { send, goal, begun, losses: Vec::new(), observed: true, caller, state }
+        Self { send, goal, begun, losses: Vec::new(), observed: true, caller, state, hold: None }
     }
 
     fn prepare(&mut self) -> Result<State, Failure> {
@@ -155,8 +171,9 @@ impl Attempt {
             State::Whole(work) => work.as_mut().poll(cx).map(|done| done.map_or_else(Progress::from, Progress::Whole)),
             State::Held(work) => match std::task::ready!(work.as_mut().poll(cx)) {
                 Err(trouble) => Poll::Ready(trouble.into()),
-                Ok((held, usage)) => {
-                    frames.extend(held);
+                Ok(Gathered { frames: gathered, usage, hold }) => {
+                    frames.extend(gathered);
+                    self.hold = Some(hold);
                     self.state = State::Over(usage);
                     return Poll::Ready(Progress::Frames);
                 }
@@ -166,6 +183,11 @@ impl Attempt {
             self.state = State::Over(ReportedUsage::Missing);
         }
         progress
+    }
+
+    /// Hands over the memory of its frames.
+    pub(crate) fn take_hold(&mut self) -> Option<Hold> {
+        self.hold.take()
     }
 
     /// What a stream used, as far as the vendor has said.
@@ -195,7 +217,7 @@ impl Stream {
         let Encoded { body, notes, .. } = encoded;
         let body = caller.with_reasoning(body, &notes);
         let legs = (0..notes.requests()).map(|_| Leg::new(caller, body.clone(), &notes)).collect();
-        Self { legs, shape: Shape::of(&notes) }
+        Self { legs, shape: Shape::of(&notes, &caller.shared.held) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Progress> {

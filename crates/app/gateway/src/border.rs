@@ -16,6 +16,7 @@ use banjia_border::decide::{Question, Verdict, decide, decide_all};
 use banjia_border::facts::{AccountFacts, Agreement, Facts, NetworkFact};
 use banjia_border::geo::{GeoTable, Placeless, judged, look_up, placeless};
 use banjia_border::mmdb::Mmdb;
+use banjia_border::peer::{Client, PeerError};
 use banjia_border::policy::{Exemption, Policy, Streams};
 use banjia_store::BorderNote;
 use banjia_types::calendar;
@@ -67,15 +68,19 @@ pub(crate) struct Caller<'a> {
     pub(crate) id: RequestId,
 }
 
+/// The client's address: the connection's own, or the one in a trusted proxy's header.
+pub(crate) fn client(config: &BorderConfig, peer: IpAddr, headers: &HeaderMap) -> Result<Client, PeerError> {
+    let header = config.peer.header.name();
+    let lines = header.map(|name| headers.get_all(name).iter().map(http::HeaderValue::as_bytes));
+    match lines {
+        Some(lines) => config.peer.client(peer, lines.collect::<Vec<_>>().into_iter()),
+        None => config.peer.client(peer, std::iter::empty()),
+    }
+}
+
 /// Judges a caller.
 pub(crate) fn cross(rules: Arc<Rules>, config: &BorderConfig, caller: Caller<'_>, at: Timestamp) -> Crossing {
-    let header = config.peer.header.name();
-    let lines = header.map(|name| caller.headers.get_all(name).iter().map(http::HeaderValue::as_bytes));
-    let found = match lines {
-        Some(lines) => config.peer.client(caller.peer, lines.collect::<Vec<_>>().into_iter()),
-        None => config.peer.client(caller.peer, std::iter::empty()),
-    };
-    let address = match found {
+    let address = match client(config, caller.peer, caller.headers) {
         Ok(client) => Some(client.address),
         Err(error) => {
             tracing::debug!(request = %caller.id, peer = %caller.peer, %error, "the client's address is unknown");

@@ -14,6 +14,7 @@ pub(crate) use redact::lacks_data;
 
 use crate::config::CaptureConfig;
 use crate::handle::Ask;
+use crate::held::{HeldBytes, Hold};
 use banjia_store::{Capture, SealKey, Store, StoreError};
 use banjia_types::{AccountId, ErrorClass, Leg, Money, Outcome, RouteName, Share, Target, Timestamp, Usage};
 use banjia_wire::Endpoint;
@@ -162,40 +163,48 @@ pub(crate) struct Tee {
     joined: Vec<u8>,
     bytes_left: usize,
     is_too_large: bool,
+    /// The memory of the copies.
+    hold: Hold,
 }
 
 impl Tee {
-    pub(crate) const fn new(bytes_max: usize) -> Self {
-        Self { first: None, joined: Vec::new(), bytes_left: bytes_max, is_too_large: false }
+    pub(crate) fn new(bytes_max: usize, held: &Arc<HeldBytes>) -> Self {
+        let hold = Hold::new(held);
+        Self { first: None, joined: Vec::new(), bytes_left: bytes_max, is_too_large: false, hold }
     }
 
     /// One piece is kept as it is. Several are copied: a piece of a stream may hold on to a much larger buffer.
     pub(crate) fn push(&mut self, piece: &Bytes) {
-        let Some(left) = self.bytes_left.checked_sub(piece.len()) else {
-            self.is_too_large = true;
-            self.first = None;
-            self.joined = Vec::new();
-            self.bytes_left = 0;
-            return;
-        };
-        self.bytes_left = left;
         if self.is_too_large {
             return;
         }
+        let Some(left) = self.bytes_left.checked_sub(piece.len()) else { return self.give_up() };
+        self.bytes_left = left;
         if self.first.is_none() && self.joined.is_empty() {
             self.first = Some(piece.clone());
             return;
         }
-        if let Some(first) = self.first.take() {
-            self.joined.extend_from_slice(&first);
+        let first = self.first.take().unwrap_or_default();
+        if !self.hold.grow_to(self.joined.len() + first.len() + piece.len()) {
+            return self.give_up();
         }
+        self.joined.extend_from_slice(&first);
         self.joined.extend_from_slice(piece);
+    }
+
+    /// Keeps nothing: the answer is too large, or there is no room for a copy of it.
+    fn give_up(&mut self) {
+        self.is_too_large = true;
+        self.first = None;
+        self.joined = Vec::new();
+        self.hold.release();
     }
 
     /// What left, whole; none when it was more than may be kept.
     pub(crate) fn take(self) -> Option<Bytes> {
-        let whole = self.first.unwrap_or_else(|| Bytes::from(self.joined));
-        (!self.is_too_large).then_some(whole)
+        let Self { first, joined, is_too_large, hold, .. } = self;
+        let whole = first.unwrap_or_else(|| hold.cover(Bytes::from(joined)));
+        (!is_too_large).then_some(whole)
     }
 }
 
@@ -223,12 +232,14 @@ impl Recorder {
         Self { queue, counters, queue_bytes_max }
     }
 
-    /// Hands a leg over, or drops and counts it. Never waits.
-    pub(crate) fn offer(&self, recorded: Recorded) {
+    /// Hands a leg over, or drops and counts it. Never waits. Without `has_room` it is dropped: what
+    /// waits here must not keep requests out.
+    pub(crate) fn offer(&self, recorded: Recorded, has_room: bool) {
         add(&self.counters.offered, 1);
         let bytes = recorded.bytes();
         let waiting = &self.counters.waiting_bytes;
         if waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > self.queue_bytes_max
+            || !has_room
             || self.queue.try_send(Job::Record(Box::new(recorded))).is_err()
         {
             waiting.fetch_sub(bytes, Ordering::Relaxed);
@@ -273,13 +284,13 @@ mod tests {
     #[test]
     fn a_tee_keeps_one_piece_as_it_is_joins_several_and_gives_up_what_is_too_large() {
         let piece = Bytes::from_static(b"12345");
-        let mut one = Tee::new(5);
+        let mut one = Tee::new(5, &HeldBytes::new(100));
         one.push(&piece);
         assert_eq!(one.take().map(|bytes| bytes.as_ptr()), Some(piece.as_ptr()));
-        let mut several = Tee::new(15);
+        let mut several = Tee::new(15, &HeldBytes::new(100));
         (0..3).for_each(|_| several.push(&piece));
         assert_eq!(several.take().as_deref(), Some(&b"123451234512345"[..]));
-        let mut large = Tee::new(14);
+        let mut large = Tee::new(14, &HeldBytes::new(100));
         (0..4).for_each(|_| large.push(&piece));
         assert_eq!((large.joined.capacity(), large.take()), (0, None));
     }

@@ -155,8 +155,17 @@ pub struct ServeConfig {
     pub body_read_ms: u64,
     /// A client that leaves its answer unread for this long is let go.
     pub write_stall_ms: u64,
+    /// Most bytes of request bodies and whole answers that are held in memory at once; beyond it
+    /// requests are answered 503. Default: a quarter of the memory that this process may use, at
+    /// least 64 MiB. Never below `body_bytes_max`.
+    pub held_bytes_max: Option<usize>,
     /// Connections beyond this wait in the listener's queue.
     pub connections_max: usize,
+    /// Connections of one client address (an IPv6 client is its /64). Further ones are closed.
+    /// Trusted proxies are exempt. Default: a quarter of `connections_max`.
+    pub connections_per_address_max: Option<usize>,
+    /// The longest wait of a request for a place in the ledger. After it the answer is 503.
+    pub overload_wait_ms: u64,
     /// How long `drain` waits for requests under way.
     pub drain_ms: u64,
 }
@@ -171,9 +180,24 @@ impl Default for ServeConfig {
             header_read_ms: 30_000,
             body_read_ms: 60_000,
             write_stall_ms: 60_000,
+            held_bytes_max: None,
             connections_max: 10_000,
+            connections_per_address_max: None,
+            overload_wait_ms: 2_000,
             drain_ms: 30_000,
         }
+    }
+}
+
+impl ServeConfig {
+    /// The bound of bytes that are held, with its default.
+    pub(crate) fn held_bytes_max(&self) -> usize {
+        self.held_bytes_max.unwrap_or_else(crate::held::default_bytes_max).max(self.body_bytes_max)
+    }
+
+    /// The bound of connections of one client, with its default.
+    pub(crate) fn connections_per_address_max(&self) -> usize {
+        self.connections_per_address_max.unwrap_or(self.connections_max.div_ceil(4)).max(1)
     }
 }
 

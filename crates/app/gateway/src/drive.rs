@@ -17,6 +17,7 @@ use crate::clock::moment;
 use crate::course::Part;
 use crate::error::Failure;
 use crate::handle::{Accepted, Ask};
+use crate::held::Hold;
 use crate::ledger::Entry;
 use crate::live::{LiveRoute, lock};
 use crate::shared::Shared;
@@ -36,6 +37,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+/// Pieces of a stream from this size on are counted until they are written.
+const LARGE_PIECE_BYTES: usize = 64 * 1024;
 
 /// See the module's text.
 pub(crate) struct Drive {
@@ -58,6 +62,8 @@ pub(crate) struct Drive {
     curfew: Curfew,
     /// Frames between an attempt and the exchange; kept for its capacity.
     frames: Vec<Frame>,
+    /// The memory of a stream that was gathered before it leaves.
+    hold: Option<Hold>,
     out: Out,
     entry: Entry,
     reservation: Option<crate::admit::Reservation>,
@@ -164,6 +170,7 @@ impl Drive {
             unserved,
             curfew,
             frames: Vec::new(),
+            hold: None,
             out: Out::default(),
             entry,
             reservation: Some(reservation),
@@ -187,7 +194,19 @@ impl Drive {
 
     /// The next bytes for the client, or the end.
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.pump(cx).map(|()| self.out.take())
+        self.pump(cx).map(|()| self.out.take().map(|bytes| self.until_written(bytes)))
+    }
+
+    /// Large pieces are counted until they are written: a gathered stream leaves at once, and a
+    /// client may read slowly.
+    fn until_written(&mut self, bytes: Bytes) -> Bytes {
+        if bytes.len() < LARGE_PIECE_BYTES {
+            return bytes;
+        }
+        match self.hold.take() {
+            Some(hold) => hold.cover(bytes),
+            None => self.shared.held.count(bytes),
+        }
     }
 
     /// Goes on until there is something for the client or the exchange is over.
@@ -206,6 +225,9 @@ impl Drive {
                 && let Poll::Ready(progress) = attempt.poll(cx, &mut self.frames)
             {
                 let send = attempt.send;
+                if let Some(hold) = attempt.take_hold() {
+                    self.hold = Some(hold);
+                }
                 self.now = moment();
                 self.take_in(send, progress);
             } else if self.curfew.poll(cx).is_ready() {
@@ -236,6 +258,7 @@ impl Drive {
                 let actions = self.exchange.on(Event::Unfit { send }, self.now);
                 self.perform(actions);
             }
+            Progress::Stopped(failure) => self.stop(send, failure),
             // The decoder ends every stream with `Done` or an error; should it ever not, the answer is not whole.
             Progress::Over => self.failed(send, &crate::attempt::server_error("the stream ended without an end")),
         }
@@ -390,11 +413,18 @@ impl Drive {
         }
     }
 
-    /// The moment came after which a stream may not go on. It is nobody's failure, so the target's health is not told.
+    /// The moment came after which a stream may not go on.
     fn end_by_border(&mut self) {
-        let Some(send) = self.attempt.as_ref().map(|attempt| attempt.send) else { return };
+        if let Some(send) = self.attempt.as_ref().map(|attempt| attempt.send) {
+            self.stop(send, Failure::not_served_here());
+        }
+    }
+
+    /// Ends the exchange for a reason that is no target's failure: no target's health changes, and
+    /// no other target is asked.
+    fn stop(&mut self, send: u32, failure: Failure) {
         self.observe(Observation::Abandoned);
-        self.failures.push((send, Failure::not_served_here()));
+        self.failures.push((send, failure));
         let actions =
             self.exchange.on(Event::Failed { send, class: ErrorClass::BadRequest, retry_after: None }, self.now);
         self.perform(actions);

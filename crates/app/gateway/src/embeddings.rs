@@ -42,7 +42,7 @@ pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, Tr
     let usage = add_up(usages);
     let body = join_embeddings(&caller.ask.head.model, &answers, usage, notes.base64_embeddings)
         .map_err(|error| server_error(&error.to_string()))?;
-    Ok(Whole { body, usage })
+    Ok(Whole { body: caller.shared.held.count(body), usage })
 }
 
 async fn decoded(lists: Vec<Vec<u32>>) -> Result<Vec<String>, Trouble> {

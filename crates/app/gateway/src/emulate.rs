@@ -40,13 +40,25 @@ pub(crate) fn whole(caller: Caller, encoded: Encoded, checks: Option<Checks>) ->
 async fn emulated(caller: Caller, body: Bytes, notes: Notes, checks: Option<Checks>) -> Result<Whole, Trouble> {
     let (caller, notes, checks) = (&caller, &notes, checks.as_ref());
     let legs = (0..notes.requests()).map(|_| one(caller, body.clone(), notes, checks));
-    let answers: Vec<(Value, ReportedUsage)> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
-    let usage = add_up(answers.iter().map(|(_, usage)| *usage));
-    let mut answer = choices_of(answers.into_iter().map(|(answer, _)| answer).collect());
+    let answers: Vec<Parsed> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
+    let usage = add_up(answers.iter().map(|answer| answer.usage));
+    // The texts that the parts were read from stand for the parts until these have been joined.
+    let (values, texts): (Vec<_>, Vec<_>) = answers.into_iter().map(|answer| (answer.value, answer.text)).unzip();
+    let mut answer = choices_of(values);
     if !notes.stop.is_empty() {
         StopCutter::new(&notes.stop).cut_answer(&mut answer);
     }
-    Ok(Whole { body: Bytes::from(answer.to_string()), usage })
+    let body = caller.shared.held.count(Bytes::from(answer.to_string()));
+    drop(texts);
+    Ok(Whole { body, usage })
+}
+
+/// One answer, parsed.
+struct Parsed {
+    value: Value,
+    /// The bytes that it was read from: as long as the value lives, they are held for it.
+    text: Bytes,
+    usage: ReportedUsage,
 }
 
 /// A single answer stays as it is; several are joined.
@@ -58,24 +70,20 @@ fn choices_of(mut answers: Vec<Value>) -> Value {
 }
 
 /// One answer, checked and mended once where that was promised.
-async fn one(
-    caller: &Caller,
-    body: Bytes,
-    notes: &Notes,
-    checks: Option<&Checks>,
-) -> Result<(Value, ReportedUsage), Trouble> {
-    let (mut answer, mut usage) = parsed(caller, body, notes).await?;
+async fn one(caller: &Caller, body: Bytes, notes: &Notes, checks: Option<&Checks>) -> Result<Parsed, Trouble> {
+    let Parsed { value: mut answer, mut text, mut usage } = parsed(caller, body, notes).await?;
     if let Some(checks) = checks {
         let mut said = Said::of_answer(&answer);
         let findings = checks.findings(&mut said);
         if !findings.is_empty() {
             let repair = caller.repair(&said, &findings)?;
-            let (second, more) = parsed(caller, repair.body, &repair.notes).await?;
-            let first = std::mem::replace(&mut answer, second);
+            let second = parsed(caller, repair.body, &repair.notes).await?;
+            let first = std::mem::replace(&mut answer, second.value);
+            text = second.text;
             if let (Some(sum), Some(first)) = (answer.get_mut("usage"), first.get("usage")) {
                 choices::sum_numbers(sum, first);
             }
-            usage = usage + more;
+            usage = usage + second.usage;
             said = Said::of_answer(&answer);
             let findings = checks.findings(&mut said);
             if !findings.is_empty() {
@@ -87,13 +95,13 @@ async fn one(
     if notes.replay_reasoning {
         caller.keep_reasoning_of(&answer);
     }
-    Ok((answer, usage))
+    Ok(Parsed { value: answer, text, usage })
 }
 
-async fn parsed(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Value, ReportedUsage), Trouble> {
+async fn parsed(caller: &Caller, body: Bytes, notes: &Notes) -> Result<Parsed, Trouble> {
     let answer = caller.answer(body, notes).await?;
     let value = serde_json::from_slice(&answer.body).map_err(|_| server_error("the answer is not JSON"))?;
-    Ok((value, answer.usage))
+    Ok(Parsed { value, text: answer.body, usage: answer.usage })
 }
 
 /// The error of an answer that two requests could not bring to its promised form.

@@ -6,6 +6,7 @@
 //! header `x-should-retry` says otherwise (openai-python 3.54.0), so it is sent wherever a retry cannot help.
 
 use crate::body::Body;
+use crate::serve::BadRequest;
 use banjia_traffic::Limit;
 use banjia_types::{ErrorClass, Secret};
 use banjia_wire::{BadBody, Refusal, VendorError, mask_key};
@@ -41,6 +42,10 @@ impl Origin {
     }
 }
 
+/// Goes with an answer that is to be held back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delay(pub(crate) Duration);
+
 /// An error as the client will see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -55,6 +60,9 @@ pub(crate) struct Failure {
     retry_after: Option<Duration>,
     retry_is_useless: bool,
     allow: Option<&'static str>,
+    /// A key was given that nobody has. Then `retry_after` is the delay of the answer, and no
+    /// header shows it.
+    is_wrong_key: bool,
     /// A vendor's own words, without our key in them: for logs and evidence, shown only where they speak of the request.
     vendor_said: Box<str>,
 }
@@ -72,6 +80,7 @@ impl Failure {
             retry_after: None,
             retry_is_useless: false,
             allow: None,
+            is_wrong_key: false,
             vendor_said: Box::default(),
         }
     }
@@ -95,9 +104,20 @@ impl Failure {
     pub(crate) fn wrong_key() -> Self {
         let message = "The API key is not known here. Keys of this gateway are needed, not those of a vendor.";
         Self {
+            is_wrong_key: true,
             class: Some(ErrorClass::Auth),
             ..Self::client(StatusCode::UNAUTHORIZED, message).code("invalid_api_key")
         }
+    }
+
+    /// True if a key was given that nobody has.
+    pub(crate) const fn is_wrong_key(&self) -> bool {
+        self.is_wrong_key
+    }
+
+    /// The same, to be held back for a while.
+    pub(crate) fn delayed(self, delay: Duration) -> Self {
+        Self { retry_after: Some(delay).filter(|delay| !delay.is_zero()), ..self }
     }
 
     pub(crate) fn bad_body(bad: BadBody) -> Self {
@@ -172,6 +192,31 @@ impl Failure {
         let message = "The gateway is too busy to take this request. Try again in a moment.";
         let failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, Origin::Gateway, SERVER, message).code("overloaded");
         Self { class: Some(ErrorClass::Overload), retry_after: Some(Duration::from_secs(1)), ..failure }
+    }
+
+    /// No room in memory for the request's body or for its answer.
+    pub(crate) fn no_memory() -> Self {
+        let message = "The gateway holds as many bytes of requests and answers as it may. Try again in a moment.";
+        let failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, Origin::Gateway, SERVER, message).code("overloaded");
+        Self { class: Some(ErrorClass::Overload), retry_after: Some(Duration::from_secs(1)), ..failure }
+    }
+
+    /// A client address has as many connections as it may have.
+    pub(crate) fn too_many_connections() -> Self {
+        let message = "Too many connections are open from your address. Close some of them, or use them for more than one \
+                       request.";
+        let failure = Self::new(StatusCode::TOO_MANY_REQUESTS, Origin::Client, "requests", message);
+        let failure = failure.code("too_many_connections");
+        Self { class: Some(ErrorClass::Rate), retry_after: Some(Duration::from_secs(1)), ..failure }
+    }
+
+    /// Bytes that are not a request with exactly one reading.
+    pub(crate) fn unclear_request(why: BadRequest) -> Self {
+        let status = match why {
+            BadRequest::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::client(status, why.message()).code("malformed_request")
     }
 
     pub(crate) fn internal() -> Self {
@@ -354,12 +399,31 @@ impl Failure {
         Bytes::from(format!("data: {}\n\n", self.json()))
     }
 
+    /// The whole answer as bytes, for a connection that is closed before a request is read.
+    pub(crate) fn to_wire(&self) -> Vec<u8> {
+        let response = self.response();
+        let (status, body) = (response.status(), self.json());
+        let mut wire =
+            format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len()).into_bytes();
+        for (name, value) in response.headers() {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                wire.extend_from_slice(part);
+            }
+        }
+        wire.extend_from_slice(b"\r\n");
+        wire.extend_from_slice(body.as_bytes());
+        wire
+    }
+
     pub(crate) fn response(&self) -> Response<Body> {
         let mut response = Response::new(Body::full(Bytes::from(self.json())));
         *response.status_mut() = self.status;
+        if let Some(delay) = self.retry_after.filter(|_| self.is_wrong_key) {
+            response.extensions_mut().insert(Delay(delay));
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(after) = self.retry_after {
+        if let Some(after) = self.retry_after.filter(|_| !self.is_wrong_key) {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)));

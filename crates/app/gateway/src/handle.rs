@@ -5,11 +5,15 @@ use crate::body::Body;
 use crate::border;
 use crate::capture::endpoint_name;
 use crate::clock::{Clock, Reading, moment};
+use crate::config::ServeConfig;
 use crate::drive::Drive;
 use crate::error::Failure;
-use crate::ledger::Entry;
+use crate::ledger::{self, Entry};
 use crate::models;
 use crate::shared::Shared;
+use crate::snapshot::Key;
+use crate::wrong_keys;
+use banjia_store::Slot;
 use banjia_types::{Moment, RequestId, Share};
 use banjia_wire::{BodyLimits, Endpoint, Head};
 use bytes::Bytes;
@@ -18,7 +22,6 @@ use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use uuid::Uuid;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -88,40 +91,42 @@ async fn pipeline(
     let world = shared.world();
     let serve = &world.snapshot.serve;
     let (parts, body) = request.into_parts();
-    let key = admit::identify(&parts.headers, &world)?;
+    let key = admit::identify(&parts.headers, &world)
+        .map_err(|failure| wrong_keys::count(&shared, failure, door.peer, &parts.headers))?;
+    // The place comes first: without one every further step would be for nothing.
+    let slot = ledger::place(&shared).await?;
     let caller =
         border::Caller { peer: door.peer, headers: &parts.headers, account: Some(&key.key.facts), id: door.id };
     let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, door.at.wall);
     shared.evidence.keep(&crossing);
+    let accept = |slot, at| accept(&shared, slot, &door, at, (&key.key, endpoint, &crossing));
     if let Some(failure) = crossing.refusal() {
-        let mut entry = Entry::open(&shared, &door, door.at.moment)?;
-        entry.row.account = Some(key.key.account.clone());
-        entry.row.key = Some(key.key.id.clone());
-        entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
-        entry.row.border = crossing.note();
-        entry.refuse(&failure);
+        accept(slot, door.at.moment).refuse(&failure);
         let mut response = failure.response();
         crossing.tell(response.headers_mut());
         return Ok(response);
     }
-    let body = admit::read_body(body, serve.body_bytes_max, Duration::from_millis(serve.body_read_ms)).await?;
-    let limits = BodyLimits { depth_max: serve.body_depth_max, ..BodyLimits::default() };
-    let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
+    let asked_at = moment();
+    let reservation = admit::reserve(&key, asked_at);
+    let rooms = admit::Rooms::of(&key, asked_at);
+    let reservation = match reservation {
+        Ok(reservation) => reservation,
+        Err(failure) => return Ok(refuse(&mut accept(slot, asked_at), &failure, &rooms, &crossing)),
+    };
+    let (head, body) = match read(&shared, serve, endpoint, body).await {
+        Ok(read) => read,
+        // No request came, so none is accepted. It counts against the limits all the same.
+        Err(failure) => {
+            let mut response = failure.response();
+            rooms.tell(response.headers_mut());
+            return Ok(response);
+        }
+    };
 
     // From here on the request is accepted: it ends exactly once, and the ledger knows how.
     let now = moment();
-    let mut entry = Entry::open(&shared, &door, now)?;
-    entry.row.account = Some(key.key.account.clone());
-    entry.row.key = Some(key.key.id.clone());
-    entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
+    let mut entry = accept(slot, now);
     entry.row.stream = head.stream;
-    entry.row.border = crossing.note();
-    let reservation = admit::reserve(&key, now);
-    let rooms = admit::Rooms::of(&key, now);
-    let reservation = match reservation {
-        Ok(reservation) => reservation,
-        Err(failure) => return Ok(refuse(&mut entry, &failure, &rooms, &crossing)),
-    };
     let Some(route) = world.routes.get(head.model.as_str()).cloned() else {
         let failure = models::unknown(&world.snapshot, &head.model);
         return Ok(refuse(&mut entry, &failure, &rooms, &crossing));
@@ -140,6 +145,35 @@ async fn pipeline(
         headers.extend(told);
     }
     Ok(response)
+}
+
+/// Accepts a request, with everything in its row that is known before its body.
+fn accept(
+    shared: &Shared,
+    slot: Slot,
+    door: &Door,
+    at: Moment,
+    (key, endpoint, crossing): (&Key, Endpoint, &border::Crossing),
+) -> Entry {
+    let mut entry = Entry::accept(shared, slot, door, at);
+    entry.row.account = Some(key.account.clone());
+    entry.row.key = Some(key.id.clone());
+    entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
+    entry.row.border = crossing.note();
+    entry
+}
+
+/// The body, and what its head says.
+async fn read(
+    shared: &Shared,
+    serve: &ServeConfig,
+    endpoint: Endpoint,
+    body: Incoming,
+) -> Result<(Head, Bytes), Failure> {
+    let body = admit::read_body(body, shared, serve).await?;
+    let limits = BodyLimits { depth_max: serve.body_depth_max, ..BodyLimits::default() };
+    let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
+    Ok((head, body))
 }
 
 fn refuse(entry: &mut Entry, failure: &Failure, rooms: &admit::Rooms, crossing: &border::Crossing) -> Response<Body> {

@@ -7,31 +7,84 @@
 use crate::clock::moment;
 use crate::error::Failure;
 use crate::handle::Door;
+use crate::overload::Cause;
 use crate::serve::Drain;
 use crate::shared::Shared;
 use banjia_store::{LedgerWriter, Row, Slot};
 use banjia_types::{Moment, Outcome};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// See the module's text. Its row is filled in as things become known.
 pub(crate) struct Entry {
     slot: Option<Slot>,
     drain: Arc<Drain>,
-    /// When it was opened, by the monotonic clock: how old it is does not depend on steps of the wall clock.
+    /// When it was opened, by the monotonic clock: how old it is does not depend on steps of the
+    /// wall clock.
     opened: Moment,
     pub(crate) row: Row,
 }
 
+/// Takes a place for a request's row, before anything is read of its body. While there is none it
+/// waits for a bounded time in a bounded queue, so that clients which ask again at once are slowed
+/// and not bounced.
+pub(crate) async fn place(shared: &Shared) -> Result<Slot, Failure> {
+    let Some(ledger) = &shared.ledger else { return Err(Failure::ledger_full()) };
+    if let Some(slot) = ledger.try_reserve() {
+        return Ok(slot);
+    }
+    let serve = &shared.world().snapshot.serve;
+    let within = Duration::from_millis(serve.overload_wait_ms);
+    let waiting = Waiting::begin(&shared.waiting, serve.connections_max.div_ceil(2));
+    let slot = match waiting {
+        // While the database cannot be written no place becomes free.
+        Some(_waiting) if !within.is_zero() && !shared.drain.is_draining() && shared.store.health().is_ok() => {
+            tokio::time::timeout(within, ledger.reserve()).await.unwrap_or_default()
+        }
+        _ => None,
+    };
+    slot.ok_or_else(|| {
+        shared.overload.count(Cause::Ledger);
+        Failure::ledger_full()
+    })
+}
+
+/// One of those who wait. Leaves the queue on drop.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize, waiting_max: usize) -> Option<Self> {
+        let waiting = Self(waiting);
+        // Dropped where the queue is full, which takes it out again.
+        (waiting.0.fetch_add(1, Ordering::Relaxed) < waiting_max).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Entry {
-    /// Accepts the request that came in at this door, or says that the ledger cannot take it. The date of acceptance is that
-    /// of its arrival and the span since then.
+    /// Accepts the request that came in at this door, or says that the ledger cannot take it.
     pub(crate) fn open(shared: &Shared, door: &Door, opened: Moment) -> Result<Self, Failure> {
+        let slot = shared.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(|| {
+            shared.overload.count(Cause::Ledger);
+            Failure::ledger_full()
+        })?;
+        Ok(Self::accept(shared, slot, door, opened))
+    }
+
+    /// Accepts the request that this place was taken for. The date of acceptance is that of its
+    /// arrival and the span since then.
+    pub(crate) fn accept(shared: &Shared, mut slot: Slot, door: &Door, opened: Moment) -> Self {
         let accepted_at = door.at.date_of(opened);
-        let mut slot = shared.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(Failure::ledger_full)?;
         slot.accept(accepted_at);
         let row = Row::new(door.id, accepted_at, accepted_at, Outcome::Abandoned);
-        Ok(Self { slot: Some(slot), drain: shared.drain.clone(), opened, row })
+        Self { slot: Some(slot), drain: shared.drain.clone(), opened, row }
     }
 
     /// How long it has been open at this moment.

@@ -322,7 +322,7 @@ async fn once(caller: Caller, losses: &mut Vec<Loss>) -> Result<Whole, Failure> 
     };
     made.map_err(|trouble| match trouble {
         Trouble::Vendor(error) => Failure::vendor(&error, vendor.secret.as_ref()),
-        Trouble::Unfit(failure) => *failure,
+        Trouble::Unfit(failure) | Trouble::Stopped(failure) => *failure,
     })
 }
 

@@ -3,7 +3,8 @@
 //! [`Gateway::start`] opens the listener; [`Handle`] drains it and swaps its [`Snapshot`]. Everything a request meets, in
 //! order: `serve` (connections), `router` (paths), `handle` (the one pipeline), `admit` (key, body, limits), `border` (who may
 //! be served), `check` (the same for other APIs), `course` (what a
-//! move asks), `drive` (runs an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `capture` (what is
+//! move asks), `drive` (runs an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `held` (bytes in memory), `overload` and `wrong_keys` (what is
+//! turned away), `capture` (what is
 //! recorded), `shadow` and `legs` (asking outside of a request), `error` (the only
 //! maker of error bodies).
 
@@ -23,16 +24,19 @@ mod error;
 mod gateway;
 mod handle;
 mod implausible;
+mod held;
 pub mod keys;
 mod ledger;
 mod legs;
 mod live;
 mod models;
+mod overload;
 mod router;
 mod serve;
 mod shadow;
 mod shared;
 mod snapshot;
+mod wrong_keys;
 
 pub use border::{InForce, Rules};
 pub use capture::{CaptureStats, Redactor, seal_key};

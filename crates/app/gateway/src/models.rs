@@ -12,6 +12,7 @@ use crate::ledger::Entry;
 use crate::live::World;
 use crate::shared::Shared;
 use crate::snapshot::{Route, Snapshot, nearest};
+use crate::wrong_keys;
 use banjia_types::RouteName;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
@@ -53,7 +54,7 @@ fn enter(
 ) -> Response<Body> {
     let key = match admit::identify(headers, world) {
         Ok(key) => key,
-        Err(failure) => return failure.response(),
+        Err(failure) => return wrong_keys::count(shared, failure, door.peer, headers).response(),
     };
     let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
     let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, door.at.wall);

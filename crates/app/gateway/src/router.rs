@@ -5,9 +5,10 @@
 
 use crate::body::Body;
 use crate::check;
-use crate::error::Failure;
+use crate::error::{Delay, Failure};
 use crate::handle::{self, Door};
 use crate::models;
+use crate::serve::BadRequest;
 use crate::shared::Shared;
 use banjia_wire::Endpoint;
 use bytes::Bytes;
@@ -49,20 +50,41 @@ const KNOWN: [&str; 26] = [
     "webhooks",
 ];
 
-/// Answers one request. A panic costs this request and nothing else.
+/// Answers one request. A panic costs this request and nothing else. With `unclear` the request
+/// stands for one that has no clear reading.
 pub(crate) async fn route(
     shared: Arc<Shared>,
     peer: IpAddr,
     request: Request<Incoming>,
+    unclear: Option<BadRequest>,
 ) -> Result<Response<Body>, Infallible> {
     let door = Door::new(peer, &shared.clock);
     let id = door.header.clone();
-    let mut response = AssertUnwindSafe(answer(shared, request, door)).catch_unwind().await.unwrap_or_else(|_| {
-        tracing::error!(request = ?id, "a request met a bug in the gateway");
-        Failure::internal().response()
-    });
+    let mut response = if let Some(why) = unclear {
+        let mut response = Failure::unclear_request(why).response();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    } else {
+        let answer = AssertUnwindSafe(answer(shared.clone(), request, door)).catch_unwind().await;
+        answer.unwrap_or_else(|_| {
+            tracing::error!(request = ?id, "a request met a bug in the gateway");
+            Failure::internal().response()
+        })
+    };
+    if response.status() == StatusCode::UNAUTHORIZED {
+        hold_back(&shared, &mut response).await;
+    }
     response.headers_mut().insert(handle::REQUEST_ID, id);
     Ok(response)
+}
+
+/// Holds back the answer to a wrong key, or closes its connection where others need the place.
+async fn hold_back(shared: &Shared, response: &mut Response<Body>) {
+    let Some(Delay(delay)) = response.extensions_mut().remove() else { return };
+    let is_needed = shared.drain.is_crowded() || shared.drain.is_draining();
+    if is_needed || !shared.wrong_keys.wait(delay).await {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>, door: Door) -> Response<Body> {

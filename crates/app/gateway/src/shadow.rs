@@ -88,8 +88,9 @@ impl Copies {
         (copies, wishes)
     }
 
-    /// Wishes the copies that the route's course wants of an exchange. Never waits.
-    pub(crate) fn offer(&self, answered: &Answered<'_>) {
+    /// Wishes the copies that the route's course wants of an exchange. Never waits. Without `has_room`
+    /// they are dropped.
+    pub(crate) fn offer(&self, answered: &Answered<'_>, has_room: bool) {
         let Some(course) = answered.live.course.as_deref() else { return };
         let drawn = |lot| draw(seed(answered.ask.id), lot);
         let is_shadowed = course.course.shadow.holds(drawn(Lot::Shadow));
@@ -116,7 +117,7 @@ impl Copies {
                 facts: answered.facts.clone(),
             };
             count(&self.wished);
-            if self.stop.is_cancelled() || self.queue.try_send(wish).is_err() {
+            if !has_room || self.stop.is_cancelled() || self.queue.try_send(wish).is_err() {
                 let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
                 if dropped.is_power_of_two() {
                     tracing::warn!(dropped, "copies of requests are dropped: their queue is full");
@@ -204,7 +205,7 @@ async fn send(shared: &Arc<Shared>, wish: Wish, stop: CancellationToken) {
         Err(why) => return not_asked(shared, &id, &why),
     };
     count(&shared.copies.recorded);
-    shared.recorder.offer(Recorded {
+    let recorded = Recorded {
         id,
         leg,
         number: 0,
@@ -221,7 +222,8 @@ async fn send(shared: &Arc<Shared>, wish: Wish, stop: CancellationToken) {
         cost: answer.cost,
         first_content_ms: None,
         total_ms: answer.total_ms,
-    });
+    };
+    shared.recorder.offer(recorded, shared.held.has_room_for_copies());
 }
 
 fn not_asked(shared: &Shared, request: &str, why: &NotAsked) {

@@ -7,19 +7,22 @@ use crate::course::Courses;
 use crate::emulate::reasoning::Replay;
 use crate::gateway::{Alert, OnAlert};
 use crate::implausible::ImplausibleUsage;
+use crate::held::HeldBytes;
 use crate::legs::Quota;
 use crate::live::{Lasting, World, lock};
+use crate::overload::Overload;
 use crate::serve::Drain;
 use crate::shadow::Copies;
 use crate::snapshot::{Problem, Snapshot, Vendor};
+use crate::wrong_keys::WrongKeys;
 use arc_swap::ArcSwap;
 use banjia_store::{LedgerWriter, Store, StoreError};
 use banjia_traffic::{HealthRules, Places, StickyKey};
 use banjia_types::{Moment, RequestId, Target, Timestamp, VendorName};
 use banjia_upstream::Upstream;
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +30,8 @@ use tokio_util::task::TaskTracker;
 const PLACES_LEN_MAX: usize = 65_536;
 /// How long a silent conversation is remembered.
 const PLACES_KEPT_FOR: Duration = Duration::from_hours(24);
+/// Time between two reports of what was turned away.
+const REPORT_EVERY: Duration = Duration::from_mins(1);
 
 /// What all of it stands on.
 pub(crate) struct Base {
@@ -52,6 +57,12 @@ pub(crate) struct Shared {
     pub(crate) replay: Replay,
     pub(crate) implausible: ImplausibleUsage,
     pub(crate) drain: Arc<Drain>,
+    /// The bytes of requests and whole answers that are in memory.
+    pub(crate) held: Arc<HeldBytes>,
+    pub(crate) overload: Overload,
+    pub(crate) wrong_keys: WrongKeys,
+    /// Requests that wait for a place in the ledger.
+    pub(crate) waiting: AtomicUsize,
     pub(crate) started: Timestamp,
     /// Short writes that go on after a request (a recorded cut, an answer read to its end).
     pub(crate) after: TaskTracker,
@@ -74,6 +85,7 @@ impl Shared {
             lasting.border(vendor).cut();
         }
         let capture = snapshot.capture.clone();
+        let held = HeldBytes::new(snapshot.serve.held_bytes_max());
         let world = lasting.install(snapshot);
         let evidence = Evidence::new(store.audit_writer());
         let recorder = Recorder::start(&store, capture.clone(), clock.clone());
@@ -92,6 +104,10 @@ impl Shared {
             replay: Replay::default(),
             implausible: ImplausibleUsage::default(),
             drain: Arc::default(),
+            held,
+            overload: Overload::default(),
+            wrong_keys: WrongKeys::default(),
+            waiting: AtomicUsize::new(0),
             started: clock.now(),
             clock,
             evidence,
@@ -102,6 +118,7 @@ impl Shared {
             any_place: AtomicBool::new(false),
         });
         tokio::spawn(crate::shadow::run(Arc::downgrade(&shared), wishes, at_once_max));
+        tokio::spawn(report(Arc::downgrade(&shared)));
         shared
     }
 
@@ -122,6 +139,7 @@ impl Shared {
 
     /// From now on new requests see this snapshot.
     pub(crate) fn reload(&self, snapshot: Snapshot) {
+        self.held.set_max(snapshot.serve.held_bytes_max());
         let mut lasting = lock(&self.lasting);
         let world = lasting.install(snapshot);
         self.world.store(Arc::new(world));
@@ -193,5 +211,16 @@ impl Shared {
     pub(crate) fn remember(&self, key: StickyKey, target: &Target, now: Moment) {
         lock(&self.places).put(key, target.clone(), now);
         self.any_place.store(true, Ordering::Release);
+    }
+}
+
+/// Says each minute what was turned away, until nobody is left.
+async fn report(shared: Weak<Shared>) {
+    let mut minute = tokio::time::interval(REPORT_EVERY);
+    loop {
+        minute.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.overload.report();
+        shared.wrong_keys.report();
     }
 }

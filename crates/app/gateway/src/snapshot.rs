@@ -153,6 +153,13 @@ impl Snapshot {
         if config.serve.connections_max == 0 {
             check.problem("serve.connections_max", "no connection would be accepted", "give a number, or leave it out");
         }
+        if config.serve.connections_per_address_max == Some(0) {
+            check.problem(
+                "serve.connections_per_address_max",
+                "no client could connect",
+                "give a number, or leave it out",
+            );
+        }
         if !check.problems.is_empty() {
             return Err(check.problems);
         }

@@ -5,7 +5,9 @@ use crate::emulate::checked::{self, Said};
 use crate::emulate::reasoning::Gather;
 use crate::error::Failure;
 use crate::handle::Ask;
+use crate::held::Hold;
 use crate::live::LiveRoute;
+use crate::overload::Cause;
 use crate::shared::Shared;
 use crate::snapshot::Vendor;
 use banjia_types::{AccountId, ErrorClass};
@@ -82,7 +84,7 @@ impl Caller {
         for choice in answer.get("choices").and_then(Value::as_array).into_iter().flatten() {
             let mut gather = Gather::default();
             gather.add(choice.get("message").unwrap_or(&Value::Null));
-            self.shared.replay.keep(&self.account, &gather.calls, &gather.reasoning);
+            gather.keep(&self.shared.replay, &self.account);
         }
     }
 
@@ -102,6 +104,9 @@ impl Caller {
     /// Sends and waits for the head of an answer that is none of the vendor's errors.
     pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, Trouble> {
         self.may_ask()?;
+        // Other bytes than the client's: a vendor that reads slowly keeps them in memory.
+        let is_own = body.as_ptr_range() != self.ask.body.as_ptr_range();
+        let body = if is_own { self.shared.held.count(body) } else { body };
         let endpoint = self.vendor().url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
         let call = Call {
             credential: self.vendor().credential.as_ref(),
@@ -123,15 +128,33 @@ impl Caller {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let millis = text("retry-after-ms").map(|millis| format!("{millis}ms"));
         let retry_after = millis.as_deref().or_else(|| text("retry-after"));
-        let body = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
+        let mut hold = Hold::new(&self.shared.held);
+        let body = body.collect_while(ERROR_BYTES_MAX, |bytes| hold.grow_to(bytes)).await.unwrap_or_default();
         classify(&self.vendor().profile, status, retry_after, &body)
     }
 
-    /// Sends and reads a whole answer.
+    /// Sends and reads a whole answer. Its bytes are part of the budget of all that is held for as
+    /// long as they live.
     pub(crate) async fn answer(&self, body: Bytes, notes: &Notes) -> Result<Answer, Trouble> {
         let reply = self.open(body, false).await?;
-        let body = reply.collect(ANSWER_BYTES_MAX).await.map_err(|error| not_sent(&error))?;
-        Ok(decode_answer(&self.vendor().profile, notes, self.ask.endpoint, &body)?)
+        let mut hold = Hold::new(&self.shared.held);
+        let body = match reply.collect_while(ANSWER_BYTES_MAX, |bytes| hold.grow_to(bytes)).await {
+            Ok(body) => hold.cover(body),
+            Err(SendError::NoRoom { .. }) => return Err(self.no_memory()),
+            Err(error) => return Err(not_sent(&error).into()),
+        };
+        let mut answer = decode_answer(&self.vendor().profile, notes, self.ask.endpoint, &body)?;
+        if answer.body.as_ptr_range() != body.as_ptr_range() {
+            answer.body = self.shared.held.count(answer.body);
+        }
+        Ok(answer)
+    }
+
+    /// There is no room for an answer. No other target is asked: there would be none for its answer
+    /// either.
+    pub(crate) fn no_memory(&self) -> Trouble {
+        self.shared.overload.count(Cause::Memory);
+        Trouble::Stopped(Box::new(Failure::no_memory()))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::attempt::{Trouble, Work, add_up};
 use crate::emulate::checked::{Checks, Said};
 use crate::emulate::shape::{Shape, event, payload};
 use crate::emulate::unmet;
+use crate::held::Hold;
 use banjia_upstream::ReplyBody;
 use banjia_wire::{Decoder, Encoded, Frame, FrameKind, Notes, ReportedUsage};
 use bytes::Bytes;
@@ -88,22 +89,28 @@ impl Leg {
     }
 }
 
+/// A stream that was read to its end before any of it is given out.
+pub(super) struct Gathered {
+    pub(super) frames: Vec<Frame>,
+    pub(super) usage: ReportedUsage,
+    /// The memory of the frames.
+    pub(super) hold: Hold,
+}
+
 /// A stream whose form was promised: read to its end, checked, mended once, and only then given out.
-pub(super) async fn held(
-    caller: Caller,
-    encoded: Encoded,
-    checks: Checks,
-) -> Result<(Vec<Frame>, ReportedUsage), Trouble> {
+pub(super) async fn held(caller: Caller, encoded: Encoded, checks: Checks) -> Result<Gathered, Trouble> {
     let Encoded { body, notes, .. } = encoded;
     let body = caller.with_reasoning(body, &notes);
     let legs = (0..notes.requests()).map(|_| held_leg(&caller, body.clone(), &notes, &checks));
     let legs = try_join_all(legs).await?;
-    let usage = add_up(legs.iter().map(|(_, usage)| *usage));
-    let mut shape = Shape::of(&notes);
+    let usage = add_up(legs.iter().map(|leg| leg.usage));
+    let mut shape = Shape::of(&notes, &caller.shared.held);
     let mut frames = Vec::new();
-    for (number, (leg, _)) in (0_u32..).zip(legs) {
+    let mut hold = Hold::new(&caller.shared.held);
+    for (number, leg) in (0_u32..).zip(legs) {
         let from = frames.len();
-        frames.extend(leg);
+        frames.extend(leg.frames);
+        hold.join(leg.hold);
         if let Some(shape) = &mut shape {
             shape.apply(number, &mut frames, from);
         }
@@ -111,24 +118,19 @@ pub(super) async fn held(
     if let Some(shape) = &mut shape {
         shape.keep_reasoning(&caller.shared.replay, &caller.account);
     }
-    Ok((frames, usage))
+    Ok(Gathered { frames, usage, hold })
 }
 
-async fn held_leg(
-    caller: &Caller,
-    body: Bytes,
-    notes: &Notes,
-    checks: &Checks,
-) -> Result<(Vec<Frame>, ReportedUsage), Trouble> {
-    let (mut frames, mut usage) = read(caller, body, notes).await?;
+async fn held_leg(caller: &Caller, body: Bytes, notes: &Notes, checks: &Checks) -> Result<Gathered, Trouble> {
+    let Gathered { mut frames, mut usage, mut hold } = read(caller, body, notes).await?;
     let mut said = said(&frames);
     let findings = checks.findings(&mut said);
     if !findings.is_empty() {
         let repair = caller.repair(&said, &findings)?;
         let first = usage_value(&frames);
-        let (second, more) = read(caller, repair.body, &repair.notes).await?;
-        frames = second;
-        usage = usage + more;
+        let second = read(caller, repair.body, &repair.notes).await?;
+        (frames, hold) = (second.frames, second.hold);
+        usage = usage + second.usage;
         add_usage(&mut frames, first);
         said = self::said(&frames);
         let findings = checks.findings(&mut said);
@@ -139,10 +141,11 @@ async fn held_leg(
     if let Some(text) = said.changed_text() {
         replace_text(&mut frames, text);
     }
-    Ok((frames, usage))
+    Ok(Gathered { frames, usage, hold })
 }
 
-async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Vec<Frame>, ReportedUsage), Trouble> {
+async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<Gathered, Trouble> {
+    let mut hold = Hold::new(&caller.shared.held);
     let mut leg = Leg::new(caller, body, notes);
     let (mut frames, mut seen, mut bytes) = (Vec::new(), 0, 0);
     while !leg.is_over() {
@@ -157,8 +160,12 @@ async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<(Vec<Frame>
         if bytes > HELD_BYTES_MAX {
             return Err(super::server_error("the answer is too long to be checked").into());
         }
+        if !hold.grow_to(bytes) {
+            return Err(caller.no_memory());
+        }
     }
-    Ok((frames, leg.usage()))
+    let usage = leg.usage();
+    Ok(Gathered { frames, usage, hold })
 }
 
 fn said(frames: &[Frame]) -> Said {

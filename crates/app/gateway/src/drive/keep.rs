@@ -28,7 +28,7 @@ impl Kept {
             shared.recorder.too_large();
             return None;
         };
-        Some(Box::new(Self { tee: Tee::new(bytes_left), facts: crossing.facts.clone() }))
+        Some(Box::new(Self { tee: Tee::new(bytes_left, &shared.held), facts: crossing.facts.clone() }))
     }
 }
 
@@ -41,7 +41,8 @@ impl Drive {
         let is_answered = outcome == Outcome::Answered;
         let millis = |span: std::time::Duration| u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
         let (row, streams) = (&self.entry.row, self.ask.head.stream);
-        self.shared.recorder.offer(Recorded {
+        let has_room = self.shared.held.has_room_for_copies();
+        let recorded = Recorded {
             id: self.ask.id.to_string(),
             leg: Leg::Live,
             number: 0,
@@ -58,17 +59,19 @@ impl Drive {
             cost: self.told.cost,
             first_content_ms: Some(millis(self.told.first_content)).filter(|_| self.told.content && streams),
             total_ms: millis(self.now.since(self.told.begun)),
-        });
+        };
+        self.shared.recorder.offer(recorded, has_room);
         // A drill's answers come from where they would not have come otherwise, and are nobody's evidence.
         if is_answered && !self.told.is_rehearsed {
-            self.shared.copies.offer(&Answered {
+            let answered = Answered {
                 live: &self.live,
                 goal,
                 ask: &self.ask,
                 at: self.entry.row.accepted_at,
                 account: &self.account,
                 facts,
-            });
+            };
+            self.shared.copies.offer(&answered, has_room);
         }
     }
 }

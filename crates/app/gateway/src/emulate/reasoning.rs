@@ -4,6 +4,7 @@
 //! client's message has the call and no reasoning of its own. Lost reasoning (a restart, a full cache) is not an error: the
 //! vendor answers without it, less well.
 
+use crate::held::{HeldBytes, Hold};
 use crate::live::lock;
 use banjia_types::AccountId;
 use bytes::Bytes;
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex};
 
 const ENTRIES_MAX: usize = 8_192;
 const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Tool calls of one answer whose reasoning is kept.
+const CALLS_MAX: usize = 1_024;
 
 type CallKey = (AccountId, String);
 
@@ -78,14 +81,23 @@ impl Replay {
     }
 }
 
-/// Reasoning and tool call ids of one choice, gathered from a stream.
+/// Reasoning and tool call ids of one choice, gathered from a stream or read from a whole answer.
 #[derive(Debug, Default)]
 pub(crate) struct Gather {
-    pub(crate) reasoning: String,
-    pub(crate) calls: Vec<String>,
+    reasoning: String,
+    calls: Vec<String>,
+    /// Its memory; `None` for a whole answer, whose bytes are held anyway.
+    hold: Option<Hold>,
+    /// Set when it was given up: there was no room, or it is longer than may be kept.
+    is_too_large: bool,
 }
 
 impl Gather {
+    /// One that grows with a stream.
+    pub(crate) fn within(held: &Arc<HeldBytes>) -> Self {
+        Self { hold: Some(Hold::new(held)), ..Self::default() }
+    }
+
     pub(crate) fn add_chunk(&mut self, chunk: &Value) {
         let Some(delta) = chunk.pointer("/choices/0/delta") else { return };
         self.add(delta);
@@ -94,10 +106,32 @@ impl Gather {
     /// A message of a whole answer, or the delta of a chunk: both name these members alike.
     pub(crate) fn add(&mut self, message: &Value) {
         if let Some(text) = message.get("reasoning_content").and_then(Value::as_str) {
-            self.reasoning.push_str(text);
+            self.add_text(text);
         }
         let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
-        self.calls.extend(calls.filter_map(|call| call.get("id").and_then(Value::as_str)).map(str::to_owned));
+        let room = CALLS_MAX.saturating_sub(self.calls.len());
+        let ids = calls.filter_map(|call| call.get("id").and_then(Value::as_str));
+        self.calls.extend(ids.take(room).map(str::to_owned));
+    }
+
+    fn add_text(&mut self, text: &str) {
+        if self.is_too_large {
+            return;
+        }
+        let length = self.reasoning.len() + text.len();
+        let has_room = self.hold.as_mut().is_none_or(|hold| hold.grow_to(length));
+        self.is_too_large |= length > BYTES_MAX || !has_room;
+        if self.is_too_large {
+            self.reasoning = String::new();
+            self.hold = None;
+            return;
+        }
+        self.reasoning.push_str(text);
+    }
+
+    /// Hands over what was gathered.
+    pub(crate) fn keep(&self, replay: &Replay, account: &AccountId) {
+        replay.keep(account, &self.calls, &self.reasoning);
     }
 }
 
@@ -114,7 +148,7 @@ mod tests {
         gather.add_chunk(
             &json!({"choices": [{"delta": {"reasoning_content": "then", "tool_calls": [{"id": "call_1"}]}}]}),
         );
-        replay.keep(&acme, &gather.calls, &gather.reasoning);
+        gather.keep(&replay, &acme);
         let body = Bytes::from(json!({"messages": [
             {"role": "assistant", "tool_calls": [{"id": "call_1"}]}, {"role": "assistant", "tool_calls": [{"id": "call_2"}]},
         ]}).to_string());
@@ -122,6 +156,19 @@ mod tests {
         assert_eq!(back["messages"][0]["reasoning_content"], "first then");
         assert_eq!(back["messages"][1].get("reasoning_content"), None);
         assert_eq!(replay.put_back(&other, body.clone()), body);
+    }
+
+    #[test]
+    fn reasoning_without_room_is_given_up() {
+        let (replay, acme, held) = (Replay::default(), AccountId::from("acme"), HeldBytes::new(10));
+        let mut gather = Gather::within(&held);
+        for text in ["0123456789", "x", "y"] {
+            gather.add(&json!({"reasoning_content": text, "tool_calls": [{"id": "call_1"}]}));
+        }
+        gather.keep(&replay, &acme);
+        assert!(lock(&replay.0).texts.is_empty(), "a part would be worse than nothing");
+        drop(gather);
+        assert_eq!(held.bytes(), 0);
     }
 
     #[test]

@@ -6,10 +6,12 @@
 use super::choices::Interleave;
 use super::reasoning::{Gather, Replay};
 use super::stop::StopCutter;
+use crate::held::HeldBytes;
 use banjia_types::AccountId;
 use banjia_wire::{Frame, FrameKind, Notes};
 use bytes::Bytes;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The emulations of one stream.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// None when the frames may go as they are.
-    pub(crate) fn of(notes: &Notes) -> Option<Box<Self>> {
+    pub(crate) fn of(notes: &Notes, held: &Arc<HeldBytes>) -> Option<Box<Self>> {
         let legs = notes.requests();
         if legs == 1 && notes.stop.is_empty() && !notes.replay_reasoning {
             return None;
@@ -31,7 +33,7 @@ impl Shape {
         Some(Box::new(Self {
             stop: (!notes.stop.is_empty()).then(|| StopCutter::new(&notes.stop)),
             interleave: (legs > 1).then(Interleave::default),
-            gather: notes.replay_reasoning.then(|| (0..legs).map(|_| Gather::default()).collect()),
+            gather: notes.replay_reasoning.then(|| (0..legs).map(|_| Gather::within(held)).collect()),
             include_usage: notes.include_usage,
             legs_open: legs,
         }))
@@ -60,7 +62,7 @@ impl Shape {
     /// Keeps what the stream's tool calls will want back.
     pub(crate) fn keep_reasoning(&mut self, replay: &Replay, account: &AccountId) {
         for gather in self.gather.take().into_iter().flatten() {
-            replay.keep(account, &gather.calls, &gather.reasoning);
+            gather.keep(replay, account);
         }
     }
 
@@ -108,7 +110,7 @@ mod tests {
     #[test]
     fn two_requests_make_one_stream_with_one_usage_and_one_done() {
         let notes = Notes { fan_out: 2, include_usage: true, ..Notes::default() };
-        let mut shape = Shape::of(&notes).unwrap();
+        let mut shape = Shape::of(&notes, &HeldBytes::new(0)).unwrap();
         let mut frames = Vec::new();
         for leg in 0..2 {
             let from = frames.len();
@@ -122,6 +124,6 @@ mod tests {
         assert_eq!(payload(&frames[1].bytes).unwrap()["choices"][0]["index"], 1);
         assert_eq!(payload(&frames[2].bytes).unwrap()["usage"]["total_tokens"], 10);
         assert!(matches!(frames[3].kind, FrameKind::Done));
-        assert!(Shape::of(&Notes::default()).is_none());
+        assert!(Shape::of(&Notes::default(), &HeldBytes::new(0)).is_none());
     }
 }

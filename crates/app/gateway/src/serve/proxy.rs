@@ -3,6 +3,7 @@
 //! Rules: only where the configuration says so and only from trusted addresses; there the header must come, and in time. The
 //! header is read byte by byte, so that nothing of what follows is taken; it is a hundred bytes once per connection.
 
+use super::connections::Place;
 use crate::shared::Shared;
 use banjia_border::proxy_protocol::{HEADER_BYTES_MAX, ProxyRead, read};
 use hyper::server::conn::http1;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Whether a connection from `peer` begins with a header.
 pub(super) fn speaks(shared: &Shared, peer: IpAddr) -> bool {
@@ -26,10 +26,10 @@ pub(super) fn connect(
     stall: Duration,
     mut socket: TcpStream,
     peer: IpAddr,
-    place: OwnedSemaphorePermit,
+    place: Place,
     shared: Arc<Shared>,
 ) {
-    let within = Duration::from_millis(shared.world().snapshot.serve.header_read_ms.max(1));
+    let within = place.connections().header_read();
     shared.drain.connections.clone().spawn(async move {
         match tokio::time::timeout(within, header(&mut socket)).await {
             Ok(Ok(client)) => super::connect(&http, stall, socket, client.unwrap_or(peer), place, &shared),

@@ -83,7 +83,8 @@ async fn an_accounts_limit_holds_over_all_of_its_keys() {
 #[tokio::test]
 async fn without_a_place_in_the_ledger_a_request_is_not_accepted() {
     let store = Store::open(&Location::Temporary).await.unwrap();
-    let rig = Rig::over(store, WriterConfig { places_max: 1, ..WriterConfig::default() }, |_| {}).await;
+    let places = WriterConfig { places_max: 1, ..WriterConfig::default() };
+    let rig = Rig::over(store, places, |config| config.serve.overload_wait_ms = 0).await;
     rig.slow(5);
     let (_, mut body) = rig.open(&hello("one-openai", true)).await;
     first_content(&mut body).await;
