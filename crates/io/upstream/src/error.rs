@@ -65,6 +65,8 @@ pub enum SendErrorKind {
     Reset,
     /// More bytes than the bound allows.
     TooLarge,
+    /// The caller had no room for the answer.
+    NoRoom,
     /// The credential is not bound to this host; nothing was sent.
     BadHost,
     /// A header that must not be set by a caller; nothing was sent.
@@ -146,6 +148,12 @@ pub enum SendError {
         /// The bound.
         limit_bytes: usize,
     },
+    /// See [`SendErrorKind::NoRoom`].
+    #[error("{host}: there is no room in memory for the answer")]
+    NoRoom {
+        /// Who was called.
+        host: Arc<str>,
+    },
     /// See [`SendErrorKind::BadHost`].
     #[error("the key is bound to {bound_to} and was not sent to {origin}: give that host its own key")]
     BadHost {
@@ -181,6 +189,7 @@ impl SendError {
             Self::Timeout { .. } => SendErrorKind::Timeout,
             Self::Reset { .. } => SendErrorKind::Reset,
             Self::TooLarge { .. } => SendErrorKind::TooLarge,
+            Self::NoRoom { .. } => SendErrorKind::NoRoom,
             Self::BadHost { .. } => SendErrorKind::BadHost,
             Self::BadHeader { .. } => SendErrorKind::BadHeader,
             Self::BadAnswer { .. } => SendErrorKind::BadAnswer,
@@ -193,6 +202,7 @@ impl SendError {
         match self.kind() {
             SendErrorKind::BadHost => ErrorClass::Auth,
             SendErrorKind::BadHeader => ErrorClass::BadRequest,
+            SendErrorKind::NoRoom => ErrorClass::Overload,
             _ => ErrorClass::Server,
         }
     }

@@ -138,24 +138,40 @@ impl ReplyBody {
     ///
     /// # Errors
     /// A longer body ([`SendError::TooLarge`], at once when its length is announced), and whatever breaks the body.
-    pub async fn collect(mut self, limit_bytes: usize) -> Result<Bytes, SendError> {
-        let too_large = |host: &Arc<str>| SendError::TooLarge { host: Arc::clone(host), what: "body", limit_bytes };
-        let announced = self.incoming.size_hint().lower();
-        if announced > limit_bytes as u64 {
-            return Err(too_large(&self.host));
+    pub async fn collect(self, limit_bytes: usize) -> Result<Bytes, SendError> {
+        self.collect_while(limit_bytes, |_| true).await
+    }
+
+    /// As [`Self::collect`], but asks before more is read: `has_room` is given the bytes that the
+    /// body needs so far, at first its whole length if that is announced.
+    ///
+    /// # Errors
+    /// As [`Self::collect`], and [`SendError::NoRoom`] when `has_room` says no.
+    pub async fn collect_while(
+        mut self,
+        limit_bytes: usize,
+        mut has_room: impl FnMut(usize) -> bool,
+    ) -> Result<Bytes, SendError> {
+        let host = Arc::clone(&self.host);
+        let mut check = |bytes: usize| {
+            if bytes > limit_bytes {
+                return Err(SendError::TooLarge { host: Arc::clone(&host), what: "body", limit_bytes });
+            }
+            if has_room(bytes) { Ok(()) } else { Err(SendError::NoRoom { host: Arc::clone(&host) }) }
+        };
+        let announced = usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > 0 {
+            check(announced)?;
         }
         let Some(first) = self.next_chunk().await.transpose()? else { return Ok(Bytes::new()) };
-        if first.len() > limit_bytes {
-            return Err(too_large(&self.host));
-        }
+        check(first.len())?;
         let Some(second) = self.next_chunk().await.transpose()? else { return Ok(first) };
-        let mut whole = BytesMut::with_capacity((announced as usize).max(first.len() + second.len()));
+        check(first.len() + second.len())?;
+        let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()));
         whole.extend_from_slice(&first);
         let mut next = Some(second);
         while let Some(part) = next {
-            if whole.len() + part.len() > limit_bytes {
-                return Err(too_large(&self.host));
-            }
+            check(whole.len() + part.len())?;
             whole.extend_from_slice(&part);
             next = self.next_chunk().await.transpose()?;
         }
