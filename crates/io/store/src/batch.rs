@@ -1,13 +1,17 @@
-//! The way of a row into the ledger: a place is taken before a request is accepted, the row is left there when it ends,
-//! and one task writes rows in batches.
+//! The way of a row into the ledger: a place is taken before a request is accepted, the row is left
+//! there when it ends, and one task writes rows in batches.
 //!
-//! Rules: a place is free again only when its row is in the database, so the queue has a bound and no row is ever dropped
-//! for want of room: without a place the request is not accepted. Leaving a row costs a lock and a push. Acceptances are
-//! counted in the database too, apart from the rows, so that a missing end shows. A write that fails is tried again until
-//! it succeeds; meanwhile [`Store::health`] says so, the places fill up and new requests are turned away. While the database's
-//! path leads to another file, no request is accepted at all. A process that is killed, or that has to end while it cannot write,
-//! leaves its run unclosed, and the next start writes that down as a gap.
-//! Why a list under a lock and not a channel: the writer takes everything at once and gives the list's memory back.
+//! Rules: a place is free again only when its row is in the database, so the queue has a bound and
+//! no row is ever dropped for want of room: without a place the request is not accepted. Leaving a
+//! row costs a lock and a push. Acceptances are counted in the database too, apart from the rows,
+//! so that a missing end shows. A write that fails is tried again until it succeeds; meanwhile
+//! [`Store::health`] says so, the places fill up and new requests are turned away. While the
+//! database's path leads to another file, no request is accepted at all. A process that is killed,
+//! or that has to end while it cannot write, leaves its run unclosed, and the next start writes
+//! that down as a gap. Why a thread of its own: a batch is a dozen steps, and on a runtime that is
+//! busy with requests each of them waits behind all requests that are ready. The busier the
+//! gateway, the slower its ledger, and the places run out. Why a list under a lock and not a
+//! channel: the writer takes everything at once and gives the list's memory back.
 
 mod run;
 
@@ -20,10 +24,10 @@ use crate::state_file::{FailingRun, StateFile};
 use crate::{Row, Store, StoreError};
 use banjia_types::Timestamp;
 use serde::Deserialize;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::timeout;
 
 const MINUTE_MS: i64 = 60_000;
@@ -78,8 +82,8 @@ impl Drop for Owner {
 struct Shared {
     places_max: usize,
     batch_rows_max: usize,
-    /// Places taken: reserved, open, or waiting to be written.
-    taken: AtomicUsize,
+    /// Places that are free: neither reserved, nor open, nor waiting to be written.
+    free: Semaphore,
     /// [`CLOSING`] and [`PAUSED`]; 0 while places are given.
     admission: AtomicU8,
     /// The run's id.
@@ -156,10 +160,11 @@ impl Store {
     /// Another writer of the same file, or a database that cannot be written.
     pub async fn ledger_writer(&self, config: &WriterConfig) -> Result<LedgerWriter, StoreError> {
         let run = run::Run::start(self).await?;
+        let places_max = config.places_max.min(Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
-            places_max: config.places_max,
+            places_max,
             batch_rows_max: config.batch_rows_max.max(1),
-            taken: AtomicUsize::new(0),
+            free: Semaphore::new(places_max),
             admission: AtomicU8::new(0),
             run: run.id.clone(),
             health: self.health.clone(),
@@ -173,7 +178,7 @@ impl Store {
             batch: Duration::from_millis(config.batch_wait_ms),
             heartbeat: Duration::from_millis(config.heartbeat_ms.max(1)),
         };
-        tokio::spawn(task::write(Arc::clone(&shared), run, waits));
+        task::start(Arc::clone(&shared), run, waits)?;
         Ok(LedgerWriter { owner: Arc::new(Owner(shared)) })
     }
 }
@@ -182,13 +187,23 @@ impl LedgerWriter {
     /// A place for one row, or `None` when all are taken, the ledger is closing or its file is not in its place: then the request
     /// must be turned away.
     pub fn try_reserve(&self) -> Option<Slot> {
-        let shared = &self.owner.0;
-        if shared.admission.load(Ordering::Acquire) != 0 {
-            return None;
-        }
-        let more = |taken: usize| (taken < shared.places_max).then_some(taken + 1);
-        shared.taken.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
-        Some(Slot { shared: Arc::clone(shared), state: State::Reserved })
+        self.owner.0.free.try_acquire().ok()?.forget();
+        self.slot()
+    }
+
+    /// Waits for a place, in the order of those who wait. `None` as for [`Self::try_reserve`].
+    /// Bound the time and the number of those who wait: while the database cannot be written no
+    /// place becomes free.
+    pub async fn reserve(&self) -> Option<Slot> {
+        self.owner.0.free.acquire().await.ok()?.forget();
+        self.slot()
+    }
+
+    /// The slot for a place that was taken.
+    fn slot(&self) -> Option<Slot> {
+        let slot = Slot { shared: Arc::clone(&self.owner.0), state: State::Reserved };
+        // Dropping the slot gives the place back.
+        self.is_accepting().then_some(slot)
     }
 
     /// Rows that wait to be written.
@@ -208,7 +223,7 @@ impl LedgerWriter {
 
     /// Places taken: reserved, open, waiting, or being written.
     pub fn taken(&self) -> usize {
-        self.owner.0.taken.load(Ordering::Acquire)
+        self.owner.0.places_max - self.owner.0.free.available_permits()
     }
 
     /// Accepted requests whose row was never left. Always 0 unless a program error lost one.
@@ -349,6 +364,6 @@ impl Drop for Slot {
                 self.shared.lose("its place was given back, or the ledger was closed before it ended");
             }
         }
-        self.shared.taken.fetch_sub(1, Ordering::AcqRel);
+        self.shared.free.add_permits(1);
     }
 }

@@ -62,8 +62,18 @@ impl Work {
     }
 }
 
+/// Starts the task on a thread of its own. See the text of [`super`] for why.
+///
+/// # Errors
+/// The system gives no thread.
+pub(super) fn start(shared: Arc<Shared>, run: Run, waits: Waits) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let write = move || runtime.block_on(write(shared, run, waits));
+    std::thread::Builder::new().name("banjia-ledger".to_owned()).spawn(write).map(drop)
+}
+
 /// Writes batches until the ledger is closed or nobody is left.
-pub(super) async fn write(shared: Arc<Shared>, run: Run, waits: Waits) {
+async fn write(shared: Arc<Shared>, run: Run, waits: Waits) {
     let mut work = Work::default();
     let (mut alive_at, mut checked_at) = (Instant::now(), Instant::now());
     loop {
@@ -109,7 +119,7 @@ async fn write_all(shared: &Shared, run: &Run, work: &Work) {
         let (rows, rest) = left.split_at(left.len().min(shared.batch_rows_max));
         let batch = Batch { rows, accepted, open: work.open, at: work.at };
         until_written(shared, run, &Statement::Batch(batch)).await;
-        shared.taken.fetch_sub(rows.len(), Ordering::AcqRel);
+        shared.free.add_permits(rows.len());
         {
             let mut pending = shared.pending();
             (pending.taken_rows, pending.taken_requests) = (rest.len(), 0);
