@@ -7,10 +7,16 @@ use std::time::Duration;
 
 /// Lets the calling thread, and what it starts from now on, run on this core only.
 pub fn pin(core: usize) -> anyhow::Result<()> {
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    sched_setaffinity(None, &cores)
-        .with_context(|| format!("core {core} cannot be used; see --gateway-core and --load-core"))
+    pin_to(&[core])
+}
+
+/// Lets the calling thread, and what it starts from now on, run on these cores only.
+pub fn pin_to(cores: &[usize]) -> anyhow::Result<()> {
+    let mut set = CpuSet::new();
+    for core in cores {
+        set.set(*core);
+    }
+    sched_setaffinity(None, &set).with_context(|| format!("cores {cores:?} cannot be used; name others"))
 }
 
 /// Processor time that a process and its threads have used, in user and system mode.

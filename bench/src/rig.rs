@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -35,12 +35,12 @@ impl Proxy {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--as-bare", &address, "--upstream", upstream]);
-        Self::start("bare", address, command, cores, TempDir::new()?)
+        Self::start("bare", address, command, (&[cores.0], &[cores.1]), TempDir::new()?)
     }
 
-    /// Starts the gateway at `program` with everything on: key check, limits, ledger. `cores` names the core of the
-    /// proxy, then the core of the load.
-    pub fn gateway(name: &'static str, program: &Path, upstream: &str, cores: (usize, usize)) -> anyhow::Result<Self> {
+    /// Starts the gateway at `program` with everything on: key check, limits, ledger. `cores` names those of the proxy,
+    /// then those of the load.
+    pub fn gateway(name: &'static str, program: &Path, upstream: &str, cores: (&[usize], &[usize])) -> anyhow::Result<Self> {
         let folder = TempDir::new()?;
         let address = free_address()?;
         let config = folder.path().join("banjia.toml");
@@ -54,15 +54,15 @@ impl Proxy {
         name: &'static str,
         address: String,
         mut command: Command,
-        (core, load_core): (usize, usize),
+        (cores, load_cores): (&[usize], &[usize]),
         folder: TempDir,
     ) -> anyhow::Result<Self> {
         let log = File::create(folder.path().join(format!("{name}.log")))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // A child inherits the cores of the thread that starts it, so it never runs anywhere else, not even at first.
-        machine::pin(core)?;
+        machine::pin_to(cores)?;
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()));
-        machine::pin(load_core)?;
+        machine::pin_to(load_cores)?;
         Ok(Self { name, address, child: child?, folder })
     }
 
@@ -95,6 +95,16 @@ impl Drop for Proxy {
             eprintln!("{} could not be ended", self.name);
         }
     }
+}
+
+/// Builds the gateway as it is released.
+pub fn build() -> anyhow::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the checkout")?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).args(["build", "--release", "--package", "banjia", "--bin", "banjia"]);
+    ensure!(command.status().context("cannot start cargo")?.success(), "the gateway does not build");
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    Ok(folder.join("release/banjia"))
 }
 
 /// A port that is free now. Another program may take it first; then the proxy says so and the run ends.

@@ -2,11 +2,11 @@
 //!
 //!     cargo run --release --manifest-path bench/Cargo.toml --bin compare
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use banjia_bench::cases::{self, Case};
 use banjia_bench::load::{self, Measured};
 use banjia_bench::report::{self, Round};
-use banjia_bench::rig::{CLIENT_KEY, Proxy};
+use banjia_bench::rig::{self, CLIENT_KEY, Proxy};
 use banjia_bench::{bare, machine, mock};
 use clap::Parser;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ fn main() -> anyhow::Result<()> {
     let chosen = chosen(&options)?;
     let program = match &options.gateway {
         Some(path) => std::path::absolute(path)?,
-        None => build()?,
+        None => rig::build()?,
     };
     local.block_on(&runtime, compare(&options, &chosen, &program))
 }
@@ -84,16 +84,6 @@ fn chosen(options: &Options) -> anyhow::Result<Vec<Case>> {
     );
     let wanted = |case: &Case| options.cases.is_empty() || options.cases.iter().any(|name| name == case.name);
     Ok(all.into_iter().filter(wanted).collect())
-}
-
-/// Builds the gateway as it is released.
-fn build() -> anyhow::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the checkout")?;
-    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).args(["build", "--release", "--package", "banjia", "--bin", "banjia"]);
-    ensure!(command.status().context("cannot start cargo")?.success(), "the gateway does not build");
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    Ok(folder.join("release/banjia"))
 }
 
 async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::Result<()> {
@@ -157,7 +147,7 @@ async fn start_gateway(
     upstream: &str,
     (options, chosen): (&Options, &[Case]),
 ) -> anyhow::Result<(Proxy, u64)> {
-    let mut gateway = Proxy::gateway(name, program, upstream, (options.gateway_core, options.load_core))?;
+    let mut gateway = Proxy::gateway(name, program, upstream, (&[options.gateway_core], &[options.load_core]))?;
     gateway.ready(&[]).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let idle = machine::resident_bytes(gateway.pid())?;
