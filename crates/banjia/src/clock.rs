@@ -1,5 +1,5 @@
-//! The wall clock of commands and of the gateway's background tasks, for dates. No span is measured with it: that is what
-//! `Instant` is for.
+//! The wall clock of commands and of the gateway's background tasks, for dates. No span is measured
+//! with it: that is what `Instant` is for.
 
 use banjia_types::Timestamp;
 use chrono::{NaiveDate, Utc};

@@ -3,16 +3,19 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// Milliseconds on this process's own monotonic clock. Core functions take it as an argument; only shells read the clock.
+/// Milliseconds on this process's own monotonic clock. Core functions take it as an argument; only
+/// shells read the clock.
 ///
-/// Only the difference of two moments means anything: the start of the clock is arbitrary. So a moment is never stored,
-/// never printed as a date, and never compared with one of another process. For dates there is [`crate::Timestamp`], which
-/// follows the system's clock and moves with every step of it.
+/// Only the difference of two moments means anything: the start of the clock is arbitrary. So a
+/// moment is never stored, never printed as a date, and never compared with one of another process.
+/// For dates there is [`crate::Timestamp`], which follows the system's clock and moves with every
+/// step of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub i64);
 
 impl Moment {
-    /// The time from `earlier` to this moment; zero if `earlier` is not earlier (two threads may report out of order).
+    /// The time from `earlier` to this moment; zero if `earlier` is not earlier (two threads may
+    /// report out of order).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

@@ -1,7 +1,7 @@
 //! Where the wall clock may be read.
 //!
-//! It may be set at any time, so a span between two of its readings means nothing. The fewer files read it, the easier it
-//! is to see that each of them wants a date.
+//! It may be set at any time, so a span between two of its readings means nothing. The fewer files
+//! read it, the easier it is to see that each of them wants a date.
 
 use super::{File, Finding, Tree};
 

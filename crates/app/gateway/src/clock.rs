@@ -1,11 +1,14 @@
 //! The two clocks of this crate, and the only place that reads them.
 //!
-//! - The monotonic clock ([`moment`]) measures every span: limits, time-outs, deadlines, breakers, pauses, how long a
-//!   conversation is remembered, latency. It is tokio's, so that tests can pause it.
-//! - The wall clock ([`Clock`]) says dates: when a request was accepted, whether a border or a move has begun.
+//! - The monotonic clock ([`moment`]) measures every span: limits, time-outs, deadlines, breakers,
+//!   pauses, how long a conversation is remembered, latency. It is tokio's, so that tests can pause
+//!   it.
+//! - The wall clock ([`Clock`]) says dates: when a request was accepted, whether a border or a move
+//!   has begun.
 //!
-//! An operator or a time daemon may set the wall clock at any time. So no span is the difference of two of its readings,
-//! and a date that lies a span after another one is computed from the span, see [`Reading::date_of`].
+//! An operator or a time daemon may set the wall clock at any time. So no span is the difference of
+//! two of its readings, and a date that lies a span after another one (the end of a request) is
+//! computed from the span.
 
 use banjia_types::{Moment, Timestamp};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -41,7 +44,8 @@ impl Clock {
         Timestamp(system().0.saturating_add(self.ahead_ms.load(Ordering::Relaxed)))
     }
 
-    /// From now on it is this date, as if somebody set the system's clock. No span that is being measured changes.
+    /// From now on it is this date, as if somebody set the system's clock. No span that is being
+    /// measured changes.
     pub fn set(&self, at: Timestamp) {
         self.ahead_ms.store(at.0.saturating_sub(system().0), Ordering::Relaxed);
     }
@@ -65,13 +69,6 @@ pub(crate) struct Reading {
     pub(crate) moment: Moment,
 }
 
-impl Reading {
-    /// The date of a later moment. A step of the wall clock since this reading does not change it.
-    pub(crate) fn date_of(&self, later: Moment) -> Timestamp {
-        self.wall + later.since(self.moment)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,17 +82,6 @@ mod tests {
         clock.set(Timestamp(1_720_483_200_000));
         let now = clock.now();
         assert!(now >= Timestamp(1_720_483_200_000) && now < Timestamp(1_720_483_260_000));
-    }
-
-    #[test]
-    fn a_step_of_the_wall_clock_changes_no_later_date() {
-        let clock = Clock::default();
-        let begin = clock.read();
-        let later = begin.moment + Duration::from_secs(2);
-        for stepped in [begin.wall - HOUR, begin.wall + HOUR] {
-            clock.set(stepped);
-            assert_eq!(begin.date_of(later), begin.wall + Duration::from_secs(2));
-        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -78,16 +78,16 @@ impl Entry {
         Ok(Self::accept(shared, slot, door, opened))
     }
 
-    /// Accepts the request that this place was taken for. The date of acceptance is that of its
-    /// arrival and the span since then.
+    /// Accepts the request that this place was taken for. The date is read here and not taken from
+    /// its arrival: sealed books rely on rows that are never dated before a flush that they missed.
     pub(crate) fn accept(shared: &Shared, mut slot: Slot, door: &Door, opened: Moment) -> Self {
-        let accepted_at = door.at.date_of(opened);
+        let accepted_at = shared.clock.now();
         slot.accept(accepted_at);
         let row = Row::new(door.id, accepted_at, accepted_at, Outcome::Abandoned);
         Self { slot: Some(slot), drain: shared.drain.clone(), opened, row }
     }
 
-    /// How long it has been open at this moment.
+    /// The span from its opening to this moment.
     pub(crate) fn age(&self, at: Moment) -> std::time::Duration {
         at.since(self.opened)
     }

@@ -13,7 +13,8 @@
 //! - It stays open twice as long each time its probe fails, up to a ceiling. One probe that succeeds closes it.
 //! - One probe at a time. A probe whose end is never told is forgotten after a while, so that a lost message cannot lock a
 //!   target out.
-//! - Threads may report out of order: no span is ever negative, and none lasts longer than twice its length.
+//! - Threads may report out of order: no span is ever negative, and none lasts longer than twice
+//!   its length.
 
 use banjia_types::{ErrorClass, Moment};
 use std::time::Duration;
@@ -214,7 +215,8 @@ impl Breaker {
     }
 }
 
-/// The end of a span that began at `since`, while it lasts. It is over if `now` is earlier than `since` by more than the span.
+/// The end of a span that began at `since`, while it lasts. It is over if `now` is earlier than
+/// `since` by more than the span.
 fn left(since: Moment, span: Duration, now: Moment) -> Option<Moment> {
     let until = since + span;
     (now < until && since <= now + span).then_some(until)

@@ -1,7 +1,8 @@
 //! What happens to one request between its acceptance and its end: which targets, in which order, with which patience.
 //!
-//! Pure: the time, the dice (a number between 0 and 1) and everything known are arguments; each answer carries its reason.
-//! Every span goes by the monotonic clock ([`banjia_types::Moment`]); only a move's dates go by the calendar.
+//! Pure: the time, the dice (a number between 0 and 1) and everything known are arguments; each
+//! answer carries its reason. Every span goes by the monotonic clock ([`banjia_types::Moment`]);
+//! only a move's dates go by the calendar.
 //!
 //! - [`exchange`]: the life of one request
 //! - [`choose`](mod@choose): targets for a request

@@ -9,8 +9,8 @@
 //! - Nothing is taken unless everything can be taken: a request refused for its tokens has not used up a request.
 //! - A refusal says which limit, and how long to wait; `None` where waiting never helps.
 //! - Over any span a bucket lets no more through than its rate times the span plus its burst (property test).
-//! - Readings of the clock that arrive out of order give nothing away and take nothing for good: a bucket is never fuller
-//!   than full nor emptier than the debts that were settled on it.
+//! - Readings of the clock that arrive out of order give nothing away and take nothing for good: a
+//!   bucket is never fuller than full nor emptier than the debts that were settled on it.
 
 mod bucket;
 #[cfg(test)]

@@ -70,8 +70,9 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Whether it waits for another attempt whose time has come. If its last attempt is later than `now`, the wall clock was
-    /// set back since: its pause cannot be measured any more, so it counts as over.
+    /// True if it waits for another attempt whose time has come. If its last attempt is later than
+    /// `now`, the wall clock was set back since: its pause cannot be measured any more, so it
+    /// counts as over.
     pub fn is_retry_due(&self, now: Timestamp) -> bool {
         let is_over = self.retry_at.is_some_and(|at| at <= now) || self.changed_at > now;
         self.state == NoticeState::Retrying && is_over

@@ -142,12 +142,14 @@ impl Store {
 
     /// Acquires or renews a lease until `now + span`. False while another process holds it.
     ///
-    /// Leases are rows that processes share, so their ends are dates, and a step of the wall clock moves them:
+    /// Leases are rows that processes share, so their ends are dates, and a step of the wall clock
+    /// moves them:
     ///
-    /// - Back: an end that is further away than `span` was written before the step and counts as over, so a lease never lasts
-    ///   longer than `span` on the new clock.
-    /// - Forward: a lease may end early and another process may acquire it while the holder still works. So the work must be
-    ///   safe for two processes at once; of a move's next event, exactly one is appended.
+    /// - Back: an end that is further away than `span` was written before the step and counts as
+    ///   over, so a lease never lasts longer than `span` on the new clock.
+    /// - Forward: a lease may end early and another process may acquire it while the holder still
+    ///   works. So the work must be safe for two processes at once; of a move's next event, exactly
+    ///   one is appended.
     ///
     /// A holder renews at intervals of the monotonic clock, well within `span`.
     pub async fn take_lease(
@@ -174,7 +176,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Whether any process holds a lease that is acquired for `span`, see [`Store::take_lease`].
+    /// True if any process holds a lease that is acquired for `span`, see [`Store::take_lease`].
     pub async fn is_leased(&self, name: &str, now: Timestamp, span: Duration) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM lease WHERE name = $1 AND until > $2 AND until <= $3)";
         let found: (bool,) = sqlx::query_as(SQL)

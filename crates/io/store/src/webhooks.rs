@@ -161,8 +161,9 @@ impl Store {
         transaction.commit().await.map_err(failed())
     }
 
-    /// Up to `count` events whose time has come, the oldest first. An event whose last attempt is later than `now` was tried
-    /// before the wall clock was set back: its pause cannot be measured any more, so it counts as over.
+    /// Up to `count` events whose time has come, the oldest first. An event whose last attempt is
+    /// later than `now` was tried before the wall clock was set back: its pause cannot be measured
+    /// any more, so it counts as over.
     pub async fn due_deliveries(&self, webhook: &str, now: Timestamp, count: u32) -> Result<Vec<Delivery>, StoreError> {
         const SQL: &str = "SELECT seq, id, kind, at, data, state, attempts, next_at, said \
              FROM webhook_delivery JOIN webhook_event ON seq = event \

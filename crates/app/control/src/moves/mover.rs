@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long the lease lasts if it is not renewed.
+/// The span after which a lease ends if it is not renewed.
 pub(super) const LEASE_FOR: Duration = Duration::from_secs(30);
 /// Time limit for the evidence of one move, and again for the verdicts of parity.
 const EVIDENCE_WITHIN: Duration = Duration::from_secs(20);

@@ -42,7 +42,8 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether it is old enough to be made again. One from the future was made before the wall clock was set back.
+    /// True if it may be made again. One from the future was made before the wall clock was set
+    /// back.
     fn is_old(&self, now: Timestamp) -> bool {
         now < self.at || now.since(self.at) >= AGAIN_AFTER
     }

@@ -1,10 +1,12 @@
-//! What a step of the wall clock changes: dates, and nothing else.
+//! A step of the wall clock changes dates and nothing else.
 
-use crate::rig::{Answer, MOVING, Rig, first_content, hello, rest};
+use crate::rig::{Answer, KEY, MOVING, Rig, first_content, hello, rest};
 use banjia_sandbox::Pace;
 use banjia_store::Row;
 use banjia_types::{Outcome, Timestamp};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -21,7 +23,8 @@ async fn pass(span: Duration) {
     tokio::time::resume();
 }
 
-/// Asks over a connection of its own: one that is kept open would be closed for its silence when the clock goes on.
+/// Asks over a connection of its own: one that is kept open would be closed for its silence when
+/// the clock goes on.
 async fn ask_anew(rig: &Rig) -> Answer {
     let mut request = rig.request("/v1/chat/completions", hello("one-openai", false).to_string());
     request.headers_mut().insert("connection", "close".parse().unwrap());
@@ -118,4 +121,30 @@ async fn a_step_of_the_clock_changes_dates() {
     assert!(row.accepted_at >= stepped && row.accepted_at < stepped + Duration::from_mins(1), "{row:?}");
     let id = row.request_id.0.get_timestamp().unwrap().to_unix();
     assert!(id.0.abs_diff(stepped.0.unsigned_abs() / 1_000) < 60, "an id is in the order of the ledger's dates");
+}
+
+#[tokio::test]
+async fn an_acceptance_is_dated_when_it_happens() {
+    let rig = Rig::new().await;
+    let body = hello("one-openai", false).to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut socket = TcpStream::connect(rig.gateway.addr).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // It is sent when the body is read for the first time: the request has arrived and is not
+    // accepted yet.
+    let mut begun = [0; 25];
+    socket.read_exact(&mut begun).await.unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
+    step(&rig, true);
+    let stepped = rig.clock.now();
+    socket.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let row = the_row(&rig).await;
+    assert!(row.accepted_at >= stepped, "a flush of the ledger may have happened between: {row:?}");
+    took_less_than_a_minute(&row);
 }

@@ -132,7 +132,7 @@ fn observation() -> impl Strategy<Value = Observation> {
 }
 
 proptest! {
-    /// Whatever happens and in whatever order threads report, no target is locked out for longer than the rules say.
+    /// Reports may arrive in any order: no target is locked out for longer than the rules say.
     #[test]
     fn nobody_is_locked_out_for_ever(steps in prop::collection::vec((observation(), -100_000_i64..100_000, any::<bool>()), 0..60)) {
         let (rules, mut breaker, mut now) = (rules(), Breaker::new(), T0);

@@ -55,7 +55,8 @@ fn seconds(millis: u64) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     limit: u32,
-    /// When the bucket is full again, in nanoseconds times `limit` on the monotonic clock: so one unit is a whole number at any rate.
+    /// When the bucket is full again, in nanoseconds times `limit` on the monotonic clock: so one
+    /// unit is a whole number at any rate.
     full_at: i128,
 }
 
