@@ -15,7 +15,11 @@ use banjia_store::{Campaign, Intent, Recipient, RunnerLock, Store, StoreError, W
 use banjia_types::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Maximum time to record the result of a mail.
+const SETTLE_WITHIN: Duration = Duration::from_mins(1);
+const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What one look came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +84,7 @@ pub struct Runner {
     templates: Templates,
     name: String,
     next: Instant,
-    _lock: RunnerLock,
+    lock: RunnerLock,
 }
 
 impl Runner {
@@ -103,7 +107,7 @@ impl Runner {
                 "notices of a process that ended are unknown; a person must look at them"
             );
         }
-        Ok(Self { store, mailer, templates, name, next: Instant::now(), _lock: lock })
+        Ok(Self { store, mailer, templates, name, next: Instant::now(), lock })
     }
 
     /// Sends what is due of a campaign.
@@ -177,6 +181,10 @@ impl Runner {
         let later = open.begin().await?;
         // Asked again: the account may have unsubscribed while the rate was kept and the server was slow.
         let without = match self.withheld(round, which, &id).await? {
+            // Another runner could have begun, and would send the same notice.
+            None if !self.lock.is_held().await => {
+                return Err(StoreError::InUse { path: self.store.path().into() }.into());
+            }
             None => Told::without(self.store.intend(which, policy.version(), &id, &self.name, now).await?),
             withheld => withheld,
         };
@@ -192,13 +200,37 @@ impl Runner {
         if delivery == Delivery::Taken {
             *conversation = Some(open);
         }
-        let attempts = self.store.attempts(which).await?.unwrap_or(1);
-        let result = settle(delivery, attempts, now);
-        let state = result.0;
-        if !self.store.settle(which, &self.name, result, now).await? {
+        let (state, is_ours) = self.settle(which, &delivery, now).await?;
+        if !is_ours {
             tracing::error!(campaign = campaign.id, account = %to.account, "a notice was taken over while it was sent");
         }
         Ok(Told::Came(state))
+    }
+
+    /// Records the result of a mail that was sent. A database that cannot be written is tried for a
+    /// while: without its result the notice would be unknown, and a person would have to look at
+    /// it. Returns the notice's state, and whether it was still ours.
+    async fn settle(
+        &self,
+        which: Which<'_>,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Result<(NoticeState, bool), StoreError> {
+        let give_up_at = Instant::now() + SETTLE_WITHIN;
+        loop {
+            let settled = async {
+                let attempts = self.store.attempts(which).await?.unwrap_or(1);
+                let result = settle(delivery.clone(), attempts, now);
+                Ok((result.0, self.store.settle(which, &self.name, result, now).await?))
+            };
+            match settled.await {
+                Err(error) if StoreError::may_pass(&error) && Instant::now() < give_up_at => {
+                    tracing::error!(%error, account = %which.account, "the result of a notice cannot be recorded; it is tried again");
+                    sleep(SETTLE_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Lists a notice that is not sent because its account has unsubscribed; none when it has not, or is told all the same.

@@ -1,11 +1,12 @@
 //! Delivers events to those who listen.
 //!
-//! Rules: one process delivers a database's events (it holds the lock; another one waits its turn and delivers nothing);
-//! an event is taken when the receiver answers 2xx, and is sent again with the same `webhook-id` until then, so a receiver
-//! may see it twice and none is lost; tries are spread over three days and then given up, which is shown; `410` ends
-//! everything for that receiver until a person says otherwise; a redirect is a failure; no answer's body is read; after a
-//! failure a receiver is left alone until the next look, and a slow one keeps nobody else waiting. Events about the database itself
-//! cannot wait in it: see [`StoreAlerts`].
+//! Rules: one process delivers a database's events (it holds the lock; another one waits its turn
+//! and delivers nothing); an event is taken when the receiver answers 2xx, and is sent again with
+//! the same `webhook-id` until then, so a receiver may see it twice and none is lost; tries are
+//! spread over three days and then given up, which is shown; `410` ends everything for that
+//! receiver until a person says otherwise; a redirect is a failure; no answer's body is read; after
+//! a failure a receiver is left alone until the next look, and a slow one keeps nobody else
+//! waiting. Events about the database itself cannot wait in it: see [`StoreAlerts`].
 
 mod direct;
 mod hook;
@@ -111,7 +112,7 @@ impl Courier {
     /// # Errors
     /// The database. What was sent and not written down is sent again, with the same id.
     pub async fn tick(&mut self, now: Timestamp) -> Result<Heard, StoreError> {
-        if self.hooks.is_empty() || !self.is_ours()? {
+        if self.hooks.is_empty() || !self.is_ours().await? {
             return Ok(Heard::default());
         }
         let names: Vec<_> = self.hooks.iter().map(|hook| hook.name.as_str()).collect();
@@ -134,7 +135,15 @@ impl Courier {
         Ok(heard)
     }
 
-    fn is_ours(&mut self) -> Result<bool, StoreError> {
+    async fn is_ours(&mut self) -> Result<bool, StoreError> {
+        if let Some(lock) = &self.lock
+            && !lock.is_held().await
+        {
+            tracing::warn!(
+                "the lock file of the webhooks was deleted; the process that locks a new one delivers the events"
+            );
+            self.lock = None;
+        }
         if self.lock.is_none() {
             self.lock = match self.store.webhook_lock() {
                 Ok(lock) => Some(lock),

@@ -13,6 +13,9 @@ use banjia_border::campaign::{NoticeState, Step};
 use banjia_types::{AccountId, Timestamp};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 const RULE_SET: &str = "policy";
 
@@ -101,7 +104,29 @@ fn notice(
 
 /// Held by the one process that sends a database's notices, or delivers its events. Dropping it lets another begin.
 #[derive(Debug)]
-pub struct RunnerLock(#[expect(dead_code, reason = "held for its end")] pub(crate) Option<std::fs::File>);
+pub struct RunnerLock {
+    /// `None` where the file system knows no locks.
+    file: Option<File>,
+    path: PathBuf,
+}
+
+impl RunnerLock {
+    /// Takes the lock on the file that is named as the database and `ending`.
+    pub(crate) fn take(database: &Path, ending: &str) -> Result<Self, StoreError> {
+        let file = crate::batch::lock(database, ending)?;
+        let mut name = database.as_os_str().to_owned();
+        name.push(ending);
+        Ok(Self { file, path: name.into() })
+    }
+
+    /// True if the lock still keeps others out. Somebody may have deleted its file, and another
+    /// process locked a new one. Ask before each step that only one process may take.
+    pub async fn is_held(&self) -> bool {
+        let Some(held) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return true };
+        let found = tokio::fs::metadata(&self.path).await;
+        found.is_ok_and(|found| (found.dev(), found.ino()) == (held.dev(), held.ino()))
+    }
+}
 
 /// Which notice.
 #[derive(Clone, Copy, Debug)]
@@ -400,7 +425,7 @@ impl Store {
     /// # Errors
     /// Another one does.
     pub fn runner_lock(&self) -> Result<RunnerLock, StoreError> {
-        crate::batch::lock(self.path(), ".campaigns.lock").map(RunnerLock)
+        RunnerLock::take(self.path(), ".campaigns.lock")
     }
 
     /// How often a notice was tried; none when it never was.

@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// Another one does.
     pub fn webhook_lock(&self) -> Result<RunnerLock, StoreError> {
-        crate::batch::lock(self.path(), ".webhooks.lock").map(RunnerLock)
+        RunnerLock::take(self.path(), ".webhooks.lock")
     }
 
     /// From now on these listen, beside those that do already.
