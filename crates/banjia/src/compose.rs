@@ -15,7 +15,7 @@ pub(crate) type OnAlert = Arc<dyn Fn(&Alert) + Send + Sync>;
 /// How long a flush may take before it counts as stuck.
 const FLUSH: Duration = Duration::from_secs(10);
 
-/// How long the ledger may take to be closed after everything had its time to be written.
+/// Maximum time to close the ledger after the drain.
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// A gateway and what it stands on.
@@ -53,8 +53,9 @@ impl Running {
         self.ledger.open()
     }
 
-    /// Lets requests under way end, writes the ledger to its end and closes it. Returns whether all requests ended by
-    /// themselves. A database that cannot be written makes this an error soon after `serve.drain_ms`.
+    /// Lets requests under way end, writes the ledger to its end and closes it. Returns whether all
+    /// requests ended by themselves. A database that cannot be written makes this an error soon
+    /// after `serve.drain_ms`.
     pub(crate) async fn stop(self) -> anyhow::Result<bool> {
         let all = self.handle.drain().await;
         self.ledger.close_within(CLOSE).await.context("closing the ledger")?;

@@ -167,10 +167,12 @@ impl Handle {
         self.shared.reload(snapshot);
     }
 
-    /// Stops accepting, lets requests under way end, gives up those that take longer than the configuration's `drain_ms`
-    /// (their clients see a broken stream, never a clean end), sends no further copies, and writes cuts, captures and the ledger.
-    /// A database that cannot be written does not keep it: what is not written `drain_ms` after the beginning, or
-    /// [`WRITES_END_WITHIN`] after the last request, stays with its writers. Returns whether all requests ended by themselves.
+    /// Stops accepting, lets requests under way end, gives up those that take longer than the
+    /// configuration's `drain_ms` (their clients see a broken stream, never a clean end), sends no
+    /// further copies, and writes cuts, captures and the ledger. A database that cannot be written
+    /// does not keep it: what is not written `drain_ms` after the beginning, or
+    /// [`WRITES_END_WITHIN`] after the last request, stays with its writers. Returns whether all
+    /// requests ended by themselves.
     pub async fn drain(&self) -> bool {
         let patience = Duration::from_millis(self.shared.world().snapshot.serve.drain_ms);
         let deadline = Instant::now() + patience;

@@ -123,8 +123,8 @@ fn wrong_method(request: &Request<Incoming>, allow: &'static str) -> Response<Bo
     Failure::wrong_method(request.method(), allow).response()
 }
 
-/// Whether a load balancer should send requests here. A database that cannot be written is a reason not to: what is accepted is in
-/// memory only.
+/// Answers a load balancer. It should not send requests here while the database cannot be written:
+/// what is accepted then is in memory only.
 fn readiness(shared: &Shared) -> Response<Body> {
     let health = shared.store.health();
     if health.is_ok() {

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long giving the moves' lease back may take. It ends by itself soon after.
+/// Maximum time to give the moves' lease back. It ends by itself soon after.
 const LEAVE: Duration = Duration::from_secs(1);
 
 /// Arguments of `banjia serve`.
@@ -178,8 +178,8 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Does some work that may wait for the database, unless a signal to stop comes first. True if it came: the work is given up, which
-/// every write survives.
+/// Does some work that may wait for the database, unless a signal to stop comes first. True if it
+/// came: the work is given up, which every write survives.
 async fn signalled(stop: &mut Stop, work: impl Future<Output = ()>) -> bool {
     tokio::select! {
         () = work => false,

@@ -1,10 +1,11 @@
 //! Accepted requests against their ends, minute by minute across a cut.
 //!
-//! Rules: acceptances are counted when they happen and ends when they come, in two books; a minute is exact when every request
-//! accepted in it has one end. A request without an end is missing. What a killed process had open is a known loss: it explains
-//! missing ends in the minutes of that process's life, up to the number that was open, and is shown as lost, never as an end.
-//! An end too many is never explained. A process that ended while its writes failed may have accepted requests that no book has, so
-//! nothing explains that time.
+//! Rules: acceptances are counted when they happen and ends when they come, in two books; a minute
+//! is exact when every request accepted in it has one end. A request without an end is missing.
+//! What a killed process had open is a known loss: it explains missing ends in the minutes of that
+//! process's life, up to the number that was open, and is shown as lost, never as an end. An end
+//! too many is never explained. A process that ended while its writes failed may have accepted
+//! requests that no book has, so nothing explains that time.
 
 use banjia_types::{Tally, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,8 @@ pub struct Lost {
     pub until: Timestamp,
     /// What was open.
     pub open: u64,
-    /// Since when it could not write its books: what it accepted from then on is in none. `None` if it could.
+    /// Since when it could not write its books: what it accepted from then on is in none. `None` if
+    /// it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writes_failed_at: Option<Timestamp>,
 }

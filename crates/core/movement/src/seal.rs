@@ -1,14 +1,17 @@
 //! The end of a move: what must hold before it, and a report that anybody can check anywhere.
 //!
-//! Rules: a move is sealed when it is live, its source's credentials are gone, nothing is open at the source, nobody was sent
-//! there after its end, and every accepted request is accounted for, minute by minute across the cut. Books over a time in which
-//! writes failed and were never made up for are not sealed. The report holds the
-//! move's text, its whole log, the books, the last callers and parity's summaries. It is canonical JSON (RFC 8785): one text
-//! for one content. Each section has its SHA-256; the hashes, the format's version and the key are signed with Ed25519. So
-//! whoever has the report and knows the key needs neither the store nor this machine, and is told which section was changed.
+//! Rules: a move is sealed when it is live, its source's credentials are gone, nothing is open at
+//! the source, nobody was sent there after its end, and every accepted request is accounted for,
+//! minute by minute across the cut. Books over a time in which writes failed and were never made up
+//! for are not sealed. The report holds the move's text, its whole log, the books, the last callers
+//! and parity's summaries. It is canonical JSON (RFC 8785): one text for one content. Each section
+//! has its SHA-256; the hashes, the format's version and the key are signed with Ed25519. So
+//! whoever has the report and knows the key needs neither the store nor this machine, and is told
+//! which section was changed.
 //!
-//! A signature only says whose key it was. [`verify`] therefore reads the content too: it folds the log again from the text and
-//! adds the books up again, so that a report that was signed and is not true does not pass either.
+//! A signature only says whose key it was. [`verify`] therefore reads the content too: it folds the
+//! log again from the text and adds the books up again, so that a report that was signed and is not
+//! true does not pass either.
 
 mod report;
 mod verify;

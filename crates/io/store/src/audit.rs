@@ -1,10 +1,10 @@
 //! The audit: who did what to the border, and which verdicts were given, in a hash chain.
 //!
-//! Rules: an entry is written in the same transaction as what it speaks of; entries are never changed or deleted, but a
-//! body may be erased when its rule set's retention is over, and the entry that says so names what
-//! was erased. Verdicts come through a bounded queue, since no request waits for a write; what does
-//! not fit is counted and offered again by the next request like it. What was taken is written as soon as
-//! the database can be written.
+//! Rules: an entry is written in the same transaction as what it speaks of; entries are never
+//! changed or deleted, but a body may be erased when its rule set's retention is over, and the entry
+//! that says so names what was erased. Verdicts come through a bounded queue, since no request waits
+//! for a write; what does not fit is counted and offered again by the next request like it. What was
+//! taken is written as soon as the database can be written.
 
 mod reader;
 
@@ -32,7 +32,7 @@ const BATCH_LEN_MAX: usize = 128;
 /// First pause after a failed write; doubled each time up to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
-/// How often the log repeats that verdicts wait.
+/// Interval between log lines about verdicts that wait.
 const LOG_EVERY: Duration = Duration::from_mins(1);
 /// Tries to write a batch that the database refuses for what it is.
 const REFUSALS_MAX: u32 = 4;
@@ -263,7 +263,8 @@ async fn write(store: Store, mut offered: Receiver<Offer>, lost: Arc<AtomicU64>)
     }
 }
 
-/// Writes a batch as soon as the database can be written. Meanwhile the queue fills up to its bound.
+/// Writes a batch as soon as the database can be written. Meanwhile the queue fills up to its
+/// bound.
 ///
 /// # Errors
 /// The database refuses the batch for what it is.

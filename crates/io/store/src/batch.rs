@@ -8,10 +8,12 @@
 //! [`Store::health`] says so, the places fill up and new requests are turned away. While the
 //! database's path leads to another file, no request is accepted at all. A process that is killed,
 //! or that has to end while it cannot write, leaves its run unclosed, and the next start writes
-//! that down as a gap. Why a thread of its own: a batch is a dozen steps, and on a runtime that is
-//! busy with requests each of them waits behind all requests that are ready. The busier the
-//! gateway, the slower its ledger, and the places run out. Why a list under a lock and not a
-//! channel: the writer takes everything at once and gives the list's memory back.
+//! that down as a gap.
+//! Why a thread of its own: a batch is a dozen steps, and on a runtime that is busy with requests
+//! each of them waits behind all requests that are ready. The busier the gateway, the slower its
+//! ledger, and the places run out.
+//! Why a list under a lock and not a channel: the writer takes everything at once and gives the
+//! list's memory back.
 
 mod run;
 
@@ -36,7 +38,7 @@ const MINUTE_MS: i64 = 60_000;
 const CLOSING: u8 = 1;
 /// The database's path leads to another file: no places are given until it leads back.
 const PAUSED: u8 = 2;
-/// How long the last note of a writer that gives up may take.
+/// Maximum time for the last note of a writer that gives up.
 const LAST_NOTE: Duration = Duration::from_millis(500);
 
 /// The bounds of the ledger's queue.
@@ -184,8 +186,8 @@ impl Store {
 }
 
 impl LedgerWriter {
-    /// A place for one row, or `None` when all are taken, the ledger is closing or its file is not in its place: then the request
-    /// must be turned away.
+    /// A place for one row, or `None` when all are taken, the ledger is closing or its file is not
+    /// in its place: then the request must be turned away.
     pub fn try_reserve(&self) -> Option<Slot> {
         self.owner.0.free.try_acquire().ok()?.forget();
         self.slot()
@@ -211,7 +213,7 @@ impl LedgerWriter {
         self.owner.0.pending().rows.len()
     }
 
-    /// Whether places are given at all. The queue may be full all the same.
+    /// True if places are given at all. The queue may be full all the same.
     pub fn is_accepting(&self) -> bool {
         self.owner.0.admission.load(Ordering::Acquire) == 0
     }
@@ -268,7 +270,8 @@ impl LedgerWriter {
         wait.await.map_err(|_| StoreError::Closed)
     }
 
-    /// The same within a time. When it is over, what is not written is noted in the file beside the database, for the next start.
+    /// The same within a time. When it is over, what is not written is noted in the file beside the
+    /// database, for the next start.
     ///
     /// # Errors
     /// [`StoreError::NotWritten`] when the time is over, and those of [`LedgerWriter::close`].

@@ -1,10 +1,12 @@
-//! Vendors that are cut: a source that answered with its region block stays cut over restarts, until a person lifts it.
+//! Vendors that are cut: a source that answered with its region block stays cut over restarts,
+//! until a person lifts it.
 //!
 //! Rules:
 //! - One standing cut per vendor; the first evidence stays. A cut is never deleted, only lifted.
-//! - A cut that the database cannot take stands in the file beside it until the database has it. It counts from the first moment:
-//!   whoever reads the cuts sees it.
-//! - Lifting a cut also lifts those that wait for the database, so that none comes back from the file later.
+//! - A cut that the database cannot take stands in the file beside it until the database has it. It
+//!   counts from the first moment: every list of cuts has it.
+//! - Lifting a cut also lifts those that wait for the database, so that none comes back from the
+//!   file later.
 
 use crate::state_file::PendingCut;
 use crate::webhooks::event;
@@ -19,7 +21,7 @@ use tokio::time::{Instant, sleep};
 /// First pause after a cut was not stored; doubled each time up to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
-/// How often the log repeats that a cut is not stored.
+/// Interval between log lines about a cut that is not stored.
 const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// A vendor that is not asked any more.
@@ -78,8 +80,9 @@ impl Store {
         Ok(true)
     }
 
-    /// The same, but returns only when the database has the cut, however long that takes. Until then the cut stands in the file
-    /// beside the database. If that cannot be written either, it is kept in memory and [`Store::health`] says so.
+    /// The same, but returns only when the database has the cut, however long that takes. Until
+    /// then the cut stands in the file beside the database. If that cannot be written either, it is
+    /// kept in memory and [`Store::health`] says so.
     pub async fn record_cut_until_stored(&self, vendor: &VendorName, at: Timestamp, evidence: &Value) -> bool {
         let cut = PendingCut { vendor: vendor.clone(), at, evidence: evidence.clone() };
         self.pending_cuts().push(cut.clone());
@@ -134,7 +137,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Takes cuts from the file beside the database into it. What cannot be taken stays in the file, and is read from there.
+    /// Takes cuts from the file beside the database into it. What cannot be taken stays in the
+    /// file, and is read from there.
     pub(crate) async fn take_pending_cuts(&self) {
         for cut in self.waiting_cuts().await {
             match self.record_cut(&cut.vendor, cut.at, &cut.evidence).await {
@@ -149,7 +153,8 @@ impl Store {
         }
     }
 
-    /// Cuts that wait for the database: those in the file, of whatever process, and those of this process.
+    /// Cuts that wait for the database: those in the file, of all processes, and those in this
+    /// process's memory.
     async fn waiting_cuts(&self) -> Vec<PendingCut> {
         let mut waiting = match self.state.read().await {
             Ok(state) => state.cuts,
@@ -175,7 +180,8 @@ impl Store {
         self.state.change(add).await
     }
 
-    /// The database has these. An entry that cannot be taken out of the file is harmless: it is the same cut as the stored one.
+    /// The database has these. An entry that cannot be taken out of the file is harmless: it is the
+    /// same cut as the stored one.
     async fn forget_pending(&self, stored: Vec<PendingCut>) {
         self.pending_cuts().retain(|cut| !stored.iter().any(|stored| stored.is_same(cut)));
         if stored.is_empty() {
@@ -195,7 +201,8 @@ impl Store {
     }
 }
 
-/// Adds a cut. False if this one is there already, or if it would stand and another one of the vendor does.
+/// Adds a cut. False if this one is there already, or if it would stand and another one of the
+/// vendor does.
 async fn insert(
     into: &mut SqliteConnection,
     (vendor, at, evidence): (&VendorName, Timestamp, &Value),

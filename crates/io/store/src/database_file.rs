@@ -1,11 +1,14 @@
-//! The file that was opened as the database: whether its path still leads to it, and the lock that makes one process its writer.
+//! The file that was opened as the database: a check that its path still leads to it, and the lock
+//! that makes one process its writer.
 //!
 //! Rules:
-//! - A handle of each opened database stays open until the process ends. So no other file can get its inode.
+//! - A handle of each opened database stays open until the process ends. So no other file can get
+//!   its inode.
 //! - Nobody writes while the path leads to another file, or to none.
 //!
-//! Why the handle is never closed: closing any handle of a file releases all POSIX locks that the process has on it, those of
-//! SQLite's own connections as well. Another process could then write into the middle of a transaction.
+//! Why the handle is never closed: closing any handle of a file releases all POSIX locks that the
+//! process has on it, those of SQLite's own connections as well. Another process could then write
+//! into the middle of a transaction.
 
 use crate::StoreError;
 use std::fs::{File, Metadata, TryLockError};
@@ -23,7 +26,8 @@ fn id(of: &Metadata) -> FileId {
     (of.dev(), of.ino())
 }
 
-/// Every database that this process has opened. See the module's text for why nothing is ever removed.
+/// Every database that this process has opened. See the module's text for why nothing is ever
+/// removed.
 static HANDLES: Mutex<Vec<Arc<Handle>>> = Mutex::new(Vec::new());
 
 /// An open file.
@@ -31,7 +35,7 @@ static HANDLES: Mutex<Vec<Arc<Handle>>> = Mutex::new(Vec::new());
 struct Handle {
     id: FileId,
     file: File,
-    /// Whether this process has the lock. The system gives it to all users of one handle.
+    /// This process has the lock. The system gives it to all users of one handle.
     is_locked: AtomicBool,
 }
 
@@ -41,9 +45,10 @@ pub(crate) struct DatabaseFile {
     path: PathBuf,
     /// `None` for a temporary database, which no other process knows.
     handle: Option<Arc<Handle>>,
-    /// When the path last led elsewhere: a connection that was opened before may belong to another file.
+    /// When the path last led elsewhere: a connection that was opened before may belong to another
+    /// file.
     moved_at: Mutex<Option<Instant>>,
-    /// Whether that ever happened.
+    /// `moved_at` was ever set.
     was_moved: AtomicBool,
 }
 
@@ -90,7 +95,7 @@ impl DatabaseFile {
         Err(StoreError::Moved { path: self.path.clone(), is_gone })
     }
 
-    /// Whether a connection of this age was opened after the path last led elsewhere.
+    /// True if a connection of this age was opened after the path last led elsewhere.
     pub(crate) fn is_younger(&self, age: Duration) -> bool {
         if !self.was_moved.load(Ordering::Acquire) {
             return true;
@@ -114,7 +119,8 @@ impl DatabaseFile {
         match handle.file.try_lock() {
             Ok(()) => Ok(Some(lock)),
             Err(TryLockError::WouldBlock) => Err(in_use()),
-            // Some network file systems know no locks: the lock file beside the database warns of that.
+            // Some network file systems know no locks: the lock file beside the database warns of
+            // that.
             Err(TryLockError::Error(error)) => {
                 tracing::debug!(%error, path = %self.path.display(), "the database's file cannot be locked");
                 Ok(Some(lock))

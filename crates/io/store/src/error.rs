@@ -55,7 +55,7 @@ pub enum StoreError {
     StateFile {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A statement failed.
@@ -116,14 +116,15 @@ pub enum StoreError {
         /// Of which request.
         id: String,
     },
-    /// The database has another number of batches than this process wrote: it is not the one that was opened, or was changed.
+    /// The database has another number of batches than this process wrote: it is not the one that
+    /// was opened, or was changed.
     #[error(
         "the database is not the one that this process has written to ({written} batches were written, {found:?} are in it): put the right file back, or restart the gateway"
     )]
     OtherLedger {
-        /// How many batches this process wrote.
+        /// The number of batches that this process wrote.
         written: i64,
-        /// How many the database has for it; `None` if it does not know this process.
+        /// The number that the database has for it. `None` if it does not know this process.
         found: Option<i64>,
     },
     /// A column of a capture that holds a value which this program never writes there.
@@ -165,8 +166,8 @@ impl StoreError {
         move |source| Self::Sql { what, source }
     }
 
-    /// Whether the same write may succeed later, because the error is about the database or its disk and not about what is
-    /// written: a full disk, a lock, a disk error.
+    /// True if the same write may succeed later, because the error is about the database or its
+    /// disk and not about what is written: a full disk, a lock, a disk error.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Sql { source, .. } => match source {
@@ -205,7 +206,8 @@ fn primary_code(error: &sqlx::Error) -> Option<u32> {
     Some(code & 0xff)
 }
 
-/// What a code says of the database or its disk. `None` if it is about the statement.
+/// The state of the database or its disk that a code stands for. `None` if it is about the
+/// statement.
 const fn words(code: u32) -> Option<&'static str> {
     Some(match code {
         5 | 6 | 15 => "another process holds its lock",

@@ -1,4 +1,4 @@
-//! Whether the database can be written, for everybody who has to know: load balancers, the log, webhooks.
+//! The state of writing to the database, for load balancers, the log and webhooks.
 
 use crate::Store;
 use banjia_types::{Timestamp, VendorName};
@@ -16,18 +16,18 @@ pub struct StoreFault {
     pub rows: u64,
 }
 
-/// Whether the database can be written.
+/// The state of writing to the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreHealth {
     /// The ledger cannot be written. `None` if it can.
     pub fault: Option<StoreFault>,
-    /// Vendors that were cut and whose cut is neither in the database nor in the file beside it: the end of the process would
-    /// lose it.
+    /// Vendors that were cut and whose cut is neither in the database nor in the file beside it:
+    /// the end of the process would lose it.
     pub cuts_in_memory: Vec<VendorName>,
 }
 
 impl StoreHealth {
-    /// Whether everything is written.
+    /// True if everything is written.
     pub const fn is_ok(&self) -> bool {
         self.fault.is_none() && self.cuts_in_memory.is_empty()
     }
@@ -84,12 +84,12 @@ impl HealthReport {
 }
 
 impl Store {
-    /// Whether the database can be written, as the ledger's writer and the cuts of this process found it.
+    /// The state of writing, as the ledger's writer and the cuts of this process last found it.
     pub fn health(&self) -> StoreHealth {
         self.health.0.borrow().clone()
     }
 
-    /// The same, for somebody who waits for a change.
+    /// The same, to wait for a change.
     pub fn watch_health(&self) -> watch::Receiver<StoreHealth> {
         self.health.0.subscribe()
     }

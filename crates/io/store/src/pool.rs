@@ -1,10 +1,12 @@
 //! Opening the database and bringing its tables up to date.
 //!
-//! Rules: write-ahead log, `synchronous = NORMAL` (a power cut may lose the last batches but never harms the file), five
-//! seconds of patience with a lock, foreign keys on; one connection writes, a few read. Readers may not write. A file that is
-//! missing is made only here: a connection that is opened later must not begin an empty database.
-//! All files of the database are their owner's only: SQLite gives the log the mode of the database.
-//! Why one writer: SQLite has one lock for writing, and a queue in front of one connection is fairer than a fight for it.
+//! Rules: write-ahead log, `synchronous = NORMAL` (a power cut may lose the last batches but never
+//! harms the file), five seconds of patience with a lock, foreign keys on; one connection writes, a
+//! few read. Readers may not write. A file that is missing is made only here: a connection that is
+//! opened later must not begin an empty database. All files of the database are their owner's only:
+//! SQLite gives the log the mode of the database.
+//! Why one writer: SQLite has one lock for writing, and a queue in front of one connection is
+//! fairer than a fight for it.
 
 use crate::StoreError;
 use crate::batch::lock;
@@ -34,8 +36,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/mig
 /// Where the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// This file, made when it is not there. Beside it stand two further files of the database, a lock file, and a small file for
-    /// what the database cannot take.
+    /// This file, made when it is not there. Beside it stand two further files of the database, a
+    /// lock file, and a small file for what the database cannot take.
     File(PathBuf),
     /// A file of its own that goes when the last clone of the store goes: for tests and demonstrations.
     Temporary,
@@ -116,7 +118,8 @@ impl Store {
     }
 }
 
-/// A connection from before the database's path led elsewhere may belong to another file: it is not used again.
+/// A connection from before the database's path led elsewhere may belong to another file: it is not
+/// used again.
 fn pool_options(file: &Arc<DatabaseFile>) -> SqlitePoolOptions {
     let file = Arc::clone(file);
     SqlitePoolOptions::new().before_acquire(move |_, connection| {

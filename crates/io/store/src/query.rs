@@ -98,10 +98,11 @@ pub struct Gap {
     pub found_at: Timestamp,
     /// Requests that were open at the last write. Those accepted after it are unknown.
     pub open_requests: u64,
-    /// Since when its writes had failed, so that the database has nothing of what was accepted from then on. `None` if they had
-    /// not, as far as is known.
+    /// Since when its writes had failed, so that the database has nothing of what was accepted from
+    /// then on. `None` if they had not, as far as is known.
     pub writes_failed_at: Option<Timestamp>,
-    /// Accepted requests that were in memory only and are lost, as of the last note of that process.
+    /// Accepted requests that were in memory only and are lost, as of the last note of that
+    /// process.
     pub unwritten_requests: u64,
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Rules:
 //! - It is filled when a gateway starts, so that overwriting it later needs no room on the disk.
-//! - It has two slots that are written in turns, each with a number and a checksum. A process that is killed in the middle of a
-//!   write leaves the other slot as it was.
-//! - A change is on the disk before it is reported as done. Several processes change it one after the other.
+//! - It has two slots that are written in turns, each with a number and a checksum. A process that
+//!   is killed in the middle of a write leaves the other slot as it was.
+//! - A change is on the disk before it is reported as done. Several processes change it one after
+//!   the other.
 //! - What it holds is only what the database does not hold yet.
 
 use crate::StoreError;
@@ -23,7 +24,7 @@ const SLOT_BYTES: usize = 32 * 1024;
 const SLOTS: u64 = 2;
 /// The first word of a slot and the version of its form.
 const MAGIC: &str = "banjia-state 1";
-/// How long another process may hold the file.
+/// Maximum time to wait for another process that holds the file.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -36,7 +37,7 @@ pub(crate) struct PendingCut {
 }
 
 impl PendingCut {
-    /// One cut, whatever became of its evidence.
+    /// True for the same cut, even if its evidence was left out.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (&self.vendor, self.at) == (&other.vendor, other.at)
     }
@@ -52,7 +53,7 @@ pub(crate) struct FailingRun {
     pub(crate) requests: u64,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct State {
@@ -75,7 +76,7 @@ impl StateFile {
         Self { path: PathBuf::from(name).into(), writing: Arc::default() }
     }
 
-    /// What the file holds; nothing if there is no file.
+    /// Reads the content of the file, which is empty if there is no file.
     pub(crate) async fn read(&self) -> Result<State, StoreError> {
         let path = Arc::clone(&self.path);
         self.on_thread(move || read(&path)).await
@@ -151,7 +152,8 @@ fn lock(file: &File) -> io::Result<()> {
     }
 }
 
-/// The number and the content of the slot that was written last. A file without a whole slot is empty.
+/// The number and the content of the slot that was written last. A file without a whole slot is
+/// empty.
 fn newest(file: &File, path: &Path) -> io::Result<(u64, State)> {
     let mut found: Option<(u64, State)> = None;
     let mut is_damaged = false;
@@ -184,7 +186,8 @@ fn read_up_to(file: &File, into: &mut [u8], from: u64) -> io::Result<usize> {
     Ok(len)
 }
 
-/// `MAGIC NUMBER LENGTH SHA256`, a line break, and the content as JSON. The evidence of cuts is left out where it has no room.
+/// `MAGIC NUMBER LENGTH SHA256`, a line break, and the content as JSON. The evidence of cuts is
+/// left out where it has no room.
 fn encode(number: u64, state: &mut State) -> io::Result<String> {
     let write = |state: &State| -> io::Result<Option<String>> {
         let text = serde_json::to_string(state)?;

@@ -1,13 +1,16 @@
 //! The one way to write to the database.
 //!
 //! Rules:
-//! - Every statement that writes runs in a [`WriteTransaction`]. There is no other use of the writing connection but reads.
+//! - Every statement that writes runs in a [`WriteTransaction`]. There is no other use of the
+//!   writing connection but reads.
 //! - Nothing is written to a file that the path of the database does not lead to any more.
-//! - A transaction that was neither committed nor rolled back closes its connection. The next write opens a new one.
+//! - A transaction that was neither committed nor rolled back closes its connection. The next write
+//!   opens a new one.
 //!
-//! Why: SQLite rolls back by itself when a disk is full or reports an error. A driver that counts open transactions does not
-//! notice that, and turns each later transaction into a savepoint inside one that nobody commits. Here `BEGIN` and `COMMIT` are
-//! plain statements, and a connection whose state is not certain is not used again.
+//! Why: SQLite rolls back by itself when a disk is full or reports an error. A driver that counts
+//! open transactions does not notice that, and turns each later transaction into a savepoint inside
+//! one that nobody commits. Here `BEGIN` and `COMMIT` are plain statements, and a connection whose
+//! state is not certain is not used again.
 
 use crate::{Store, StoreError};
 use sqlx::Sqlite;
@@ -37,7 +40,8 @@ impl Store {
     }
 
     async fn begin_as(&self, is_durable: bool) -> Result<WriteTransaction, StoreError> {
-        // Before a connection is opened by the path: it would fold our write-ahead log into a file that is not ours.
+        // Before a connection is opened by the path: it would fold our write-ahead log into a file
+        // that is not ours.
         self.file.check().await?;
         let begun = self.try_begin(is_durable).await;
         // Once more, for a file that was replaced meanwhile. An error may be due to that as well.
@@ -57,8 +61,8 @@ impl Store {
 }
 
 impl WriteTransaction {
-    /// Commits. After an error nobody knows whether the commit is in the file: the connection is closed, and whoever writes again
-    /// must recognize what is already there.
+    /// Commits. After an error nobody knows whether the commit is in the file: the connection is
+    /// closed, and a second try must recognize what is already there.
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
         sqlx::query("COMMIT").execute(&mut *self).await?;
         self.end().await;

@@ -1,10 +1,12 @@
 //! Events about the database itself, delivered from memory.
 //!
 //! Rules:
-//! - `store.failing` is sent when the database cannot be written, and `store.recovered` when it can be again. Neither touches the
-//!   database.
-//! - A receiver gets the events in their order, each until it takes it or until the tries are used up, with the same `webhook-id`.
-//! - A receiver holds up no other one. At most [`WAITING_MAX`] events wait for each; then the oldest is left out and logged.
+//! - `store.failing` is sent when the database cannot be written, and `store.recovered` when it can
+//!   be again. Neither touches the database.
+//! - A receiver gets the events in their order, each until it takes it or until the tries are used
+//!   up, with the same `webhook-id`.
+//! - A receiver holds up no other one. At most [`WAITING_MAX`] events wait for each; then the
+//!   oldest is left out and logged.
 //! - What waits is gone when the process ends.
 
 use super::{CourierError, Hook, WebhookConfig, send, settle};
@@ -20,16 +22,16 @@ use tokio::time::sleep;
 
 /// Events that wait for one receiver at most.
 const WAITING_MAX: usize = 64;
-/// How often events that were not taken are looked at again.
+/// Pause between two looks at events that were not taken.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// Tells receivers how the database is.
+/// Informs receivers that the database cannot be written, and that it can be again.
 #[derive(Debug)]
 pub struct StoreAlerts {
     upstream: Upstream,
     receivers: Vec<Receiver>,
     health: watch::Receiver<StoreHealth>,
-    /// What receivers know.
+    /// The state that receivers were last informed of.
     was_ok: bool,
     clock: fn() -> Timestamp,
 }
@@ -60,7 +62,7 @@ impl StoreAlerts {
             self.deliver().await;
             let is_waiting = self.receivers.iter().any(|receiver| !receiver.waiting.is_empty());
             let changed = async {
-                // The store goes last; without it there is nothing to tell.
+                // The store goes last; without it there is nothing to report.
                 if self.health.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }

@@ -210,3 +210,37 @@ async fn a_request_without_an_end_is_waited_for_and_what_a_killed_process_had_op
     assert_eq!((found.sum.lost, found.sum.is_exact(), found.report.balance.lost.len()), (1, false, 1));
     assert!(markdown(&found, Lang::En).contains("with 1 requests open"));
 }
+
+#[tokio::test]
+async fn books_of_a_run_that_could_not_write_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("banjia.db");
+    let store = Store::open(&Location::File(path.clone())).await.unwrap();
+    let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
+    let key = ReportKey::beside(store.path()).unwrap();
+    let rig = Rig { store, ledger, key, now: Timestamp::from(chrono::Utc::now()) };
+    moves::make(&rig.store, TEXT, By { actor: "kim", at: rig.ago(30) }).await.unwrap();
+    rig.go_live().await;
+    // The file is away while a request ends, and the process has to end as well.
+    let away = folder.path().join("away");
+    std::fs::rename(&path, &away).unwrap();
+    rig.request("acme", "zhipu/glm-4.7", 1, Outcome::Answered);
+    assert!(rig.ledger.close_within(Duration::from_millis(200)).await.is_err());
+    let Rig { store, ledger, key, .. } = rig;
+    // As a kill: what waits is never written.
+    drop(store);
+    std::mem::forget(ledger);
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&away, &copy).unwrap();
+    std::fs::copy(format!("{}-wal", path.display()), format!("{}-wal", copy.display())).unwrap();
+    std::fs::copy(format!("{}.state", path.display()), format!("{}.state", copy.display())).unwrap();
+
+    let store = Store::open(&Location::File(copy)).await.unwrap();
+    let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
+    ledger.close().await.unwrap();
+    let rig = Rig { store, ledger, key, now: Timestamp::from(chrono::Utc::now()) };
+    let obstacles = rig.open(&[]).await;
+    let is_refused = |one: &Obstacle| matches!(one, Obstacle::Unmet(Unmet::WritesFailed { .. }));
+    assert!(obstacles.iter().any(is_refused), "{obstacles:?}");
+    assert!(!obstacles.iter().filter(|one| is_refused(one)).any(Obstacle::may_pass), "no waiting helps");
+}

@@ -1,8 +1,8 @@
 //! Events on their way to a real receiver on loopback.
 
-use banjia_control::webhooks::{Heard, secret};
+use banjia_control::webhooks::{Heard, StoreAlerts, secret};
 use banjia_control::{Courier, WebhookConfig};
-use banjia_store::{By, DeliveryState, Location, PolicyRow, PolicyState, Store};
+use banjia_store::{By, DeliveryState, Location, PolicyRow, PolicyState, Store, WriterConfig};
 use banjia_types::{Secret, Timestamp};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -198,4 +198,27 @@ async fn only_one_process_delivers_and_nothing_is_kept_where_nobody_listens() {
     let mut two = Courier::new(store.clone(), &configs).unwrap();
     assert_eq!(two.tick(NOW).await.unwrap(), Heard::default(), "the other one holds the lock");
     assert_eq!(store.deliveries("late", 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_failing_database_is_reported_from_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("banjia.db");
+    let store = Store::open(&Location::File(path.clone())).await.unwrap();
+    let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
+    let (addr, mut seen) = receiver(vec![503, 204, 204]).await;
+    let clock = || Timestamp::from(chrono::Utc::now());
+    let working = tokio::spawn(StoreAlerts::new(&store, &[config("ops", addr, &["store.*"])], clock).unwrap().run());
+    let away = folder.path().join("away");
+    std::fs::rename(&path, &away).unwrap();
+    let (first, body) = seen.recv().await.unwrap();
+    assert!(body.contains("\"type\":\"store.failing\"") && body.contains("deleted"), "{body}");
+    assert!(!body.contains(path.to_str().unwrap()), "no path leaves: {body}");
+    let (again, _) = seen.recv().await.unwrap();
+    assert_eq!(header(&again, "webhook-id"), header(&first, "webhook-id"), "what was not taken comes again");
+    std::fs::rename(&away, &path).unwrap();
+    let (_, body) = seen.recv().await.unwrap();
+    assert!(body.contains("\"type\":\"store.recovered\""), "{body}");
+    working.abort();
+    ledger.close().await.unwrap();
 }

@@ -1,9 +1,10 @@
 //! The one task that writes captures.
 //!
-//! Rules: it takes what waits, makes captures of it away from the threads that serve, and writes them in one transaction. A
-//! database that cannot be written is tried until it can: meanwhile the queue fills up to its bounds, and what finds no place in it
-//! is dropped and counted. A batch that the database refuses for what it is is tried a few times, given up and counted. What is
-//! older than is to be kept is forgotten here too.
+//! Rules: it takes what waits, makes captures of it away from the threads that serve, and writes
+//! them in one transaction. A database that cannot be written is tried until it can: meanwhile the
+//! queue fills up to its bounds, and what finds no place in it is dropped and counted. A batch that
+//! the database refuses for what it is is tried a few times, given up and counted. What is older
+//! than is to be kept is forgotten here too.
 
 use super::{CaptureRules, Counters, Job, Recorded, add, seal_key};
 use crate::clock::Clock;
@@ -21,7 +22,7 @@ const TRIES_MAX: u32 = 4;
 /// The pause after the first failed try; it doubles up to the last.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_LAST: Duration = Duration::from_secs(5);
-/// How often the log repeats that captures wait.
+/// Interval between log lines about captures that wait.
 const LOG_EVERY: Duration = Duration::from_mins(1);
 /// How often old captures are looked for.
 const FORGET_EVERY: Duration = Duration::from_hours(1);

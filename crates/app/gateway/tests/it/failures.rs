@@ -5,8 +5,9 @@ use crate::rig::{MOVING, Rig, SINGLE, first_content, hello, rest};
 use banjia_gateway::Alert;
 use banjia_gateway::config::{RouteConfig, VendorConfig};
 use banjia_sandbox::{Fault, When};
-use banjia_store::{Location, Period, Store, WriterConfig};
-use banjia_types::{ErrorClass, Outcome};
+use banjia_store::{Location, Period, Row, Store, StoreError, StoreHealth, WriterConfig};
+use banjia_types::{ErrorClass, Outcome, RequestId};
+use http::Method;
 use serde_json::json;
 
 /// Faults before any content, and what the client is told when there is no other target.
@@ -274,4 +275,56 @@ async fn a_vendors_key_is_in_no_answer_and_no_row() {
     assert_eq!(answer.header("x-should-retry"), "false");
     assert!(!String::from_utf8_lossy(&answer.body).contains("sk-wrong"));
     assert!(!format!("{:?}", rig.rows().await).contains("sk-wrong"));
+}
+
+/// A gateway on a database whose file can be taken away.
+async fn on_a_file(folder: &std::path::Path) -> (Rig, std::path::PathBuf) {
+    let path = folder.join("banjia.db");
+    let store = Store::open(&Location::File(path.clone())).await.unwrap();
+    (Rig::over(store, WriterConfig::default(), |config| config.serve.drain_ms = 100).await, path)
+}
+
+async fn wait_until_failing(rig: &Rig) {
+    let mut health = rig.store.watch_health();
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), health.wait_for(|health| !health.is_ok()));
+    assert!(waited.await.is_ok(), "the health changes");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_makes_the_gateway_unready() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rig, path) = on_a_file(folder.path()).await;
+    rig.call(Method::GET, "/readyz").await.is(200);
+    let away = folder.path().join("away");
+    std::fs::rename(&path, &away).unwrap();
+    wait_until_failing(&rig).await;
+    let unready = rig.call(Method::GET, "/readyz").await;
+    unready.is(503);
+    let said = String::from_utf8_lossy(&unready.body);
+    assert!(said.contains("was deleted") && said.contains("put the file back"), "{said}");
+    assert!(!said.contains(folder.path().to_str().unwrap()), "no path is shown: {said}");
+    rig.ask(MOVING, false).await.is(503);
+    assert_eq!(rig.ledger.taken(), 0, "nothing is accepted");
+    rig.call(Method::GET, "/healthz").await.is(200);
+    std::fs::rename(&away, &path).unwrap();
+    let mut health = rig.store.watch_health();
+    health.wait_for(StoreHealth::is_ok).await.unwrap();
+    rig.call(Method::GET, "/readyz").await.is(200);
+    rig.ask(MOVING, false).await.is(200);
+}
+
+#[tokio::test]
+async fn a_drain_ends_in_time_when_nothing_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rig, path) = on_a_file(folder.path()).await;
+    let slot = rig.ledger.try_reserve().unwrap();
+    std::fs::rename(&path, folder.path().join("away")).unwrap();
+    let at = rig.clock.now();
+    slot.fill(Row::new(RequestId(uuid::Uuid::from_u128(1)), at, at, Outcome::Answered));
+    wait_until_failing(&rig).await;
+    let began = std::time::Instant::now();
+    rig.gateway.drain().await;
+    let closed = rig.ledger.close_within(std::time::Duration::from_millis(200)).await;
+    assert!(matches!(closed, Err(StoreError::NotWritten { rows: 1, requests: 1, .. })), "{closed:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }

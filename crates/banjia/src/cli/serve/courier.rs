@@ -15,7 +15,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 const EVERY: Duration = Duration::from_secs(2);
 
-/// The courier at work, and beside it the one that tells how the database is. Neither when nobody listens.
+/// Two tasks: the courier, and the one that reports the state of the database. Both are absent if
+/// there is no webhook.
 #[derive(Debug)]
 pub(super) struct Task {
     configs: Vec<WebhookConfig>,

@@ -160,6 +160,43 @@ fn what_is_signed_and_not_true_does_not_pass() {
 }
 
 #[test]
+fn books_over_failed_writes_are_not_sealed() {
+    let lost = |report: &Report, failed_at| Lost {
+        from: report.head.from,
+        until: report.head.until,
+        open: 1,
+        writes_failed_at: Some(failed_at),
+    };
+    let (of, _, mut report) = done();
+    let failed_at = report.head.until - Duration::from_mins(2);
+    report.balance.lost.push(lost(&report, failed_at));
+    let expected = Unmet::WritesFailed { from: failed_at, until: report.head.until };
+    assert_eq!(unmet(of.spec(), &report), std::slice::from_ref(&expected));
+    assert!(expected.to_string().contains("cannot be sealed"), "{expected}");
+    assert_eq!(verify(&sign(&report, &key()).text), Err(NotVerified::Untrue(vec![expected])));
+    // Before and after the books: those are whole.
+    let (of, _, mut report) = done();
+    report.balance.lost.push(lost(&report, report.head.until + Duration::from_mins(1)));
+    let before = report.head.from - Duration::from_mins(1);
+    report.balance.lost.push(Lost { until: before, ..lost(&report, before - Duration::from_mins(1)) });
+    assert_eq!(unmet(of.spec(), &report), []);
+}
+
+#[test]
+fn a_process_that_could_write_leaves_no_new_field() {
+    let (_, _, mut report) = done();
+    report.balance.lost.push(Lost {
+        from: report.head.from,
+        until: report.head.until,
+        open: 1,
+        writes_failed_at: None,
+    });
+    let text = sign(&report, &key()).text;
+    assert!(!text.contains("writes_failed_at"), "reports that were signed before have no such field");
+    verify(&text).unwrap();
+}
+
+#[test]
 fn a_seal_needs_a_live_move_without_credentials() {
     let (of, at) = created(SHORT);
     let (_, _, report) = done();

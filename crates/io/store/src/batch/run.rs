@@ -1,11 +1,14 @@
 //! One process's time as the writer of a ledger.
 //!
 //! Rules:
-//! - A run is opened before the first row and closed after the last. A run that is found open belongs to a process that was
-//!   killed or that gave up, because locks on the database and on a file beside it let only one writer live at a time.
-//! - Each batch counts itself in its own transaction, so a batch that is written again after an uncertain commit is added once.
-//! - The first batch after a time of failed writes records that time. A run that ends before notes in the file beside the database
-//!   since when its writes fail, and the next start writes that into its gap.
+//! - A run is opened before the first row and closed after the last. A run that is found open
+//!   belongs to a process that was killed or that gave up, because locks on the database and on a
+//!   file beside it let only one writer live at a time.
+//! - Each batch counts itself in its own transaction, so a batch that is written again after an
+//!   uncertain commit is added once.
+//! - The first batch after a time of failed writes records that time. A run that ends before notes
+//!   in the file beside the database since when its writes fail, and the next start writes that
+//!   into its gap.
 
 use crate::database_file::DatabaseLock;
 use crate::pool::now_ms;
@@ -31,13 +34,14 @@ pub(super) struct Run {
     kinds: Mutex<Kinds>,
     /// A note is being written to the file beside the database.
     is_noting: Arc<AtomicBool>,
-    /// Held for as long as this process may write; the system lets go of them when the process dies. The lock on the file beside
-    /// the database keeps out gateways of older versions, which know no other.
+    /// Held for as long as this process may write; the system lets go of them when the process
+    /// dies. The lock on the file beside the database keeps out gateways of older versions, which
+    /// know no other.
     _locks: (Option<DatabaseLock>, Option<File>),
     store: Store,
 }
 
-/// What is written at once: rows, the acceptances by minute, and the sign of life.
+/// The content of one transaction: rows, the acceptances by minute, and the sign of life.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch<'a> {
     pub(super) rows: &'a [Row],
@@ -97,7 +101,8 @@ impl Run {
         let mut tx = self.store.begin().await?;
         let number = self.batches.load(Ordering::Relaxed);
         let mut kinds = None;
-        // Otherwise the commit of this batch was reported as failed and is in the database all the same.
+        // Otherwise the commit of this batch was reported as failed and is in the database all the
+        // same.
         if self.count(&mut tx, number, batch).await? {
             let kinds = kinds.insert(std::mem::take(&mut *self.kinds()));
             rows::insert(batch.rows, kinds, &mut tx).await.map_err(&fail)?;
@@ -122,7 +127,8 @@ impl Run {
         Ok(())
     }
 
-    /// Counts a batch as number `number + 1` of this run. False if that batch is already in the database.
+    /// Counts a batch as number `number + 1` of this run. False if that batch is already in the
+    /// database.
     async fn count(&self, tx: &mut SqliteConnection, number: i64, batch: &Batch<'_>) -> Result<bool, StoreError> {
         const COUNT: &str = "UPDATE run SET last_flush_at = $1, open_requests = $2, batches = batches + 1 \
              WHERE id = $3 AND batches = $4";
@@ -155,8 +161,9 @@ impl Run {
         done.map_err(StoreError::sql("record a time of failed writes")).map(drop)
     }
 
-    /// Leaves a note for the next start, should this run end before its writes succeed again. Nothing waits for it: a disk that
-    /// fails may keep the file busy for long. A note that comes while another one is written is left out.
+    /// Leaves a note for the next start, should this run end before its writes succeed again.
+    /// Nothing waits for it: a disk that fails may keep the file busy for long. A note that comes
+    /// while another one is written is left out.
     pub(super) fn note(&self, failing: Option<FailingRun>) {
         if self.is_noting.swap(true, Ordering::AcqRel) {
             return;
@@ -193,8 +200,8 @@ impl Run {
 /// Begin, last write, open requests, since when writes had failed, requests that are lost.
 type GapTuple = (i64, i64, i64, Option<i64>, Option<i64>);
 
-/// Writes down the runs that were not closed as gaps, and closes them. `failing` is what the last run noted of its failed writes,
-/// unless it could write them later.
+/// Writes down the runs that were not closed as gaps, and closes them. `failing` is the note of the
+/// last run about its failed writes. It does not count if that run could write later.
 async fn note_gaps(tx: &mut SqliteConnection, failing: Option<&FailingRun>, now: i64) -> Result<(), StoreError> {
     const GAPS: &str = "INSERT INTO gap (run, started_at, last_flush_at, open_requests, found_at, writes_failed_at, \
           unwritten_requests) \

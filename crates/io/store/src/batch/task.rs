@@ -16,9 +16,10 @@ use tokio::time::{Instant, sleep, timeout};
 /// First pause after a failed write; doubled each time up to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
-/// How often the file is looked for: the longest that requests are accepted after it was deleted or replaced.
+/// Interval between two looks at the file, and so the longest that requests are accepted after it
+/// was deleted or replaced.
 const CHECK_FILE_EVERY: Duration = Duration::from_secs(1);
-/// How often the log repeats that writes fail.
+/// Interval between log lines while writes fail.
 const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// How long the task waits for what.
@@ -131,13 +132,14 @@ async fn write_all(shared: &Shared, run: &Run, work: &Work) {
     }
 }
 
-/// What is written in one transaction.
+/// One transaction of the run.
 enum Statement<'a> {
     Batch(Batch<'a>),
     Close,
 }
 
-/// Writes until it succeeds. While that fails, everybody who asks is told, the log once a minute.
+/// Writes until it succeeds. While that fails, the store's health shows it and the log repeats it
+/// once a minute.
 async fn until_written(shared: &Shared, run: &Run, statement: &Statement<'_>) {
     let mut pause = RETRY_FIRST;
     let mut failing: Option<Failing> = None;
@@ -174,7 +176,7 @@ impl Failing {
         Self { fault, log_at: Instant::now() }
     }
 
-    /// Tells everybody that a write has failed.
+    /// Reports that a write has failed.
     fn report(&mut self, shared: &Shared, run: &Run, error: &StoreError) {
         let since = self.fault.began_at;
         let reason = error.reason();

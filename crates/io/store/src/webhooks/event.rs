@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
-/// Every event that there is, as `TOPIC.WHAT`. The two of `store` are about the database itself: they are never written into it, and
-/// are delivered from memory.
+/// Every event that there is, as `TOPIC.WHAT`. The two of `store` are about the database itself:
+/// they are never written into it, and are delivered from memory.
 pub const EVENTS: [&str; 26] = [
     "account.subscribed",
     "account.unsubscribed",

@@ -45,7 +45,8 @@ impl Rig {
         sqlx::query_scalar(sql).fetch_one(&self.other).await.unwrap()
     }
 
-    /// From now on SQLite ends every transaction that writes an entry of the ledger, as it does when the disk is full.
+    /// From now on SQLite ends every transaction that writes an entry of the ledger, as it does
+    /// when the disk is full.
     async fn fail_ledger(&self) {
         self.execute("CREATE TRIGGER fail BEFORE INSERT ON ledger_entry BEGIN SELECT RAISE(ROLLBACK, 'no room'); END")
             .await;
@@ -113,7 +114,8 @@ async fn a_batch_that_is_already_counted_is_not_added_again() {
     let ledger = rig.ledger().await;
     ledger.try_reserve().unwrap().fill(row(1, 0, Outcome::Answered));
     ledger.flush().await.unwrap();
-    // As after a commit that reported an error and is in the file: the database has one batch more than was confirmed.
+    // As after a commit that reported an error and is in the file: the database has one batch more
+    // than was confirmed.
     rig.execute("UPDATE run SET batches = batches + 1").await;
     ledger.try_reserve().unwrap().fill(row(2, 0, Outcome::Answered));
     ledger.flush().await.unwrap();
@@ -176,7 +178,8 @@ async fn a_writer_that_cannot_write_ends_in_time() {
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
-/// Runs a ledger whose writes fail until its process is killed: the end of its runtime stops it where it is.
+/// Runs a ledger whose writes fail until its process is killed: the end of its runtime stops it
+/// where it is.
 fn kill_while_writes_fail(path: &Path, is_mended: bool) -> Timestamp {
     let killed = tokio::runtime::Runtime::new().unwrap();
     let since = killed.block_on(async {
@@ -222,7 +225,7 @@ async fn gap_after_kill(path: &Path) -> Option<Timestamp> {
 }
 
 #[test]
-fn a_kill_while_writes_fail_leaves_its_time_in_the_gap() {
+fn a_kill_while_writes_fail_shows_in_the_gap() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let since = kill_while_writes_fail(&path, false);
@@ -264,7 +267,7 @@ async fn no_request_is_accepted_while_the_file_is_away() {
 }
 
 #[tokio::test]
-async fn a_writer_stays_alone_when_its_lock_file_is_deleted() {
+async fn a_writer_stays_alone_without_its_lock_file() {
     let rig = Rig::new().await;
     let ledger = rig.ledger().await;
     std::fs::remove_file(format!("{}.lock", rig.path.display())).unwrap();
@@ -310,4 +313,15 @@ async fn verdicts_that_are_refused_are_counted() {
     writer.offer(NewAudit { at: Timestamp(1), actor, kind: "verdict", subject, rule_set, body: json!({}) });
     writer.flush().await;
     assert_eq!(writer.lost(), 1);
+}
+
+#[tokio::test]
+async fn a_runner_notices_that_its_lock_file_was_deleted() {
+    let rig = Rig::new().await;
+    let lock = rig.store.runner_lock().unwrap();
+    assert!(lock.is_held().await && rig.store.runner_lock().is_err());
+    std::fs::remove_file(format!("{}.campaigns.lock", rig.path.display())).unwrap();
+    assert!(!lock.is_held().await, "nobody is kept out any more");
+    let second = rig.store.runner_lock().unwrap();
+    assert!(second.is_held().await && !lock.is_held().await);
 }
