@@ -5,9 +5,13 @@
 
 use crate::finding::{Confidence, Finding, Kind};
 use crate::rules::Rules;
+use regex::Regex;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 /// Fewer different characters than these are no key.
 const VARIETY_MIN: usize = 8;
@@ -38,6 +42,33 @@ pub(crate) fn clean(text: &str, rules: &Rules) -> String {
     let has_key = rules.keys.iter().any(|form| form.regex.is_match(text.as_bytes()));
     let is_name = text.len() <= 120 && !text.chars().any(char::is_control);
     if has_key || !is_name { "(not shown)".to_owned() } else { text.to_owned() }
+}
+
+/// The forms of keys as one expression: a part of the data, so that nobody who only masks reads all
+/// of it.
+static ANY_KEY: LazyLock<Regex> = LazyLock::new(|| {
+    #[derive(Deserialize)]
+    struct Form {
+        pattern: String,
+    }
+    #[derive(Deserialize)]
+    struct Forms {
+        key: Vec<Form>,
+    }
+    let forms: Forms = toml::from_str(include_str!("../data/places.toml")).expect("the tests of this crate read it");
+    let any: Vec<_> = forms.key.iter().map(|form| format!("(?-u:{})", form.pattern)).collect();
+    Regex::new(&any.join("|")).expect("the tests of this crate compile it")
+});
+
+/// The text with every key in it replaced by `***`. Unlike in a scan, examples of keys count, in
+/// every kind of text.
+pub fn mask_keys(text: &str) -> Cow<'_, str> {
+    ANY_KEY.replace_all(text, "***")
+}
+
+/// Returns true if a key stands in the text.
+pub fn has_key(text: &str) -> bool {
+    ANY_KEY.is_match(text)
 }
 
 fn is_example(key: &[u8], rules: &Rules) -> bool {
@@ -92,6 +123,23 @@ mod tests {
         ] {
             assert_eq!(kinds(text), [], "{text}");
         }
+    }
+
+    #[test]
+    fn keys_of_every_form_are_masked() {
+        for key in [
+            "sk-proj-9hQ2mZ7LxV4tB8nRk3Ws-Tq6Yd1Fj5Pc0Ge",
+            "sk-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1",
+            "bce-v3/ALTAK-Wk29sLq07Zx/0f9e8d7c6b5a4938271605f4e3d2c1b0a9988776",
+            "0f9e8d7c6b5a4938271605f4e3d2c1b0.AbCdEfGh12345678",
+            &format!("bj-{}", "0f9e8d7c".repeat(8)),
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ] {
+            assert!(has_key(key), "{key}");
+            assert_eq!(mask_keys(&format!("say {key:?}, twice {key}")), "say \"***\", twice ***");
+        }
+        assert_eq!(mask_keys("密钥sk-proj-9hQ2mZ7LxV4tB8nRk3Ws。"), "密钥***。");
+        assert_eq!(mask_keys("risk-assessment and sk-..."), "risk-assessment and sk-...");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod syntax;
 pub use coverage::{Coverage, Skip};
 pub use find::{Scan, State, find};
 pub use finding::{Confidence, Finding, Kind, Parameter, Setting};
+pub use keys::{has_key, mask_keys};
 pub use lang::Language;
 pub use report::Report;
 pub use rules::Rules;
