@@ -96,7 +96,10 @@ impl Capture {
     /// For each line that cannot be used: its number and what is wrong. The lines after it can still be read.
     pub fn read_lines(from: impl BufRead) -> impl Iterator<Item = Result<Self, StoreError>> {
         from.lines().enumerate().filter_map(|(number, line)| match line {
-            Err(error) => Some(Err(error.into())),
+            Err(error) => {
+                let said = error.to_string();
+                Some(Err(StoreError::Line { number: number + 1, what: "a line of text", said }))
+            }
             Ok(line) if line.trim().is_empty() => None,
             Ok(line) => Some(serde_json::from_str(&line).map(Self::believed).map_err(|error| StoreError::Line {
                 number: number + 1,

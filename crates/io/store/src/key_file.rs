@@ -76,6 +76,10 @@ pub(crate) fn beside(database: &Path, ending: &str) -> Result<KeyBytes, StoreErr
 
 fn read(path: &Path) -> Result<Option<KeyBytes>, StoreError> {
     let failed = |source| StoreError::KeyFile { path: path.to_owned(), source };
+    // Opening a named pipe waits for a writer.
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Err(failed(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file")));
+    }
     let file = match File::open(path) {
         Ok(file) => {
             hide_from_others(path);
