@@ -3,14 +3,17 @@
 //! Rule: a report is matched by the `Message-ID` of the mail that it encloses, never by an address alone: one address may
 //! have got several notices.
 
+use banjia_files::{Bounds, FileError, is_folder, list, read_start};
 use banjia_store::{Store, StoreError};
 use banjia_types::Timestamp;
 use mail_parser::{MessageParser, MimeHeaders as _, PartType};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 /// A report is read up to here: what it says of the mail stands before the mail itself.
-const REPORT_BYTES_MAX: u64 = 1024 * 1024;
+pub const REPORT_BYTES_MAX: u64 = 1024 * 1024;
+/// A mail must be read within this time.
+const READ_WITHIN: Duration = Duration::from_secs(30);
 
 /// A report on a mail that did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +47,8 @@ pub enum FolderError {
     Read {
         /// Which.
         path: String,
-        /// What the system said.
-        source: std::io::Error,
+        /// Why it was not read.
+        source: FileError,
     },
     /// The database.
     #[error(transparent)]
@@ -60,13 +63,22 @@ pub enum FolderError {
 pub async fn record_folder(store: &Store, folder: &Path, now: Timestamp) -> Result<Found, FolderError> {
     let mut found = Found::default();
     let inside = ["new", "cur"].map(|name| folder.join(name));
-    let folders: Vec<_> =
-        if inside.iter().all(|inner| inner.is_dir()) { inside.into() } else { vec![folder.to_owned()] };
+    let mut is_maildir = true;
+    for inner in &inside {
+        is_maildir &= is_folder(inner, READ_WITHIN).map_err(|source| failed(inner, source))?;
+    }
+    let folders = if is_maildir { inside.into() } else { vec![folder.to_owned()] };
     for folder in folders {
-        for path in files(&folder)? {
-            let mut mail = Vec::new();
-            let read = std::fs::File::open(&path).and_then(|file| file.take(REPORT_BYTES_MAX).read_to_end(&mut mail));
-            read.map_err(failed(&path))?;
+        for path in list(&folder, READ_WITHIN).map_err(|source| failed(&folder, source))? {
+            let bounds = Bounds::regular(REPORT_BYTES_MAX, READ_WITHIN);
+            let mail = match read_start(&path, bounds) {
+                Ok(mail) => mail,
+                // A folder or a pipe among the mails is none of them.
+                Err(FileError::NotRegular(_)) => continue,
+                // Mail programs move mails away while the folder is read.
+                Err(error) if error.is_missing() => continue,
+                Err(source) => return Err(failed(&path, source)),
+            };
             match self::read(&mail) {
                 None => found.others += 1,
                 Some(bounce) if !bounce.is_permanent => found.delays += 1,
@@ -78,18 +90,8 @@ pub async fn record_folder(store: &Store, folder: &Path, now: Timestamp) -> Resu
     Ok(found)
 }
 
-/// The mails of a folder, by name.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
-    let entries = std::fs::read_dir(folder).map_err(failed(folder))?;
-    let paths: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
-    let mut paths = paths.map_err(failed(folder))?;
-    paths.retain(|path| path.is_file());
-    paths.sort_unstable();
-    Ok(paths)
-}
-
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<'_> {
-    |source| FolderError::Read { path: path.display().to_string(), source }
+fn failed(path: &Path, source: FileError) -> FolderError {
+    FolderError::Read { path: path.display().to_string(), source }
 }
 
 /// Reads a report. None for a mail that is no delivery report, that reports a success, or that does not say which mail it

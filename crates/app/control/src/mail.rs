@@ -12,6 +12,7 @@ mod starttls;
 pub use conversation::Conversation;
 
 use crate::templates::Written;
+use banjia_files::{Bounds, read_text};
 use banjia_types::{AccountId, Secret};
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, dkim};
@@ -19,6 +20,7 @@ use lettre::transport::smtp::client::Certificate;
 use lettre::{Address, Message};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
@@ -61,6 +63,11 @@ pub struct SmtpConfig {
     #[serde(default = "thirty_seconds")]
     pub timeout_ms: u64,
 }
+
+/// The largest file of authorities: the usual ones of a system take a quarter of a mebibyte.
+const ROOTS_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// It must be read within this time.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 const fn sixty() -> u32 {
     60
@@ -183,7 +190,8 @@ impl Mailer {
     /// An address or a key that cannot be used.
     pub fn new(config: SmtpConfig) -> Result<Self, MailError> {
         let mailbox = |key: &str, text: &str| {
-            text.parse::<Mailbox>().map_err(|error| MailError::Config(format!("{key} {text:?} is no address: {error}")))
+            // The text is not shown: a password may stand in the wrong place.
+            text.parse::<Mailbox>().map_err(|error| MailError::Config(format!("{key} is no address: {error}")))
         };
         let from = mailbox("from", &config.from)?;
         let reply_to = config.reply_to.as_deref().map(|text| mailbox("reply_to", text)).transpose()?;
@@ -267,7 +275,7 @@ fn is_page(text: &str) -> bool {
 /// Reads authorities.
 fn certificates(path: &Path) -> Result<Certificate, MailError> {
     let wrong = |said: &dyn std::fmt::Display| MailError::Config(format!("roots {}: {said}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let text = read_text(path, Bounds::regular(ROOTS_BYTES_MAX, READ_WITHIN)).map_err(|error| wrong(&error))?;
     if !text.contains("-----BEGIN CERTIFICATE-----") {
         return Err(wrong(&"there is no certificate in it; a PEM file is needed"));
     }

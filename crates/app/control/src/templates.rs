@@ -8,12 +8,18 @@ use banjia_border::campaign::Step;
 use banjia_border::country::Lang;
 use banjia_border::decide::draw;
 use banjia_border::policy::Policy;
+use banjia_files::{Bounds, FileError, is_folder, read_text};
 use banjia_store::Recipient;
 use banjia_types::calendar;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde_json::Value;
 use std::path::Path;
+use std::time::Duration;
 
+/// The largest template.
+const TEMPLATE_BYTES_MAX: u64 = 1024 * 1024;
+/// A template must be read within this time.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 const BUILT_IN: [(&str, &str); 4] = [
     ("notice.en.html", include_str!("../templates/notice.en.html")),
     ("notice.en.txt", include_str!("../templates/notice.en.txt")),
@@ -31,8 +37,8 @@ pub enum TemplateError {
     File {
         /// Which.
         path: String,
-        /// What the system said.
-        source: std::io::Error,
+        /// Why it was not read.
+        source: FileError,
     },
     /// A template leaves out what must be said.
     #[error(
@@ -83,11 +89,9 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         for (name, built_in) in BUILT_IN {
-            let file = folder.map(|folder| folder.join(name)).filter(|file| file.exists());
-            let text = match file {
+            let text = match folder {
                 None => built_in.to_owned(),
-                Some(file) => std::fs::read_to_string(&file)
-                    .map_err(|source| TemplateError::File { path: file.display().to_string(), source })?,
+                Some(folder) => own(folder, name)?.unwrap_or_else(|| built_in.to_owned()),
             };
             environment.add_template_owned(name, text)?;
         }
@@ -160,6 +164,22 @@ fn evidence(evidence: &Value, lang: Lang) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// The template of this name in a folder. `None` if there is none in it; a folder that is missing
+/// is an error.
+fn own(folder: &Path, name: &str) -> Result<Option<String>, TemplateError> {
+    let failed = |path: &Path, source| TemplateError::File { path: path.display().to_string(), source };
+    let file = folder.join(name);
+    match read_text(&file, Bounds::regular(TEMPLATE_BYTES_MAX, READ_WITHIN)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_missing() => match is_folder(folder, READ_WITHIN) {
+            Ok(true) => Ok(None),
+            Ok(false) => Err(failed(folder, error)),
+            Err(error) => Err(failed(folder, error)),
+        },
+        Err(error) => Err(failed(&file, error)),
+    }
 }
 
 fn timetable(policy: &Policy, lang: Lang) -> Vec<String> {
@@ -263,6 +283,22 @@ mod tests {
     fn what_comes_from_outside_is_no_markup() {
         let html = written("<script>alert(1)</script>", "en").html;
         assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"), "{html}");
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error() {
+        let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+        let error = Templates::new("x", Some(&folder.path().join("none"))).unwrap_err().to_string();
+        assert!(error.contains("none: ") && error.contains("No such file"), "{error}");
+    }
+
+    #[test]
+    fn a_template_that_is_a_pipe_is_an_error() {
+        let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+        let pipe = folder.path().join("notice.en.txt");
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().is_ok_and(|status| status.success()));
+        let error = Templates::new("x", Some(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("a named pipe"), "{error}");
     }
 
     #[test]
