@@ -4,15 +4,19 @@
 //! new table or policy changes nothing but the log, and the last good one stays; what else has
 //! changed is taken up.
 
+use crate::background;
+use crate::reminder::Reminder;
 use anyhow::{Context, anyhow};
 use banjia_border::mmdb::Mmdb;
 use banjia_border::policy::Policy;
 use banjia_border::registry::embedded;
+use banjia_files::{Bounds, FileError, Version, read, version};
 use banjia_gateway::{InForce, Rules};
 use banjia_store::{PolicyRow, PolicyState, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Reads a stored policy.
 pub(crate) fn policy(row: &PolicyRow) -> anyhow::Result<Policy> {
@@ -58,58 +62,109 @@ pub(crate) async fn rules_after(
     Ok((Rules { policies, exemptions: store.exemptions().await?, mmdb }, unread))
 }
 
-/// The operator's table, and when its file was last written.
+/// The largest table of addresses. Tables of countries have about ten million bytes, the largest
+/// tables of cities ten times as many.
+const TABLE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Time limit for reading a table.
+const TABLE_WITHIN: Duration = Duration::from_mins(1);
+/// Time limit for reading the size and time of a table's file.
+const VERSION_WITHIN: Duration = Duration::from_secs(5);
+/// Interval for logging that a table's file still does not answer.
+const REMIND_EVERY: Duration = Duration::from_mins(1);
+
+/// The operator's table, and the version of its file.
+///
+/// The file is polled on a background thread: it may be on a disk that hangs, and checking a whole
+/// table takes time.
 #[derive(Debug)]
 pub(crate) struct Table {
     path: Option<PathBuf>,
-    written: Option<SystemTime>,
+    version: Option<Version>,
+    /// A poll of the file that has not finished.
+    poll: Option<oneshot::Receiver<PollResult>>,
+    no_answer: Reminder,
     pub(crate) mmdb: Option<Arc<Mmdb>>,
 }
 
+/// Result of a poll: the version and the table if the file changed.
+type PollResult = Result<Option<(Version, anyhow::Result<Arc<Mmdb>>)>, FileError>;
+
 impl Table {
-    /// Takes up the file, if one is named.
+    /// Reads the file if one is named. Blocks until the file is read or the time limit has passed.
     pub(crate) fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let mut table = Self { path: path.map(Path::to_owned), written: None, mmdb: None };
+        let mut table = Self {
+            path: path.map(Path::to_owned),
+            version: None,
+            poll: None,
+            no_answer: Reminder::every(REMIND_EVERY),
+            mmdb: None,
+        };
         if let Some(path) = path {
-            table.written = Some(written(path)?);
-            table.mmdb = Some(read(path)?);
+            let said = || format!("cannot read the table of addresses {}", path.display());
+            table.version = Some(version(path, VERSION_WITHIN).with_context(said)?);
+            table.mmdb = Some(read_table(path)?);
         }
         Ok(table)
     }
 
-    /// Takes up a changed file. True when there is a new table.
-    pub(crate) async fn refresh(&mut self) -> bool {
-        let Some(path) = self.path.clone() else { return false };
-        let now = match written(&path) {
-            Ok(now) if Some(now) != self.written => now,
-            _ => return false,
-        };
-        self.written = Some(now);
-        // A table may be large and all of it is checked: on a thread of its own, since requests may have no other than this one.
-        let taken = path.clone();
-        let taken = tokio::task::spawn_blocking(move || read(&taken)).await;
-        match taken.context("the table of addresses was not read to its end").flatten() {
-            Ok(mmdb) => {
-                tracing::info!(path = %path.display(), built = %mmdb.built(), "the table of addresses was taken up");
+    /// The file, if one is named.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Starts to poll the file, unless a poll is running.
+    pub(crate) fn start_poll(&mut self) {
+        let (Some(path), None) = (self.path.clone(), &self.poll) else { return };
+        let known = self.version;
+        self.poll = Some(background::run(move || {
+            let now = version(&path, VERSION_WITHIN)?;
+            if Some(now) == known {
+                return Ok(None);
+            }
+            let table = read_table(&path);
+            // A file that changed while it was read is read again at the next poll.
+            let is_whole = version(&path, VERSION_WITHIN)? == now;
+            Ok(is_whole.then_some((now, table)))
+        }));
+    }
+
+    /// Waits for the running poll, or forever if none is running. Returns true if there is a new
+    /// table. Safe to cancel.
+    pub(crate) async fn finish_poll(&mut self) -> bool {
+        let Some(poll) = &mut self.poll else { return std::future::pending().await };
+        let polled = poll.await;
+        self.poll = None;
+        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+        match polled {
+            Ok(Ok(Some((version, Ok(mmdb))))) => {
+                self.version = Some(version);
+                tracing::info!(%path, built = %mmdb.built(), "the table of addresses was taken up");
                 self.mmdb = Some(mmdb);
-                true
+                return true;
             }
-            Err(error) => {
+            Ok(Ok(Some((version, Err(error))))) => {
+                self.version = Some(version);
                 tracing::error!("{error:#}: the last good table stays");
-                false
             }
+            Ok(Err(error)) if error.is_no_answer() => {
+                if self.no_answer.is_due() {
+                    tracing::error!(%path, "the table of addresses cannot be looked at: {error}; the last good one stays");
+                }
+                return false;
+            }
+            // A file that is being replaced is missing for a moment.
+            Ok(Err(error)) => tracing::debug!(%path, %error, "the table of addresses is not there"),
+            Ok(Ok(None)) => {}
+            Err(_) => tracing::error!(%path, "the table of addresses was not read to its end; the last good one stays"),
         }
+        self.no_answer.reset();
+        false
     }
 }
 
-fn written(path: &Path) -> anyhow::Result<SystemTime> {
-    let said = || format!("cannot read the table of addresses {}", path.display());
-    std::fs::metadata(path).and_then(|meta| meta.modified()).with_context(said)
-}
-
-fn read(path: &Path) -> anyhow::Result<Arc<Mmdb>> {
-    let bytes =
-        std::fs::read(path).with_context(|| format!("cannot read the table of addresses {}", path.display()))?;
+fn read_table(path: &Path) -> anyhow::Result<Arc<Mmdb>> {
+    let bytes = read(path, Bounds::regular(TABLE_BYTES_MAX, TABLE_WITHIN))
+        .with_context(|| format!("cannot read the table of addresses {}", path.display()))?;
     let name = path.file_name().map_or_else(|| "mmdb".to_owned(), |name| name.to_string_lossy().into_owned());
     let mmdb = Mmdb::from_bytes(&name, bytes).with_context(|| format!("{} cannot be used", path.display()))?;
     Ok(Arc::new(mmdb))
@@ -123,6 +178,13 @@ mod written;
 mod tests {
     use super::written::{Value, table};
     use super::*;
+    use std::time::SystemTime;
+
+    /// Polls the file once.
+    async fn refresh(table: &mut Table) -> bool {
+        table.start_poll();
+        table.finish_poll().await
+    }
 
     fn file(built: u64, code: &str) -> Vec<u8> {
         table(built, &[("47.75.0.0/16", Value::Map(vec![("country_code", Value::Text(code))]))])
@@ -150,18 +212,18 @@ mod tests {
         let mut table = Table::open(Some(&path)).unwrap();
         let in_use = table.mmdb.clone().unwrap();
         assert_eq!(place(&table), "HK");
-        assert!(!table.refresh().await, "nothing changed");
+        assert!(!refresh(&mut table).await, "nothing changed");
         replace(&path, &file(2, "SG"), 2);
-        assert!(table.refresh().await);
+        assert!(refresh(&mut table).await);
         assert_eq!(place(&table), "SG");
         assert_eq!(in_use.built().0, 1000, "a request that began before keeps what it began with");
         replace(&path, b"no table", 3);
-        assert!(!table.refresh().await);
+        assert!(!refresh(&mut table).await);
         std::fs::remove_file(&path).unwrap();
-        assert!(!table.refresh().await);
+        assert!(!refresh(&mut table).await);
         assert_eq!(place(&table), "SG", "the last good one stays");
         replace(&path, &file(3, "JP"), 4);
-        assert!(table.refresh().await);
+        assert!(refresh(&mut table).await);
         assert_eq!(place(&table), "JP");
     }
 
@@ -189,5 +251,26 @@ mod tests {
         let labels: Vec<_> = after.policies.iter().map(|rule| rule.policy.label().to_string()).collect();
         assert_eq!((labels, unread.len()), (vec![before[0].policy.label().to_string()], 2), "the last good one stays");
         assert!(rules(&store, None).await.is_err(), "a start is refused");
+    }
+
+    #[test]
+    fn a_table_that_is_a_device_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.mmdb");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        let error = format!("{:#}", Table::open(Some(&path)).unwrap_err());
+        assert!(error.contains("own.mmdb") && error.contains("it is a device"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_table_replaced_by_a_pipe_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.mmdb");
+        replace(&path, &file(1, "HK"), 1);
+        let mut table = Table::open(Some(&path)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(!refresh(&mut table).await);
+        assert_eq!(place(&table), "HK");
     }
 }

@@ -12,6 +12,7 @@ mod check;
 mod cuts;
 mod database;
 mod demo;
+mod input;
 pub(crate) mod key;
 mod moves;
 mod parity;

@@ -4,10 +4,11 @@
 //! their sum; unknown keys are errors; a problem has a line, a column and what to do; a secret never shows in a message.
 //! Why so strict: a misspelt limit must be an error, not a limit that is not there.
 
+pub(crate) mod build;
 pub(crate) mod environment;
 mod interpolate;
 mod locate;
-mod mask;
+pub(crate) mod mask;
 mod profiles;
 mod raw;
 pub(crate) mod report;
@@ -15,11 +16,14 @@ pub(crate) mod report;
 mod tests;
 
 use crate::clock;
+use banjia_files::{Bounds, FileError};
 use banjia_gateway::{Problem, Profiles, Snapshot, config as gateway};
 use banjia_types::Target;
 use report::{Finding, Findings};
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) use profiles::{Known, embedded as embedded_profiles, load as load_profiles};
 pub(crate) use raw::nearest;
@@ -48,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) audit: AuditConfig,
     /// Who hears of what happens.
     pub(crate) webhooks: Vec<banjia_control::WebhookConfig>,
+    /// Allows a reload that takes away keys or routes which are in use. Default: false.
+    pub(crate) allow_shrink: bool,
 }
 
 /// `[store]`: where the ledger and the cuts are kept.
@@ -157,6 +163,30 @@ pub(crate) struct Options {
     pub(crate) without_secrets: bool,
     /// The day against which shutdown dates are held; the clock's when not said.
     pub(crate) today: Option<chrono::NaiveDate>,
+    /// Address to listen on, in place of `serve.bind`.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Read a pipe too, which a person gave to a command.
+    pub(crate) may_be_pipe: bool,
+}
+
+/// The largest configuration file: a key takes about 150 bytes.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Time limit for reading the file.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// Time limit for reading a pipe. A command at its other end may ask for a password.
+const PIPE_WITHIN: Duration = Duration::from_mins(2);
+
+/// The bytes of a configuration file.
+///
+/// # Errors
+/// It cannot be read within its bounds.
+pub(crate) fn read_file(path: &Path, options: Options) -> Result<Vec<u8>, FileError> {
+    let bounds = if options.may_be_pipe {
+        Bounds::any_kind(BYTES_MAX, PIPE_WITHIN)
+    } else {
+        Bounds::regular(BYTES_MAX, READ_WITHIN)
+    };
+    banjia_files::read(path, bounds)
 }
 
 /// Reads and checks the file at `path`.
@@ -164,25 +194,51 @@ pub(crate) struct Options {
 /// # Errors
 /// Every problem found, ready to be printed.
 pub(crate) fn load(path: &Path, options: Options) -> Result<Loaded, Findings> {
+    let text = text_of(path, read_file(path, options))?;
+    read(&path.display().to_string(), &text, folder_of(path), options)
+}
+
+/// The folder that relative paths in the file at `path` start from.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// The text of the file at `path`, from its bytes.
+///
+/// # Errors
+/// It was not read, or is no text, as a finding.
+fn text_of(path: &Path, read: Result<Vec<u8>, FileError>) -> Result<String, Findings> {
     let shown = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => read(&shown, &text, path.parent().unwrap_or(Path::new("")), options),
-        Err(error) => {
-            let mut findings = Findings::new(&shown, "");
-            let hint = match error.kind() {
-                std::io::ErrorKind::NotFound => "write one after docs/guide/configuration.md, or run `banjia demo`",
-                _ => "the file must be readable UTF-8 text",
-            };
-            findings.add(Finding::problem(None, format!("cannot read {shown}: {error}")).hint(hint));
-            Err(findings)
-        }
-    }
+    read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| FileError::NotText)).map_err(|error| {
+        let hint = match &error {
+            error if error.is_missing() => "write one after docs/guide/configuration.md, or run `banjia demo`",
+            error if error.is_no_answer() => "is it on a disk that hangs?",
+            _ => "the file must be readable UTF-8 text",
+        };
+        let mut findings = Findings::new(&shown, "");
+        findings.add(Finding::problem(None, format!("cannot read {shown}: {error}")).hint(hint));
+        findings
+    })
 }
 
 /// Checks `text`, which came from the file `shown` in `folder`.
 pub(crate) fn read(shown: &str, text: &str, folder: &Path, options: Options) -> Result<Loaded, Findings> {
+    read_with(shown, text, folder, options, |_, _| Some(())).map(|(loaded, ())| loaded)
+}
+
+/// Checks `text`, and builds further parts with `make`, which adds its problems to the findings.
+fn read_with<T>(
+    shown: &str,
+    text: &str,
+    folder: &Path,
+    options: Options,
+    make: impl FnOnce(&raw::Raw<'_>, &mut Findings) -> Option<T>,
+) -> Result<(Loaded, T), Findings> {
     let mut findings = Findings::new(shown, text);
-    let raw = raw::parse(text, folder, options, &mut findings);
+    let mut raw = raw::parse(text, folder, options, &mut findings);
+    if let Some(listen) = options.listen {
+        raw.config.gateway.serve.bind = listen;
+    }
     let profiles = match &raw.config.profiles.dir {
         None => embedded_profiles(),
         Some(dir) => load_profiles(&folder.join(dir)),
@@ -202,11 +258,14 @@ pub(crate) fn read(shown: &str, text: &str, folder: &Path, options: Options) -> 
                 .unwrap_or_else(|| raw.finding(warning, report::Severity::Warning)),
         );
     }
-    raw.check_webhooks(&mut findings);
+    raw.check_webhooks(!options.without_secrets, &mut findings);
+    let made = make(&raw, &mut findings);
     raw.look_for_oddities(&mut findings);
     findings.sort();
-    match snapshot {
-        Some(snapshot) if !findings.has_problems() => Ok(Loaded { config: raw.config, snapshot, profiles, findings }),
+    match (snapshot, made) {
+        (Some(snapshot), Some(made)) if !findings.has_problems() => {
+            Ok((Loaded { config: raw.config, snapshot, profiles, findings }, made))
+        }
         _ => Err(findings),
     }
 }

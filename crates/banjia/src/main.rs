@@ -3,6 +3,7 @@
 //! What is here: commands (`cli`), the configuration file (`config`), the putting together of the parts (`compose`), logs
 //! (`telemetry`), and two programs made of those parts (`demo`, `probe`). What requests go through is in `banjia-gateway`.
 
+mod background;
 mod border;
 mod campaign;
 mod cli;
@@ -12,6 +13,7 @@ mod config;
 mod demo;
 mod lend;
 mod probe;
+mod reminder;
 mod telemetry;
 
 use std::process::ExitCode;

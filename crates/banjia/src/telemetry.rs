@@ -6,8 +6,9 @@
 
 use crate::cli::LogChoice;
 use crate::config::{LogConfig, LogFormat};
+use banjia_scan::mask_keys;
 use banjia_types::visible::{visible_line, visible_styled};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write};
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
@@ -21,8 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// A filter that cannot be read.
 pub(crate) fn start(choice: &LogChoice, config: &LogConfig) -> anyhow::Result<()> {
     let level = choice.level.as_deref().unwrap_or(&config.level);
-    let filter = EnvFilter::try_new(level)
-        .map_err(|error| anyhow::anyhow!("the log level {level:?} cannot be read: {error}; try info or debug"))?;
+    let filter = filter(level).map_err(|said| anyhow::anyhow!("{said}"))?;
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let color = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color);
@@ -43,10 +43,19 @@ pub(crate) fn start(choice: &LogChoice, config: &LogConfig) -> anyhow::Result<()
     started.map_err(|error| anyhow::anyhow!("logging was started before: {error}"))
 }
 
-/// Writes a field as the usual formatter does, with its value made visible. That formatter lets
+/// The filter of a level such as `info`, or of a list such as `info,banjia_gateway=debug`.
+///
+/// # Errors
+/// A sentence for people.
+pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(level).map_err(|_| format!("the log level {level:?} cannot be read; try info or debug"))
+}
+
+/// Writes a field as the usual formatter does, with keys starred and its value made visible. That formatter lets
 /// colours in values pass.
 fn put_field(to: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let value = format!("{value:?}");
+    let value = mask_keys(&value);
     let value = visible_line(&value);
     match field.name() {
         "message" => to.write_str(&value),
@@ -55,7 +64,7 @@ fn put_field(to: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt:
     }
 }
 
-/// Writes one event at a time, made visible.
+/// Writes one event at a time, made visible, with everything starred that looks like a key.
 struct VisibleLines<W> {
     /// True if the formatter colours the text. Values in it have no colours: [`put_field`] shows
     /// them.
@@ -67,6 +76,7 @@ impl<W: Write> Write for VisibleLines<W> {
     /// Takes all of `event`, which is a whole one: the formatter writes each with one call.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
+        let text = mask_keys(&text);
         let line = text.strip_suffix('\n').unwrap_or(&text);
         let mut shown =
             if self.color { visible_styled(&line.replace('\n', "\\n")) } else { visible_line(line).into_owned() };
@@ -135,5 +145,16 @@ mod tests {
         });
         let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
         assert!(text.matches("hidden").count() == 4 && !text.contains("\u{1b}[8m"), "{text:?}");
+    }
+
+    #[test]
+    fn a_key_in_a_log_line_is_starred() {
+        assert_eq!(written("it says sk-proj-9hQ2mZ7LxV4tB8nRk3Ws\n", false), "it says ***\n");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_an_error() {
+        assert!(filter("info,banjia_gateway=debug").is_ok());
+        assert!(filter("banjia=loud").is_err_and(|said| said.contains("try info or debug")));
     }
 }

@@ -71,6 +71,26 @@ impl Answer {
     }
 }
 
+/// The listeners of a configuration, checked, so that a courier can take them up and nothing can go
+/// wrong any more.
+#[derive(Clone, Debug)]
+pub struct Listeners(Vec<Hook>);
+
+impl Listeners {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// The first problem; [`WebhookConfig::problems`] returns all.
+    pub fn new(configs: &[WebhookConfig]) -> Result<Self, WebhookProblem> {
+        configs.iter().map(Hook::new).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Returns true if there is no listener.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// Delivers events. One works per database.
 #[derive(Debug)]
 pub struct Courier {
@@ -97,9 +117,13 @@ impl Courier {
     /// # Errors
     /// Settings that cannot work.
     pub fn new(store: Store, configs: &[WebhookConfig]) -> Result<Self, CourierError> {
-        let hooks = configs.iter().map(Hook::new).collect::<Result<_, _>>()?;
-        let upstream = Upstream::new(&banjia_upstream::Config::default())?;
-        Ok(Self { store, upstream, hooks, lock: None })
+        let listeners = Listeners::new(configs)?;
+        Ok(Self::with(store, Upstream::new(&banjia_upstream::Config::default())?, listeners))
+    }
+
+    /// A courier for listeners that were checked.
+    pub fn with(store: Store, upstream: Upstream, Listeners(hooks): Listeners) -> Self {
+        Self { store, upstream, hooks, lock: None }
     }
 
     /// Name and origin of each listener.

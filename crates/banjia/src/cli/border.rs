@@ -11,10 +11,11 @@ pub(crate) use inquire::seen;
 pub(super) use inquire::{Affected, affected};
 
 use super::database::Database;
-use super::{Printer, table};
+use super::{Printer, input, table};
 use crate::border;
 use crate::clock;
-use anyhow::{Context as _, bail};
+use crate::config::mask::Mask;
+use anyhow::bail;
 use banjia_border::audit::Hash;
 use banjia_border::policy::Policy;
 use banjia_border::registry::{diff, embedded};
@@ -24,6 +25,8 @@ use banjia_types::{Problem, Timestamp};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The longest text of a policy that is read.
+const TEXT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// A policy that would refuse more than this share of recorded traffic needs `--yes`.
 const REFUSED_SHARE_MAX: f64 = 0.9;
 
@@ -135,12 +138,13 @@ pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode>
 /// Reads a policy's file; what is wrong with it is printed.
 fn read(file: &Path, printer: &mut Printer) -> anyhow::Result<Policy> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    let text = input::text(file, TEXT_BYTES_MAX)?;
     match Policy::parse(&text, embedded()) {
         Ok(policy) => Ok(policy),
         Err(problems) => {
+            let mask = Mask::new(&text);
             for problem in &problems {
-                printer.note(&format!("{shown}: {problem}"));
+                printer.note(&format!("{shown}: {}", mask.sentence(&problem.to_string())));
             }
             bail!("{shown} cannot be used: {}", counted(&problems))
         }

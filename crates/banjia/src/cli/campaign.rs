@@ -404,7 +404,8 @@ async fn preview(
 
 async fn bounce(store: &Store, now: Timestamp, printer: &mut Printer) -> anyhow::Result<()> {
     let mut mail = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut mail).context("reading the mail from standard input")?;
+    let input = std::io::stdin().lock();
+    input.take(bounces::REPORT_BYTES_MAX).read_to_end(&mut mail).context("reading the mail from standard input")?;
     let Some(bounce) = bounces::read(&mail) else {
         bail!("this is no report of a mail that did not arrive, or it does not say which mail");
     };

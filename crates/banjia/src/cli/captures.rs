@@ -6,15 +6,14 @@
 mod line;
 
 use super::database::Database;
-use super::{Printer, table};
+use super::{Printer, input, table};
 use crate::clock;
 use anyhow::Context as _;
 use banjia_gateway::{Redactor, config::CaptureConfig, seal_key};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, Period, SealKey, Store};
 use banjia_types::{RouteName, Target, Timestamp};
 use chrono::{DateTime, NaiveDate};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -148,7 +147,7 @@ async fn export(
     loop {
         let page = store.captures(filter, after, PAGE, key).await?;
         for capture in &page.captures {
-            printer.line(capture.to_line().trim_end());
+            printer.line_as_it_is(capture.to_line().trim_end());
             count += 1;
         }
         let Some(next) = page.next else { break };
@@ -172,11 +171,11 @@ async fn import(
     sealing: &Sealing,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
-    let open = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let lines = input::lines(file)?;
     store.check_seal(&sealing.key).await?;
     let (mut batch, mut new, mut read, mut bad, mut old) = (Vec::with_capacity(BATCH), 0_u64, 0_u64, 0_usize, 0_u64);
     let oldest = defaults.at - Duration::from_hours(24) * sealing.keep_days;
-    for (number, text) in BufReader::new(open).lines().enumerate() {
+    for (number, text) in lines.lines().enumerate() {
         let text = text.with_context(|| format!("cannot read {} to its end", file.display()))?;
         if text.trim().is_empty() {
             continue;

@@ -1,7 +1,7 @@
 //! `banjia check FILE`: what is wrong with a configuration file, all at once.
 
 use super::Printer;
-use crate::config::{self, report::Severity};
+use crate::config::{self, build, report::Severity};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,10 +20,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitCode {
-    let options = config::Options { without_secrets: args.without_secrets, ..config::Options::default() };
+    let options =
+        config::Options { without_secrets: args.without_secrets, may_be_pipe: true, ..config::Options::default() };
     let shown = args.file.display();
-    let (findings, loaded) = match config::load(&args.file, options) {
-        Ok(loaded) => (loaded.findings.clone(), Some(loaded)),
+    let (findings, loaded) = match build::file(&args.file, options) {
+        Ok(built) => (built.loaded.findings.clone(), Some(built.loaded)),
         Err(findings) => (findings, None),
     };
     if !findings.is_empty() {

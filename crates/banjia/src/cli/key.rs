@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     }
     write!(lines, "[[keys]]\nid = {id:?}\naccount = {account:?}\nhash = {hash:?}").context("writing to a text")?;
     printer.note("The key, shown only this once; give it to the client:");
-    printer.line(secret.expose());
+    printer.line_as_it_is(secret.expose());
     printer.note("\nAdd these lines to the configuration file (they do not hold the key):\n");
     printer.line(&lines);
     if let Some(file) = file {

@@ -9,10 +9,11 @@ mod show;
 
 pub(crate) use seal::source_keys;
 
-use super::Printer;
 use super::database::Database;
+use super::{Printer, input};
 use crate::clock;
-use anyhow::{Context as _, anyhow, bail};
+use crate::config::mask::Mask;
+use anyhow::{Context as _, anyhow};
 use banjia_control::moves;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{self, Event, Impossible, Move, Order, Used};
@@ -147,12 +148,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
-    let said = || format!("cannot read the move {}", file.display());
-    let size = std::fs::metadata(file).with_context(said)?.len();
-    if size > TEXT_BYTES_MAX {
-        bail!("{} has {size} bytes; a move's text has at most {TEXT_BYTES_MAX}", file.display());
-    }
-    std::fs::read_to_string(file).with_context(said)
+    input::text(file, TEXT_BYTES_MAX).context("a move's text")
 }
 
 fn check(file: &Path, database: &Database, printer: &mut Printer) -> anyhow::Result<ExitCode> {
@@ -176,8 +172,9 @@ fn fitting(file: &Path, database: &Database, printer: &mut Printer) -> anyhow::R
     let spec = match MoveSpec::parse(&text) {
         Ok(spec) => spec,
         Err(problems) => {
+            let mask = Mask::new(&text);
             for problem in &problems {
-                printer.line(&problem.to_string());
+                printer.line(&mask.sentence(&problem.to_string()));
             }
             return Ok(None);
         }

@@ -9,7 +9,7 @@ mod screen;
 
 pub(crate) use screen::show;
 
-use super::{LogChoice, Printer};
+use super::{LogChoice, Printer, input};
 use anyhow::{Context as _, bail};
 use banjia_border::country::Lang;
 use banjia_control::parity::{Expectations, Pairs, Sides, pairs_of};
@@ -18,8 +18,6 @@ use banjia_parity::compare::About;
 use banjia_parity::{Axis, Report, Rules, Verdict, compare};
 use banjia_store::{Capture, write_private_file};
 use banjia_types::{RouteName, Target, nearest};
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -132,14 +130,10 @@ fn rules(args: &Args) -> Rules {
     rules
 }
 
-fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
-    Ok(BufReader::new(File::open(path).with_context(|| format!("{} cannot be read", path.display()))?))
-}
-
 fn read_sets(paths: &[PathBuf], printer: &mut Printer) -> anyhow::Result<Vec<Capture>> {
     let (mut captures, mut bad) = (Vec::new(), 0_usize);
     for path in paths {
-        for line in Capture::read_lines(open(path)?) {
+        for line in Capture::read_lines(input::lines(path)?) {
             match line {
                 Ok(capture) => captures.push(capture),
                 Err(error) => {
@@ -159,7 +153,7 @@ fn read_sets(paths: &[PathBuf], printer: &mut Printer) -> anyhow::Result<Vec<Cap
 
 fn read_expectations(path: Option<&Path>, printer: &mut Printer) -> anyhow::Result<Expectations> {
     let Some(path) = path else { return Ok(Expectations::default()) };
-    Expectations::read_lines(open(path)?).map_err(|errors| {
+    Expectations::read_lines(input::lines(path)?).map_err(|errors| {
         for error in errors.iter().take(SHOWN_MAX) {
             printer.error(&format!("{}: {error}", path.display()));
         }

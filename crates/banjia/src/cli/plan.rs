@@ -1,7 +1,7 @@
 //! `banjia plan`: a destination and a second one for each route, with what is lost, what it costs and by when.
 
-use super::Printer;
 use super::survey::{Sources, survey};
+use super::{Printer, input};
 use crate::clock;
 use crate::config::{self, Loaded, report::Findings};
 use anyhow::{Context as _, anyhow, bail};
@@ -16,6 +16,9 @@ use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The largest survey that is read.
+const SURVEY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Arguments of `banjia plan`.
 #[derive(Debug, clap::Args)]
@@ -100,7 +103,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     let survey = match &args.survey {
         None => survey(&args.sources, printer)?,
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let text = input::text(file, SURVEY_BYTES_MAX)?;
             let said = "is no survey; `banjia survey --format json` writes one";
             serde_json::from_str(&text).with_context(|| format!("{} {said}", file.display()))?
         }

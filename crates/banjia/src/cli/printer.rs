@@ -5,6 +5,7 @@
 //! reader that went away (`banjia vendor list | head`) is no failure; colour only where a person
 //! looks, and never when `NO_COLOR` is set.
 
+use banjia_scan::mask_keys;
 use banjia_types::visible::{visible, visible_styled};
 use std::io::{self, IsTerminal, Write};
 
@@ -25,26 +26,37 @@ impl Printer {
         Self { out: io::stdout(), err: io::stderr() }
     }
 
-    /// One or more lines of the answer, to standard output.
+    /// One or more lines of the answer, to standard output. What looks like a key is starred.
     pub(crate) fn line(&mut self, text: &str) {
+        self.put_line(&visible(&mask_keys(text)));
+    }
+
+    /// As [`Printer::line`], for a new key that must be shown, or for data that another program
+    /// reads.
+    pub(crate) fn line_as_it_is(&mut self, text: &str) {
         self.put_line(&visible(text));
     }
 
     /// As [`Printer::line`], for a text with our own colours. Values of others must be visible in
     /// it already.
     pub(crate) fn styled_line(&mut self, text: &str) {
-        self.put_line(&visible_styled(text));
+        self.put_line(&visible_styled(&mask_keys(text)));
     }
 
-    /// One or more lines about the work, to standard error.
+    /// One or more lines about the work, to standard error. What looks like a key is starred.
     pub(crate) fn note(&mut self, text: &str) {
+        self.put_note(&visible(&mask_keys(text)));
+    }
+
+    /// As [`Printer::note`], for a new key that must be shown.
+    pub(crate) fn note_as_it_is(&mut self, text: &str) {
         self.put_note(&visible(text));
     }
 
     /// As [`Printer::note`], for a text with our own colours. Values of others must be visible in
     /// it already.
     pub(crate) fn styled_note(&mut self, text: &str) {
-        self.put_note(&visible_styled(text));
+        self.put_note(&visible_styled(&mask_keys(text)));
     }
 
     /// What went wrong, to standard error.

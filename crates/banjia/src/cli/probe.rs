@@ -1,7 +1,7 @@
 //! `banjia probe VENDOR`: does the live vendor do what its profile says?
 
 use super::{LogChoice, Printer, runtime, table};
-use crate::config::{self, LogConfig, environment, report::Findings};
+use crate::config::{self, LogConfig, environment, mask, report::Findings};
 use crate::probe::{Finding, Probe, Settings, Standing};
 use crate::telemetry;
 use anyhow::{Context, bail};
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow
     printer.note(&format!(
         "{} requests to {}, answers of at most a few dozen tokens each.",
         probe.requests(),
-        settings.base
+        mask::url(&settings.base)
     ));
     if !args.yes && !is_loopback(&settings.base) {
         printer.note("They cost a little money. Nothing was sent; say --yes to send them.");

@@ -45,7 +45,7 @@ pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow:
             .iter()
             .map(|(wire, base)| vec![(*wire).to_owned(), base.clone(), key_of(wire).unwrap_or("").to_owned()])
             .collect();
-        printer.line(&table(&["wire", "base", "key"], &rows, printer.width()));
+        printer.line_as_it_is(&table(&["wire", "base", "key"], &rows, printer.width()));
         let faults: Vec<_> = Fault::ALL.iter().map(|fault| fault.as_str()).collect();
         printer.line(&format!("\nFaults, by the header x-sandbox-fault or POST http://{}/_faults:", sandbox.addr));
         printer.line(&format!("  {}", faults.join(", ")));

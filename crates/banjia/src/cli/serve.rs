@@ -1,26 +1,35 @@
 //! `banjia serve`: the gateway, until it is told to stop.
 //!
 //! Rules: without a file everything comes from the environment, and what that means is said at the start; SIGTERM and
-//! SIGINT drain; SIGHUP or a changed file reloads, and a bad new file changes nothing but the log.
+//! SIGINT drain; SIGHUP or a changed file reloads, and a bad new file changes nothing but the log;
+//! so does a file that takes away what is in use, unless SIGUSR1 or the file itself says that it is
+//! meant.
 
 mod courier;
 mod moves;
 mod refresh;
+mod reload;
 mod retention;
-mod watch;
+mod shrink;
 
 use super::stop::Stop;
 use super::{LogChoice, Printer, key, runtime};
+use crate::border::Table;
 use crate::clock;
 use crate::compose::{self, Running};
+use crate::config::build::{self, Built};
 use crate::config::{self, Config, Loaded, Options, environment, report::Findings};
 use crate::telemetry;
 use anyhow::{Context, bail};
+use banjia_control::Listeners;
 use banjia_gateway::{Clock, Snapshot};
 use banjia_store::Location;
+use reload::{Ready, Reloads, Why};
+use shrink::Inventory;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -42,49 +51,40 @@ pub(super) struct Args {
 #[derive(Clone, Debug)]
 struct Origin {
     file: Option<PathBuf>,
+    /// The file's content at the start.
+    content: Option<Arc<[u8]>>,
     listen: Option<SocketAddr>,
 }
 
 pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let default = PathBuf::from(config::DEFAULT_FILE);
     let file = args.config.or_else(|| Some(default).filter(|file| file.exists()));
-    let origin = Origin { file, listen: args.listen };
-    let (config, snapshot) = match &origin.file {
-        Some(file) => match from_file(file, origin.listen) {
-            Ok((loaded, warnings)) => {
-                telemetry::start(log, &loaded.config.log)?;
-                for line in warnings.lines() {
-                    tracing::warn!("{line}");
+    let mut origin = Origin { file, content: None, listen: args.listen };
+    let built = match origin.file.clone() {
+        Some(file) => {
+            let options = Options { listen: origin.listen, ..Options::default() };
+            let read = config::read_file(&file, options);
+            origin.content = read.as_ref().ok().map(|bytes| Arc::from(bytes.as_slice()));
+            match build::text(&file, read, options) {
+                Ok(built) => {
+                    telemetry::start(log, &built.loaded.config.log)?;
+                    for line in built.loaded.findings.lines() {
+                        tracing::warn!("{line}");
+                    }
+                    built
                 }
-                (loaded.config, loaded.snapshot)
+                Err(findings) => {
+                    printer.styled_note(findings.render(printer.is_color(), printer.width()).trim_end());
+                    bail!("{} cannot be used; `banjia check` shows the same without starting", file.display());
+                }
             }
-            Err(findings) => {
-                printer.styled_note(findings.render(printer.is_color(), printer.width()).trim_end());
-                bail!("{} cannot be used; `banjia check` shows the same without starting", file.display());
-            }
-        },
+        }
         None => from_environment(origin.listen, log, printer)?,
     };
-    runtime()?.block_on(serve(config, snapshot, origin))
+    runtime()?.block_on(serve(built, origin))
 }
 
-fn from_file(file: &Path, listen: Option<SocketAddr>) -> Result<(Loaded, Findings), Findings> {
-    let mut loaded = config::load(file, Options::default())?;
-    if let Some(listen) = listen {
-        loaded.config.gateway.serve.bind = listen;
-        if let Ok(snapshot) = Snapshot::compile(&loaded.config.gateway, &loaded.profiles) {
-            loaded.snapshot = snapshot;
-        }
-    }
-    let warnings = loaded.findings.clone();
-    Ok((loaded, warnings))
-}
-
-fn from_environment(
-    listen: Option<SocketAddr>,
-    log: &LogChoice,
-    printer: &mut Printer,
-) -> anyhow::Result<(Config, Snapshot)> {
+fn from_environment(listen: Option<SocketAddr>, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<Built> {
     let mut findings = Findings::new("vendor profiles", "");
     let profiles = config::embedded_profiles().into_map(&mut findings, None);
     if findings.has_problems() {
@@ -113,22 +113,29 @@ fn from_environment(
         printer.note(&format!("Vendors: {}. {routes} routes, one for each of their models.", made.used.join(", ")));
     }
     if let Some(secret) = &made.new_key {
-        printer.note(&format!("Clients' key for this run (set BANJIA_KEY to choose your own): {}", secret.expose()));
+        printer.note_as_it_is(&format!(
+            "Clients' key for this run (set BANJIA_KEY to choose your own): {}",
+            secret.expose()
+        ));
     }
-    Ok((config, snapshot))
+    let loaded = Loaded { config, snapshot, profiles, findings };
+    Ok(Built { loaded, listeners: Listeners::new(&[])?, table: Table::open(None)? })
 }
 
-async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Result<ExitCode> {
+async fn serve(built: Built, origin: Origin) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
     // Before anybody can know that we run: a signal that nobody listens for would end the process.
     let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    let mut user1 = signal(SignalKind::user_defined1()).context("listening for SIGUSR1")?;
+    let Built { loaded: Loaded { config, snapshot, .. }, listeners, table } = built;
     let routes = snapshot.route_names().count();
     let borders = snapshot.borders();
     let unknown: Vec<_> = snapshot.vendors_for_unknown().map(ToString::to_string).collect();
     let running = compose::start(snapshot, &Location::File(config.store.path.clone()), None, Clock::default()).await?;
-    let mut border = refresh::Border::open(&running, &config.geo).await?;
-    let mut moves = moves::Moves::open(&running, &config, borders).await?;
-    let mut courier = courier::Task::start(&running.store, &config.webhooks)?;
+    let border = refresh::Border::open(&running, table).await?;
+    let moves = moves::Moves::open(&running, &config, borders).await?;
+    let courier = courier::Task::start(&running.store, &config.webhooks, listeners)?;
+    let mut parts = Parts { border, moves, courier };
     let mut retention = retention::Retention::new(config.audit);
     let addr = running.handle.addr;
     tracing::info!(routes, keys = config.gateway.keys.len(), store = %config.store.path.display(), "listening on http://{addr}");
@@ -143,27 +150,32 @@ async fn serve(config: Config, snapshot: Snapshot, origin: Origin) -> anyhow::Re
     if routes == 0 {
         tracing::warn!("there are no routes yet: every model is unknown until the configuration names some");
     }
-    let mut changes = origin.file.as_deref().map(watch::Changes::of).transpose()?;
+    let mut state = Settings {
+        reloads: Reloads::start(&origin, Inventory::of(&config)),
+        inventory: Inventory::of(&config),
+        began: config,
+    };
     loop {
         tokio::select! {
             name = stop.wait() => {
                 tracing::info!("{name}: no new requests; those under way may end");
                 break;
             }
-            _ = hangup.recv() => reload(&running, &origin, &config, (&mut courier, &mut moves), "SIGHUP").await,
-            () = watch::next(&mut changes) => {
-                reload(&running, &origin, &config, (&mut courier, &mut moves), "the file changed").await;
+            _ = hangup.recv() => state.reloads.ask(Why::Hangup),
+            _ = user1.recv() => state.reloads.ask(Why::User1),
+            ready = state.reloads.next() => {
+                if signalled(&mut stop, apply(&running, ready, &mut state, &mut parts)).await { break }
             },
-            () = border.due() => if signalled(&mut stop, border.refresh(&running)).await { break },
-            () = moves.due() => if signalled(&mut stop, moves.look(&running)).await { break },
+            () = parts.border.due() => if signalled(&mut stop, parts.border.refresh(&running)).await { break },
+            () = parts.moves.due() => if signalled(&mut stop, parts.moves.look(&running)).await { break },
             () = retention.due() => {
                 let now = clock::now();
                 if signalled(&mut stop, retention.forget(&running.store, now)).await { break }
             },
         }
     }
-    courier.stop().await;
-    if tokio::time::timeout(LEAVE, moves.leave()).await.is_err() {
+    parts.courier.stop().await;
+    if tokio::time::timeout(LEAVE, parts.moves.leave()).await.is_err() {
         tracing::debug!("the lease of the moves ends by itself");
     }
     let ended = tokio::select! {
@@ -190,49 +202,104 @@ async fn signalled(stop: &mut Stop, work: impl Future<Output = ()>) -> bool {
     }
 }
 
-/// Takes up a new file, or says loudly why not. What was cut stays cut unless a person lifted it.
-async fn reload(
-    running: &Running,
-    origin: &Origin,
-    began: &Config,
-    (courier, moves): (&mut courier::Task, &mut moves::Moves),
-    why: &str,
-) {
-    let Some(file) = &origin.file else {
-        tracing::info!("{why}: there is no file to reload");
-        return;
-    };
-    match from_file(file, origin.listen) {
+/// The parts of a running gateway that a reload changes.
+#[derive(Debug)]
+struct Parts {
+    border: refresh::Border,
+    moves: moves::Moves,
+    courier: courier::Task,
+}
+
+/// The settings of the start, and those in force.
+#[derive(Debug)]
+struct Settings {
+    reloads: Reloads,
+    began: Config,
+    inventory: Inventory,
+}
+
+/// Applies a new file as a whole, or logs why not and changes nothing. A vendor that was cut stays
+/// cut unless a person lifted the cut.
+async fn apply(running: &Running, ready: Ready, settings: &mut Settings, parts: &mut Parts) {
+    let Ready { why, file, built } = ready;
+    let (is_meant, why, file) = (why == Why::User1, why.as_str(), file.display());
+    let built = match built {
+        Ok(built) => *built,
         Err(findings) => {
             for line in findings.lines() {
                 tracing::error!("{line}");
             }
-            tracing::error!(file = %file.display(), "{why}, but the new file cannot be used: the old settings stay");
+            tracing::error!(%file, "{why}, but the new file cannot be used: the old settings stay");
+            return;
         }
-        Ok((loaded, warnings)) => {
-            for line in warnings.lines() {
-                tracing::warn!("{line}");
-            }
-            let changed = [
-                ("serve.bind", loaded.config.gateway.serve.bind != began.gateway.serve.bind),
-                ("store.path", loaded.config.store.path != began.store.path),
-                ("[log]", loaded.config.log != began.log),
-                ("[audit]", loaded.config.audit != began.audit),
-                ("geo.mmdb", loaded.config.geo != began.geo),
-            ];
-            for (name, _) in changed.iter().filter(|(_, is_changed)| *is_changed) {
-                tracing::warn!("{name} changed; it takes effect at the next start");
-            }
-            let routes = loaded.snapshot.route_names().count();
-            moves.set_borders(loaded.snapshot.borders());
-            running.handle.reload(loaded.snapshot);
-            lift(running).await;
-            if let Err(error) = courier.restart(&running.store, &loaded.config.webhooks).await {
-                tracing::error!("{error:#}");
-            }
-            tracing::info!(routes, file = %file.display(), "{why}: the new settings are in force");
+    };
+    let Built { loaded: Loaded { config, snapshot, findings, .. }, listeners, table } = built;
+    for line in findings.lines() {
+        tracing::warn!("{line}");
+    }
+    let inventory = Inventory::of(&config);
+    let losses = shrink::losses(&settings.inventory, &inventory, parts.moves.courses());
+    let is_allowed = is_meant || config.allow_shrink || losses.is_empty();
+    for loss in &losses {
+        if is_allowed {
+            tracing::warn!(%file, "{why}: {loss}, as was allowed");
+        } else {
+            tracing::error!(%file, "{why}, but the new file is not taken up: {loss}");
         }
     }
+    if !is_allowed {
+        tracing::error!(%file, "{why}: the old settings stay; {}", shrink::WHAT_TO_DO);
+        return;
+    }
+    // Everything that can fail is done before the first change.
+    let mut border = None;
+    if parts.border.table_path() != table.path() {
+        match parts.border.rules_with(running, &table).await {
+            Ok(rules) => border = Some((table, rules)),
+            Err(error) => {
+                tracing::error!(%file, "{why}, but the border's rules were not read: {error:#}: the old settings stay");
+                return;
+            }
+        }
+    }
+    for name in needs_restart(&settings.began, &config) {
+        tracing::warn!("{name} changed; it takes effect at the next start");
+    }
+    let routes = snapshot.route_names().count();
+    parts.moves.set_borders(snapshot.borders());
+    running.handle.reload(snapshot);
+    if let Some((table, rules)) = border {
+        parts.border.set_table(running, table, rules);
+    }
+    lift(running).await;
+    parts.courier.restart(&running.store, &config.webhooks, listeners).await;
+    settings.reloads.set_in_force(inventory.clone());
+    settings.inventory = inventory;
+    tracing::info!(routes, %file, "{why}: the new settings are in force");
+}
+
+/// Names of changed settings that are read only at the start.
+fn needs_restart<'a>(began: &Config, new: &Config) -> impl Iterator<Item = &'a str> + use<'a> {
+    let (old_serve, serve) = (&began.gateway.serve, &new.gateway.serve);
+    let (old_capture, capture) = (&began.gateway.capture, &new.gateway.capture);
+    let changed = [
+        ("serve.bind", serve.bind != old_serve.bind),
+        ("serve.header_read_ms", serve.header_read_ms != old_serve.header_read_ms),
+        ("serve.connections_max", serve.connections_max != old_serve.connections_max),
+        ("store.path", new.store.path != began.store.path),
+        ("[log]", new.log != began.log),
+        ("[audit]", new.audit != began.audit),
+        ("border.proxy_protocol", new.gateway.border.proxy_protocol != began.gateway.border.proxy_protocol),
+        ("capture.key", capture.key != old_capture.key),
+        ("capture.keep_days", capture.keep_days != old_capture.keep_days),
+        ("capture.redact", capture.redact != old_capture.redact),
+        ("capture.queue_len_max", capture.queue_len_max != old_capture.queue_len_max),
+        ("capture.queue_bytes_max", capture.queue_bytes_max != old_capture.queue_bytes_max),
+        ("capture.copies_at_once_max", capture.copies_at_once_max != old_capture.copies_at_once_max),
+        ("capture.copies_per_minute_max", capture.copies_per_minute_max != old_capture.copies_per_minute_max),
+        ("capture.copies_queue_len_max", capture.copies_queue_len_max != old_capture.copies_queue_len_max),
+    ];
+    changed.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name)
 }
 
 /// Cuts that a person lifted with `banjia cuts lift` are taken up.

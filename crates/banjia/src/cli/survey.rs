@@ -1,18 +1,16 @@
 //! `banjia survey`: what is used, from captures and the ledger, and the share of the source's own figures that was seen.
 
 use super::database::Database;
-use super::{Printer, table};
+use super::{Printer, input, table};
 use crate::clock;
 use anyhow::{Context as _, bail};
 use banjia_control::survey::{EXCHANGES_MAX, Surveyor};
 use banjia_movement::survey::{Survey, coverage, peaks};
 use banjia_movement::usage_export;
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, Period, Row, SealKey, Store};
-use banjia_types::visible::visible_line;
 use banjia_types::Leg;
+use banjia_types::visible::visible_line;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -129,9 +127,8 @@ async fn each_capture(
 
 fn read_file(path: &Path, take: &mut impl FnMut(&Capture)) -> anyhow::Result<()> {
     let shown = path.display();
-    let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
     let mut problems = Vec::new();
-    for line in Capture::read_lines(BufReader::new(file)) {
+    for line in Capture::read_lines(input::lines(path)?) {
         match line {
             Ok(capture) => take(&capture),
             Err(error) => problems.push(error.to_string()),
@@ -193,11 +190,8 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
 
 fn read_export(path: &Path) -> anyhow::Result<usage_export::Export> {
     let shown = path.display();
-    let size = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?.len();
-    if size > usage_export::EXPORT_BYTES_MAX as u64 {
-        bail!("{shown} is larger than {} bytes; export fewer days at once", usage_export::EXPORT_BYTES_MAX);
-    }
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let text = input::text(path, usage_export::EXPORT_BYTES_MAX as u64)
+        .context("if it is too large, export fewer days at once")?;
     usage_export::read(&text).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{shown}: {}", lines.join("\n       "))

@@ -1,14 +1,16 @@
 //! `banjia vendor`: what the profiles know.
 
-use super::{Printer, table};
+use super::{Printer, input, table};
 use crate::clock;
-use crate::config::{self, Known, report::Findings};
-use anyhow::Context;
+use crate::config::{self, Known, mask, report::Findings};
 use banjia_gateway::Profiles;
 use banjia_types::{Price, PriceTier};
 use banjia_wire::{Endpoint, Profile};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The longest text of a profile.
+const PROFILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Arguments of `banjia vendor`.
 #[derive(Debug, clap::Args)]
@@ -60,7 +62,7 @@ fn compile(known: Known, printer: &mut Printer) -> Profiles {
 
 fn check(known: &Known, file: &std::path::Path, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let shown = file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    let text = input::text(file, PROFILE_BYTES_MAX)?;
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
     let (profile, findings) = known.parse(stem, &shown, &text);
     if !findings.is_empty() {
@@ -94,9 +96,12 @@ fn list(profiles: &Profiles, printer: &mut Printer) {
     let rows: Vec<_> = profiles
         .iter()
         .map(|(name, profile)| {
-            let first = profile.hosts().first().map_or("(base from the configuration)", |host| host.base.as_str());
+            let first = profile
+                .hosts()
+                .first()
+                .map_or("(base from the configuration)".to_owned(), |host| mask::url(&host.base));
             let more = profile.hosts().len().saturating_sub(1);
-            let hosts = if more == 0 { first.to_owned() } else { format!("{first} (+{more})") };
+            let hosts = if more == 0 { first } else { format!("{first} (+{more})") };
             let retiring = profile.models().filter(|facts| facts.shutdown_date.is_some()).count();
             let form = if profile.is_pass_through() { "as it is" } else { "translated" };
             vec![
@@ -130,7 +135,7 @@ fn show(profiles: &Profiles, name: &str, printer: &mut Printer) -> ExitCode {
         let rows: Vec<_> = profile
             .hosts()
             .iter()
-            .map(|host| vec![host.name.clone(), host.base.clone(), host.residency.clone().unwrap_or_default()])
+            .map(|host| vec![host.name.clone(), mask::url(&host.base), host.residency.clone().unwrap_or_default()])
             .collect();
         printer.line(&table(&["host", "base", "residency"], &rows, width));
     }

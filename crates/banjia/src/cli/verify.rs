@@ -2,10 +2,9 @@
 //!
 //! Rule: it needs the report and nothing else, neither a database nor a configuration nor a network.
 
-use super::Printer;
+use super::{Printer, input};
 use anyhow::{Context as _, bail};
 use banjia_movement::seal::{Verified, verify};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,14 +44,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
-    let said = || format!("cannot read {}", file.display());
-    let mut bytes = Vec::new();
-    let open = std::fs::File::open(file).with_context(said)?;
-    open.take(REPORT_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(said)?;
-    if bytes.len() as u64 > REPORT_BYTES_MAX {
-        bail!("{} has more than {REPORT_BYTES_MAX} bytes: this is no report of a move", file.display());
-    }
-    String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{} is not text: this is no report of a move", file.display()))
+    input::text(file, REPORT_BYTES_MAX).context("this is no report of a move")
 }
 
 /// What a report that holds says.

@@ -46,7 +46,7 @@ enum Command {
 pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     if matches!(args.command, Command::Secret) {
         printer.note("A secret for [[webhooks]]; its receiver needs the same:");
-        printer.line(secret(&rand::random()).expose());
+        printer.line_as_it_is(secret(&rand::random()).expose());
         return Ok(ExitCode::SUCCESS);
     }
     let now = clock::now();

@@ -3,7 +3,10 @@
 //! Rules: `${...}` works in every string; `$${` writes a literal `${`; `file:PATH` works where a secret stands and takes
 //! the file's text without the line break at its end. What a value became is never shown, only where it was written.
 
+use super::mask;
+use banjia_files::{Bounds, read_text};
 use std::path::Path;
+use std::time::Duration;
 
 /// Where values come from; tests give their own.
 pub(super) struct Sources<'a> {
@@ -14,6 +17,11 @@ pub(super) struct Sources<'a> {
     /// Whether a source that is not there gives a placeholder instead of a problem.
     pub(super) without_secrets: bool,
 }
+
+/// The largest file with a secret; keys of mail servers are the largest, with a few thousand bytes.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// It must be read within this time.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// What stands for a secret that was not looked up.
 const PLACEHOLDER: &str = "placeholder";
@@ -60,6 +68,11 @@ fn variable(inside: &str, sources: &Sources<'_>) -> Result<String, Missing> {
         (Some(value), _) => Ok(value),
         (None, Some(default)) => Ok(default.to_owned()),
         (None, None) if sources.without_secrets => Ok(PLACEHOLDER.to_owned()),
+        // The name is not shown: the secret itself may stand there.
+        (None, None) if !mask::is_variable(name) => Err(Missing {
+            message: "what stands in ${...} is not the name of an environment variable that is set".to_owned(),
+            hint: "write the name of a variable in capitals, digits and underscores, as ${VENDOR_API_KEY}".to_owned(),
+        }),
         (None, None) => Err(Missing {
             message: format!("the environment variable {name} is not set"),
             hint: format!("set it, or write ${{{name}:-default}}"),
@@ -71,7 +84,7 @@ fn variable(inside: &str, sources: &Sources<'_>) -> Result<String, Missing> {
 pub(super) fn secret_file(text: &str, sources: &Sources<'_>) -> Result<Option<String>, Missing> {
     let Some(path) = text.strip_prefix("file:") else { return Ok(None) };
     let path = sources.folder.join(path);
-    match std::fs::read_to_string(&path) {
+    match read_text(&path, Bounds::regular(SECRET_BYTES_MAX, READ_WITHIN)) {
         Ok(secret) if !secret.trim().is_empty() => Ok(Some(secret.trim_end_matches(['\r', '\n']).to_owned())),
         _ if sources.without_secrets => Ok(Some(PLACEHOLDER.to_owned())),
         Ok(_) => Err(Missing {
@@ -114,6 +127,10 @@ mod tests {
         assert_eq!(secret_file("file:key", &sources).unwrap().unwrap(), "sk-2");
         assert_eq!(secret_file("key", &sources), Ok(None));
         assert!(secret_file("file:empty", &sources).unwrap_err().message.contains("empty"));
+        let error = secret_file("file:.", &sources).unwrap_err().message;
+        assert!(error.contains("it is a folder"), "{error}");
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("zero")).unwrap();
+        assert!(secret_file("file:zero", &sources).unwrap_err().message.contains("it is a device"));
         assert!(secret_file("file:none", &sources).unwrap_err().message.contains("cannot read"));
     }
 }

@@ -4,18 +4,24 @@
 //! a fault of this program and is said so, never skipped.
 
 use super::report::{Finding, Findings};
+use banjia_files::{Bounds, FileError, list, read_text};
 use banjia_gateway::Profiles;
 use banjia_wire::{Problem, Profile, embedded_profiles};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A profile, and the folder of profiles, must be read within this time.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+const BOUNDS: Bounds = Bounds::regular(1024 * 1024, READ_WITHIN);
 
 /// The profiles that are known, before they are compiled.
 pub(crate) struct Known {
     /// File stem -> where it came from and its text.
     texts: BTreeMap<String, (String, String)>,
-    /// A folder that could not be read.
-    unreadable: Option<(PathBuf, std::io::Error)>,
+    /// A folder, or a profile in it, that could not be read.
+    unreadable: Option<(PathBuf, FileError)>,
 }
 
 /// The built-in profiles alone.
@@ -29,18 +35,16 @@ pub(crate) fn embedded() -> Known {
 /// The built-in profiles and those in `folder`.
 pub(crate) fn load(folder: &Path) -> Known {
     let mut known = embedded();
-    if let Err(error) = add_folder(&mut known.texts, folder) {
-        known.unreadable = Some((folder.to_owned(), error));
-    }
+    known.unreadable = add_folder(&mut known.texts, folder).err();
     known
 }
 
-fn add_folder(texts: &mut BTreeMap<String, (String, String)>, folder: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
+fn add_folder(texts: &mut BTreeMap<String, (String, String)>, folder: &Path) -> Result<(), (PathBuf, FileError)> {
+    for path in list(folder, READ_WITHIN).map_err(|error| (folder.to_owned(), error))? {
         let stem = path.file_stem().and_then(|stem| stem.to_str());
         if let (Some(stem), Some("toml")) = (stem, path.extension().and_then(|end| end.to_str())) {
-            texts.insert(stem.to_owned(), (path.display().to_string(), std::fs::read_to_string(&path)?));
+            let text = read_text(&path, BOUNDS).map_err(|error| (path.clone(), error))?;
+            texts.insert(stem.to_owned(), (path.display().to_string(), text));
         }
     }
     Ok(())
@@ -61,8 +65,8 @@ impl Known {
 
     /// Compiles all; what is wrong goes into `findings`, a folder that cannot be read at `span`.
     pub(crate) fn into_map(self, findings: &mut Findings, span: Option<std::ops::Range<usize>>) -> Profiles {
-        if let Some((folder, error)) = &self.unreadable {
-            let message = format!("cannot read the profiles in {}: {error}", folder.display());
+        if let Some((path, error)) = &self.unreadable {
+            let message = format!("cannot read the profiles in {}: {error}", path.display());
             findings
                 .add(Finding::problem(span, message).hint("relative paths start at the configuration file's folder"));
         }

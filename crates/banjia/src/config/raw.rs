@@ -33,6 +33,9 @@ const SECTIONS: [&str; 15] = [
     "keys",
 ];
 
+/// Keys that stand before the first table.
+const TOP_KEYS: [&str; 1] = ["allow_shrink"];
+
 /// More bad keys than this in one table are not looked for: such a table is something else.
 const BAD_KEYS_MAX: usize = 50;
 
@@ -69,6 +72,7 @@ pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings
         mail: reader.optional(&tree, "mail"),
         campaigns: reader.table(&tree, "campaigns"),
         audit: reader.table(&tree, "audit"),
+        allow_shrink: reader.optional(&tree, "allow_shrink").unwrap_or_default(),
         ..Config::default()
     };
     config.gateway.serve = reader.table(&tree, "serve");
@@ -138,12 +142,12 @@ impl Raw<'_> {
         path.to_owned()
     }
 
-    /// What is wrong with webhooks, but for their secrets: those are looked at where they are used.
-    pub(super) fn check_webhooks(&self, findings: &mut Findings) {
+    /// Adds the problems of webhooks.
+    pub(super) fn check_webhooks(&self, with_secrets: bool, findings: &mut Findings) {
         let webhooks = &self.config.webhooks;
         for (i, webhook) in webhooks.iter().enumerate() {
             let place = |key: &str| self.span(&self.path_in_file(&format!("webhooks[{i}].{key}")));
-            for problem in webhook.problems() {
+            for problem in webhook.problems(with_secrets) {
                 findings.add(Finding::problem(place(problem.key), problem.message).hint(problem.hint));
             }
             if webhooks[..i].iter().any(|other| other.name == webhook.name) {
@@ -159,6 +163,11 @@ impl Raw<'_> {
         let gateway = &self.config.gateway;
         if findings.has_problems() {
             return;
+        }
+        if self.config.allow_shrink {
+            let message = "allow_shrink lets a running gateway take up a file that is cut off";
+            let hint = "take it out when the smaller file is in force";
+            findings.add(Finding::warning(self.span("allow_shrink"), message).hint(hint));
         }
         if gateway.routes.is_empty() {
             findings.add(
@@ -242,7 +251,10 @@ fn fill_value(value: &mut Spanned<DeValue<'_>>, is_secret: bool, sources: &Sourc
                 Ok(interpolate::secret_file(from_file, sources)?.or(made))
             });
             match made {
-                Ok(Some(made)) => *text = made.into(),
+                Ok(Some(made)) => {
+                    findings.hide(&made);
+                    *text = made.into();
+                }
                 Ok(None) => {}
                 Err(missing) => findings.add(Finding::problem(Some(span), missing.message).hint(missing.hint)),
             }
@@ -268,11 +280,12 @@ impl Reader<'_> {
     fn unknown_sections(&mut self, tree: &DeTable<'_>) {
         for (key, _) in tree {
             let name = key.get_ref().as_ref();
-            if SECTIONS.contains(&name) || self.silent {
+            if SECTIONS.contains(&name) || TOP_KEYS.contains(&name) || self.silent {
                 continue;
             }
             let finding = Finding::problem(Some(key.span()), format!("there is no table {name:?}"));
-            self.findings.add(finding.hint(did_you_mean(name, &SECTIONS)));
+            let known: Vec<_> = SECTIONS.into_iter().chain(TOP_KEYS).collect();
+            self.findings.add(finding.hint(did_you_mean(name, &known)));
         }
     }
 
@@ -366,16 +379,28 @@ fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
 
 /// Serde's sentence as ours, with the nearest name where a name was wrong.
 fn explain(message: &str, span: Option<Range<usize>>) -> Finding {
-    let mut names = quoted(message);
     for (start, what) in [("unknown field", "key"), ("unknown variant", "value")] {
         if message.starts_with(start) {
-            let wrong = names.next().unwrap_or_default();
-            let known: Vec<&str> = names.collect();
+            // The wrong name may hold back-ticks itself; the known ones come after it.
+            let (found, expected) = message.rsplit_once(", expected ").unwrap_or((message, ""));
+            let wrong = found.split_once('`').and_then(|(_, rest)| rest.rsplit_once('`')).map_or("", |(name, _)| name);
+            let known: Vec<&str> = quoted(expected).collect();
             return Finding::problem(span, format!("there is no {what} {wrong:?} here"))
                 .hint(did_you_mean(wrong, &known));
         }
     }
-    Finding::problem(span, message)
+    Finding::problem(span, without_value(message))
+}
+
+/// Serde's sentence about a wrong value without the value: a secret may stand in the wrong place.
+fn without_value(message: &str) -> String {
+    for start in ["invalid type: ", "invalid value: "] {
+        let Some(rest) = message.strip_prefix(start) else { continue };
+        let kind = rest.split(['`', '"', ',']).next().unwrap_or_default().trim_end();
+        let expected = rest.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
+        return format!("{start}{kind}, expected {expected}");
+    }
+    message.to_owned()
 }
 
 /// The words between back-ticks.

@@ -2,11 +2,14 @@
 //!
 //! Rule: this makes text; only `cli` prints it.
 
-use super::mask;
+use super::mask::Mask;
 use banjia_types::visible::{visible, visible_in_place};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource};
 use std::fmt::Write as _;
 use std::ops::Range;
+
+/// Findings of one file that are shown; a file with more is best mended step by step.
+const SHOWN_MAX: usize = 100;
 
 /// Whether a finding stops the file from being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +48,8 @@ impl Finding {
 #[derive(Clone, Debug)]
 pub(crate) struct Findings {
     shown: String,
-    /// The text with secrets starred out: it is quoted in messages.
-    text: String,
+    /// The text, and what of it may be shown.
+    mask: Box<Mask>,
     list: Vec<Finding>,
     /// Findings in other files (profiles of the operator's own).
     others: Vec<Findings>,
@@ -55,7 +58,12 @@ pub(crate) struct Findings {
 impl Findings {
     /// Nothing found yet in the file `shown` with this `text`.
     pub(crate) fn new(shown: &str, text: &str) -> Self {
-        Self { shown: shown.to_owned(), text: mask::secrets(text), list: Vec::new(), others: Vec::new() }
+        Self { shown: shown.to_owned(), mask: Box::new(Mask::new(text)), list: Vec::new(), others: Vec::new() }
+    }
+
+    /// No finding may show this value, which is not in the text itself.
+    pub(super) fn hide(&mut self, value: &str) {
+        self.mask.hide(value);
     }
 
     pub(crate) fn add(&mut self, finding: Finding) {
@@ -94,20 +102,27 @@ impl Findings {
     /// One line per finding, for logs: `banjia.toml:12:8: message (hint)`.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for finding in &self.list {
+        for finding in self.list.iter().take(SHOWN_MAX) {
             let mut line = self.shown.clone();
             if let Some(span) = &finding.span {
-                let (row, column) = place(&self.text, span.start);
+                let (row, column) = place(self.mask.original(), span.start);
                 write!(line, ":{row}:{column}").expect("writing to a String cannot fail");
             }
-            write!(line, ": {}", finding.message).expect("writing to a String cannot fail");
+            write!(line, ": {}", self.mask.sentence(&finding.message)).expect("writing to a String cannot fail");
             if let Some(hint) = &finding.hint {
-                write!(line, " ({hint})").expect("writing to a String cannot fail");
+                write!(line, " ({})", self.mask.sentence(hint)).expect("writing to a String cannot fail");
             }
             lines.push(line);
         }
+        lines.extend(self.more().map(|more| format!("{}: {more}", self.shown)));
         lines.extend(self.others.iter().flat_map(Self::lines));
         lines
+    }
+
+    /// A sentence in place of the findings beyond the bound. `None` if all are shown.
+    fn more(&self) -> Option<String> {
+        let more = self.list.len().saturating_sub(SHOWN_MAX);
+        (more > 0).then(|| format!("{more} more are not shown; mend these first"))
     }
 
     /// Every finding with its line of the text, for people.
@@ -116,7 +131,7 @@ impl Findings {
         let handler =
             GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false).with_context_lines(1);
         let mut text = String::new();
-        for finding in &self.list {
+        for finding in self.list.iter().take(SHOWN_MAX) {
             if !text.is_empty() {
                 text.push('\n');
             }
@@ -125,16 +140,21 @@ impl Findings {
                 Severity::Warning => miette::Severity::Warning,
             };
             // The report has colours of its own, so what it quotes is made visible before.
-            let mut diagnostic = MietteDiagnostic::new(visible(&finding.message)).with_severity(severity);
-            diagnostic.help = finding.hint.as_deref().map(|hint| visible(hint).into_owned());
+            let message = self.mask.sentence(&finding.message);
+            let mut diagnostic = MietteDiagnostic::new(visible(&message)).with_severity(severity);
+            diagnostic.help = finding.hint.as_deref().map(|hint| visible(&self.mask.sentence(hint)).into_owned());
             let Some(span) = &finding.span else {
                 render_one(&handler, &mut text, &diagnostic.into());
                 continue;
             };
             let span = self.first_line(span);
+            let quoted = self.mask.quote(&span);
+            let source = NamedSource::new(visible(&self.shown), visible_in_place(&quoted).into_owned());
             let diagnostic = diagnostic.with_label(LabeledSpan::underline(span));
-            let source = NamedSource::new(visible(&self.shown), visible_in_place(&self.text).into_owned());
             render_one(&handler, &mut text, &miette::Report::from(diagnostic).with_source_code(source));
+        }
+        if let Some(more) = self.more() {
+            writeln!(text, "\n  {more}").expect("writing to a String cannot fail");
         }
         for other in self.others.iter().filter(|other| !other.is_empty()) {
             if !text.is_empty() {
@@ -147,10 +167,11 @@ impl Findings {
 
     /// The part of `span` on its first line: a whole table would hide the place among its lines.
     fn first_line(&self, span: &Range<usize>) -> Range<usize> {
-        let start = span.start.min(self.text.len());
-        let end = span.end.clamp(start, self.text.len());
-        let lines = self.text.get(start..end).map(|inside| inside.lines().next().unwrap_or("").len());
-        start..lines.map_or(end, |len| start + len.max(1)).min(self.text.len().max(start))
+        let text = self.mask.original();
+        let start = text.floor_char_boundary(span.start);
+        let end = span.end.clamp(start, text.len());
+        let lines = text.get(start..end).map(|inside| inside.lines().next().unwrap_or("").len());
+        start..lines.map_or(end, |len| start + len.max(1)).min(text.len().max(start))
     }
 }
 

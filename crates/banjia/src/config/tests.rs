@@ -1,4 +1,7 @@
+//! Tests of reading and building.
 //! The messages of `golden/*.toml`, word for word in the `.txt` beside each. `UPDATE_GOLDEN=1` writes them anew.
+
+mod secrets;
 
 use super::*;
 use banjia_types::LossLevel;
@@ -101,4 +104,96 @@ fn an_environment_gives_vendors_routes_and_a_key() {
     let lookup = |name: &str| (name == "BANJIA_KEY").then(|| "bj-given".to_owned());
     let made = environment::make(&profiles, &lookup, &|| unreachable!("a key was given"));
     assert_eq!((made.used.len(), made.config.keys.len(), made.config.routes.len()), (0, 1, 0));
+}
+
+/// A file with every key.
+const WHOLE: &str = include_str!("golden/whole/banjia.toml");
+
+fn whole_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/golden/whole")
+}
+
+/// Everything that is wrong with a text when all of it is built.
+fn built(text: &str) -> Vec<String> {
+    match build::build("banjia.toml", text, &whole_folder(), Options::default()) {
+        Ok(_) => Vec::new(),
+        Err(findings) => findings.lines(),
+    }
+}
+
+#[test]
+fn the_file_with_every_key_can_be_built() {
+    assert_eq!(built(WHOLE), Vec::<String>::new());
+}
+
+/// Puts `new` in the place of the line that begins with `start`.
+fn with_line(start: &str, new: &str) -> String {
+    assert!(WHOLE.lines().any(|line| line.starts_with(start)), "{start}");
+    WHOLE.lines().map(|line| if line.starts_with(start) { new } else { line }).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_file_with_one_broken_part_is_not_built() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken");
+    std::fs::write(&broken, "{% no template").unwrap();
+    std::fs::rename(&broken, folder.path().join("notice.en.txt")).unwrap();
+    std::fs::write(&broken, "no table").unwrap();
+    let (folder, broken) = (folder.path().display(), broken.display());
+    for (start, new, wanted) in [
+        ("[geo]", format!("[geo]\nmmdb = \"{folder}/none.mmdb\""), "cannot read the table of addresses"),
+        ("[geo]", format!("[geo]\nmmdb = \"{broken}\""), "cannot be used"),
+        ("[geo]", "[geo]\nmmdb = \"/dev/zero\"".to_owned(), "it is a device"),
+        ("operator", format!("templates = \"{folder}\""), "the template is wrong"),
+        ("operator", format!("templates = \"{folder}/none\""), "cannot read the template"),
+        ("from = ", "from = \"nobody\"".to_owned(), "from is no address"),
+        ("reply_to", "reply_to = \"nobody\"".to_owned(), "reply_to is no address"),
+        ("port = ", format!("roots = \"{broken}\""), "there is no certificate in it"),
+        ("port = ", format!("roots = \"{folder}\""), "it is a folder"),
+        ("port = ", "dkim = { selector = \"a\", domain = \"b\", private_key = \"c\" }".to_owned(), "dkim.private_key"),
+        ("key = ", "key = \"0011\"".to_owned(), "64 hexadecimal digits"),
+        ("level", "level = \"banjia=loud\"".to_owned(), "cannot be read; try info or debug"),
+        ("pattern = ", "pattern = \"(\"".to_owned(), "unclosed group"),
+        ("peer", "peer = { trusted = [], header = \"forwarded\" }".to_owned(), "trusted"),
+        ("secret", "secret = \"hunter2\"".to_owned(), "must begin with whsec_"),
+        ("url", "url = \"http://hooks.example.com/\"".to_owned(), "is not https"),
+        ("url", "url = \"nonsense\"".to_owned(), "cannot be read"),
+        ("events", "events = [\"polcy.*\"]".to_owned(), "there is no event"),
+        ("base", "base = \"https://u:p@a.example\"".to_owned(), "password"),
+        ("dir", format!("dir = \"{folder}/none\""), "cannot read the profiles"),
+    ] {
+        let lines = built(&with_line(start, &new));
+        assert!(lines.iter().any(|line| line.contains(wanted)), "{new}: {lines:?}");
+    }
+}
+
+#[test]
+fn a_pipe_is_read_only_for_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("banjia.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let lines = load(&pipe, Options::default()).unwrap_err().lines();
+    assert!(lines[0].contains("it is a named pipe"), "{lines:?}");
+    let (to, text) = (pipe.clone(), "[store]\npath = \"x.db\"\n");
+    let writer = std::thread::spawn(move || std::fs::write(to, text));
+    let loaded = load(&pipe, Options { may_be_pipe: true, ..Options::default() }).unwrap();
+    assert_eq!(loaded.config.store.path, Path::new("x.db"));
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_file_that_may_shrink_is_warned_about() {
+    let loaded = read("a.toml", "allow_shrink = true\n", Path::new(""), Options::default()).unwrap();
+    assert!(loaded.config.allow_shrink);
+    assert!(loaded.findings.lines().iter().any(|line| line.starts_with("a.toml:1:16: allow_shrink lets")));
+    let wrong = read("a.toml", "alow_shrink = true\n", Path::new(""), Options::default()).unwrap_err();
+    assert!(wrong.lines()[0].contains("did you mean allow_shrink?"), "{:?}", wrong.lines());
+}
+
+#[test]
+fn a_file_with_too_many_faults_is_cut_short() {
+    let text = "[[vendors]]\nnonsense = 1\n".repeat(2_000);
+    let findings = read("a.toml", &text, Path::new(""), Options::default()).unwrap_err();
+    assert!(findings.lines().len() == 101 && findings.lines()[100].contains("more are not shown"));
+    assert!(findings.render(false, WIDTH).len() < 100_000);
 }

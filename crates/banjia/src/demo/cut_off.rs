@@ -65,7 +65,7 @@ pub(crate) async fn run(settings: &Settings, printer: &mut Printer) -> anyhow::R
     let verdict = facts.verdict();
     if settings.serve {
         let mut stop = Stop::listen()?;
-        printer.line(&story::try_it(&stage));
+        printer.line_as_it_is(&story::try_it(&stage));
         stop.wait().await;
     }
     stage.strike().await?;

@@ -14,6 +14,7 @@ mod plan;
 mod probe;
 mod process;
 mod rehearsal;
+mod reload;
 mod replay;
 mod scan;
 mod sealing;

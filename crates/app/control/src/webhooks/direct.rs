@@ -9,7 +9,7 @@
 //!   oldest is left out and logged.
 //! - What waits is gone when the process ends.
 
-use super::{CourierError, Hook, WebhookConfig, send, settle};
+use super::{Hook, Listeners, send, settle};
 use banjia_store::{Delivery, DeliveryState, Store, StoreHealth, new_event_id};
 use banjia_types::Timestamp;
 use banjia_upstream::Upstream;
@@ -44,15 +44,10 @@ struct Receiver {
 }
 
 impl StoreAlerts {
-    /// Checks the settings; sends nothing yet. `clock` is the date of this moment.
-    ///
-    /// # Errors
-    /// Settings that cannot work.
-    pub fn new(store: &Store, configs: &[WebhookConfig], clock: fn() -> Timestamp) -> Result<Self, CourierError> {
-        let hooks = configs.iter().map(Hook::new).collect::<Result<Vec<_>, _>>()?;
+    /// Alerts for listeners that were checked; sends nothing yet. `clock` is the date of this moment.
+    pub fn with(store: &Store, upstream: Upstream, Listeners(hooks): Listeners, clock: fn() -> Timestamp) -> Self {
         let receivers = hooks.into_iter().map(|hook| Receiver { hook, waiting: VecDeque::new() }).collect();
-        let upstream = Upstream::new(&banjia_upstream::Config::default())?;
-        Ok(Self { upstream, receivers, health: store.watch_health(), was_ok: true, clock })
+        Self { upstream, receivers, health: store.watch_health(), was_ok: true, clock }
     }
 
     /// Works until it is dropped.

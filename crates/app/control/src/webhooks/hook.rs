@@ -57,8 +57,25 @@ fn problem(key: &'static str, message: impl Into<String>, hint: impl Into<String
 }
 
 impl WebhookConfig {
-    /// What is wrong with what is no secret; for a check on a machine that has no secrets.
-    pub fn problems(&self) -> Vec<WebhookProblem> {
+    /// Everything that is wrong. `with_secrets`: judge the secret and the URL too, which a machine
+    /// without secrets does not know.
+    pub fn problems(&self, with_secrets: bool) -> Vec<WebhookProblem> {
+        let mut problems = self.problems_without_secrets();
+        if with_secrets {
+            problems.extend(self.signer().err());
+            problems.extend(endpoint(self).err());
+        }
+        problems
+    }
+
+    fn signer(&self) -> Result<Signer, WebhookProblem> {
+        Signer::read(&self.secret).map_err(|why| {
+            let message = format!("the secret of {:?} cannot sign: {why}", self.name);
+            problem("secret", message, "`banjia webhook secret` makes one")
+        })
+    }
+
+    fn problems_without_secrets(&self) -> Vec<WebhookProblem> {
         let mut problems = Vec::new();
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(is_name) {
@@ -100,17 +117,10 @@ impl fmt::Debug for Hook {
 
 impl Hook {
     pub(super) fn new(config: &WebhookConfig) -> Result<Self, WebhookProblem> {
-        if let Some(problem) = config.problems().into_iter().next() {
+        if let Some(problem) = config.problems_without_secrets().into_iter().next() {
             return Err(problem);
         }
-        let signer = Signer::read(&config.secret).map_err(|why| {
-            problem(
-                "secret",
-                format!("the secret of {:?} cannot sign: {why}", config.name),
-                "`banjia webhook secret` makes one",
-            )
-        })?;
-        let endpoint = endpoint(config)?;
+        let (signer, endpoint) = (config.signer()?, endpoint(config)?);
         Ok(Self { name: config.name.clone(), endpoint, signer, events: config.events.clone() })
     }
 
@@ -204,12 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn every_problem_is_found_at_once() {
+        let bad = WebhookConfig { secret: Secret::new("hunter2"), ..config("no url", &["polcy.*"]) };
+        let keys = |with_secrets| bad.problems(with_secrets).iter().map(|problem| problem.key).collect::<Vec<_>>();
+        assert_eq!(keys(true), ["events", "secret", "url"]);
+        assert_eq!(keys(false), ["events"], "a machine without secrets");
+        let said: String = bad.problems(true).iter().map(ToString::to_string).collect();
+        assert!(!said.contains("hunter2") && !said.contains("no url"), "{said}");
+    }
+
+    #[test]
     fn events_are_picked_by_name_or_topic_and_a_misspelt_one_is_an_error() {
         let hook = Hook::new(&config("https://x.example", &["policy.*", "vendor.cut"])).unwrap();
         assert!(hook.wants("policy.paused") && hook.wants("vendor.cut"));
         assert!(!hook.wants("vendor.cut_lifted") && !hook.wants("notice.sent"));
         for bad in ["polcy.*", "policy", "policy*", "vendor.cat", ""] {
-            assert_eq!(config("https://x.example", &[bad]).problems().len(), 1, "{bad:?}");
+            assert_eq!(config("https://x.example", &[bad]).problems(false).len(), 1, "{bad:?}");
         }
     }
 }

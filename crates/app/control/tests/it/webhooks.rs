@@ -1,9 +1,10 @@
 //! Events on their way to a real receiver on loopback.
 
-use banjia_control::webhooks::{Heard, StoreAlerts, secret};
+use banjia_control::webhooks::{Heard, Listeners, StoreAlerts, secret};
 use banjia_control::{Courier, WebhookConfig};
 use banjia_store::{By, DeliveryState, Location, PolicyRow, PolicyState, Store, WriterConfig};
 use banjia_types::{Secret, Timestamp};
+use banjia_upstream::Upstream;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -208,7 +209,9 @@ async fn a_failing_database_is_reported_from_memory() {
     let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
     let (addr, mut seen) = receiver(vec![503, 204, 204]).await;
     let clock = || Timestamp::from(chrono::Utc::now());
-    let working = tokio::spawn(StoreAlerts::new(&store, &[config("ops", addr, &["store.*"])], clock).unwrap().run());
+    let listeners = Listeners::new(&[config("ops", addr, &["store.*"])]).unwrap();
+    let upstream = Upstream::new(&banjia_upstream::Config::default()).unwrap();
+    let working = tokio::spawn(StoreAlerts::with(&store, upstream, listeners, clock).run());
     let away = folder.path().join("away");
     std::fs::rename(&path, &away).unwrap();
     let (first, body) = seen.recv().await.unwrap();

@@ -5,10 +5,10 @@
 //! takes over when that one ends.
 
 use crate::clock;
-use anyhow::Context as _;
 use banjia_control::webhooks::StoreAlerts;
-use banjia_control::{Courier, WebhookConfig};
+use banjia_control::{Courier, Listeners, WebhookConfig};
 use banjia_store::Store;
+use banjia_upstream::Upstream;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,33 +20,38 @@ const EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Task {
     configs: Vec<WebhookConfig>,
+    upstream: Upstream,
     work: Vec<JoinHandle<()>>,
 }
 
 impl Task {
-    /// Checks the settings and begins.
-    pub(super) fn start(store: &Store, configs: &[WebhookConfig]) -> anyhow::Result<Self> {
-        let mut work = Vec::new();
-        if !configs.is_empty() {
-            let courier = Courier::new(store.clone(), configs)?;
-            for (name, origin) in courier.listeners() {
-                tracing::info!(webhook = name, origin, "hears of what happens");
-            }
-            let alerts = StoreAlerts::new(store, configs, clock::now)?;
-            work = vec![tokio::spawn(run(courier)), tokio::spawn(alerts.run())];
-        }
-        Ok(Self { configs: configs.to_vec(), work })
+    /// Begins with the listeners of these settings.
+    pub(super) fn start(store: &Store, configs: &[WebhookConfig], listeners: Listeners) -> anyhow::Result<Self> {
+        let upstream = Upstream::new(&banjia_upstream::Config::default())?;
+        let mut task = Self { configs: configs.to_vec(), upstream, work: Vec::new() };
+        task.begin(store, listeners);
+        Ok(task)
     }
 
-    /// Takes up other settings. Bad ones leave the old ones at work.
-    pub(super) async fn restart(&mut self, store: &Store, configs: &[WebhookConfig]) -> anyhow::Result<()> {
-        if self.configs == configs {
-            return Ok(());
+    fn begin(&mut self, store: &Store, listeners: Listeners) {
+        if listeners.is_empty() {
+            return;
         }
-        Courier::new(store.clone(), configs).context("the webhooks stay as they were")?;
-        self.stop().await;
-        *self = Self::start(store, configs)?;
-        Ok(())
+        let alerts = StoreAlerts::with(store, self.upstream.clone(), listeners.clone(), clock::now);
+        let courier = Courier::with(store.clone(), self.upstream.clone(), listeners);
+        for (name, origin) in courier.listeners() {
+            tracing::info!(webhook = name, origin, "hears of what happens");
+        }
+        self.work = vec![tokio::spawn(run(courier)), tokio::spawn(alerts.run())];
+    }
+
+    /// Takes up other settings, whose listeners were checked.
+    pub(super) async fn restart(&mut self, store: &Store, configs: &[WebhookConfig], listeners: Listeners) {
+        if self.configs != configs {
+            self.stop().await;
+            self.configs = configs.to_vec();
+            self.begin(store, listeners);
+        }
     }
 
     /// Ends it and waits until it let go of the database.

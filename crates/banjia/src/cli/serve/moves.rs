@@ -10,7 +10,7 @@ use crate::config::Config;
 use banjia_control::moves::Mover;
 use banjia_gateway::seal_key;
 use banjia_movement::stage::Urgency;
-use banjia_types::VendorName;
+use banjia_types::{Course, RouteName, VendorName};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -23,6 +23,8 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(super) struct Moves {
     mover: Mover,
     ticks: Interval,
+    /// The courses that were read last.
+    courses: BTreeMap<RouteName, Course>,
     /// The number of the last change whose courses could not be taken, so that it is told once.
     unfit: Option<i64>,
 }
@@ -47,7 +49,7 @@ impl Moves {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
-        let mut made = Self { mover, ticks, unfit: None };
+        let mut made = Self { mover, ticks, courses: BTreeMap::new(), unfit: None };
         running.handle.take_cuts().await?;
         made.hand_over(running).await?;
         Ok(made)
@@ -81,7 +83,8 @@ impl Moves {
         if version == 0 {
             return Ok(());
         }
-        match running.handle.set_courses(self.mover.courses().await?) {
+        self.courses = self.mover.courses().await?;
+        match running.handle.set_courses(self.courses.clone()) {
             Ok(()) => self.unfit = None,
             Err(_) if self.unfit == Some(version) => {}
             Err(problems) => {
@@ -92,6 +95,11 @@ impl Moves {
             }
         }
         Ok(())
+    }
+
+    /// The courses that were read last.
+    pub(super) const fn courses(&self) -> &BTreeMap<RouteName, Course> {
+        &self.courses
     }
 
     /// Takes up another configuration's vendors.

@@ -1,11 +1,12 @@
 //! Policies, exemptions and the operator's table, taken up while the gateway runs.
 //!
-//! Rule: the database is asked for one number every two seconds, and read only when it has moved.
+//! Rules: the database is asked for one number every two seconds, and read only when it has moved;
+//! the table's file is polled as often, and nothing waits for it.
 
 use crate::border::{self, Table};
 use crate::compose::Running;
-use crate::config::GeoConfig;
-use banjia_gateway::InForce;
+use banjia_gateway::{InForce, Rules};
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -18,13 +19,14 @@ pub(super) struct Border {
     /// The policies in force, for when one cannot be read any more.
     last: Vec<InForce>,
     table: Table,
+    /// The table changed and the gateway does not have it yet.
+    is_new_table: bool,
     ticks: Interval,
 }
 
 impl Border {
     /// Reads everything and hands it to the gateway.
-    pub(super) async fn open(running: &Running, geo: &GeoConfig) -> anyhow::Result<Self> {
-        let table = Table::open(geo.mmdb.as_deref())?;
+    pub(super) async fn open(running: &Running, table: Table) -> anyhow::Result<Self> {
         let version = running.store.border_version().await?;
         let rules = border::rules(&running.store, table.mmdb.clone()).await?;
         for rule in &rules.policies {
@@ -36,17 +38,47 @@ impl Border {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
-        Ok(Self { version, last, table, ticks })
+        Ok(Self { version, last, table, is_new_table: false, ticks })
     }
 
-    /// Waits until it is time to look.
+    /// Waits for the next poll of the database, or for a new table. Safe to cancel.
     pub(super) async fn due(&mut self) {
-        self.ticks.tick().await;
+        loop {
+            tokio::select! {
+                _ = self.ticks.tick() => {
+                    self.table.start_poll();
+                    return;
+                }
+                is_new = self.table.finish_poll() => if is_new {
+                    self.is_new_table = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The file of the table in use.
+    pub(super) fn table_path(&self) -> Option<&Path> {
+        self.table.path()
+    }
+
+    /// Reads the border's rules from the database, with this table. Changes nothing.
+    pub(super) async fn rules_with(&self, running: &Running, table: &Table) -> anyhow::Result<Rules> {
+        // A policy that cannot be read was logged when it changed, and keeps its last good version.
+        let (rules, _) = border::rules_after(&self.last, &running.store, table.mmdb.clone()).await?;
+        Ok(rules)
+    }
+
+    /// Takes up another table, and the rules that were made with it.
+    pub(super) fn set_table(&mut self, running: &Running, table: Table, rules: Rules) {
+        self.last.clone_from(&rules.policies);
+        running.handle.set_border(rules);
+        self.table = table;
+        self.is_new_table = false;
     }
 
     /// Takes up what has changed. What cannot be read changes nothing but the log.
     pub(super) async fn refresh(&mut self, running: &Running) {
-        let is_new_table = self.table.refresh().await;
         let version = match running.store.border_version().await {
             Ok(version) => version,
             Err(error) => {
@@ -54,7 +86,7 @@ impl Border {
                 return;
             }
         };
-        if version == self.version && !is_new_table {
+        if version == self.version && !self.is_new_table {
             return;
         }
         match border::rules_after(&self.last, &running.store, self.table.mmdb.clone()).await {
@@ -69,6 +101,7 @@ impl Border {
                 running.handle.set_border(rules);
                 tracing::info!(policies = policies.join(", "), exemptions, "the border has changed");
                 self.version = version;
+                self.is_new_table = false;
             }
             Err(error) => tracing::error!("{error:#}: the border's rules stay as they are"),
         }
