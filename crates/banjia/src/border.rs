@@ -51,7 +51,7 @@ pub(crate) async fn rules_after(
     for row in store.policies_in_force().await? {
         match policy(&row) {
             Ok(policy) => {
-                policies.push(InForce { policy: Arc::new(policy), is_paused: row.state == PolicyState::Paused })
+                policies.push(InForce { policy: Arc::new(policy), is_paused: row.state == PolicyState::Paused });
             }
             Err(error) => {
                 policies.extend(last.iter().find(|before| before.policy.id() == row.id).cloned());
