@@ -45,7 +45,10 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    ensure!(options.connections.len() > 1 && options.rounds > 0, "give two numbers of connections and one round or more");
+    ensure!(
+        options.connections.len() > 1 && options.rounds > 0,
+        "give two numbers of connections and one round or more"
+    );
     let program = match &options.gateway {
         Some(path) => std::path::absolute(path)?,
         None => rig::build()?,

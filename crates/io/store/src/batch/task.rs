@@ -63,14 +63,49 @@ impl Work {
     }
 }
 
-/// Starts the task on a thread of its own. See the text of [`super`] for why.
+/// Starts the task on a thread of its own (see the text of [`super`] for why). It ends with the
+/// runtime that it is started from, as if it ran there.
 ///
 /// # Errors
 /// The system gives no thread.
 pub(super) fn start(shared: Arc<Shared>, run: Run, waits: Waits) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let write = move || runtime.block_on(write(shared, run, waits));
-    std::thread::Builder::new().name("banjia-ledger".to_owned()).spawn(write).map(drop)
+    let (alive, stopped) = oneshot::channel::<()>();
+    let (done, ended) = oneshot::channel::<()>();
+    let work = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = write(shared, run, waits) => {}
+                _ = stopped => {}
+            }
+        });
+        // Without it a note to a disk that does not answer would keep the thread.
+        runtime.shutdown_background();
+        drop(done);
+    };
+    let thread = std::thread::Builder::new().name("banjia-ledger".to_owned()).spawn(work)?;
+    let thread = WriterThread { alive: Some(alive), thread: Some(thread) };
+    tokio::spawn(async move {
+        let _thread = thread;
+        ended.await.unwrap_or_default();
+    });
+    Ok(())
+}
+
+/// Stops the writer's thread and waits for its end when it is dropped, which is when the runtime
+/// ends or the writer has ended by itself.
+struct WriterThread {
+    alive: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        self.alive = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the ledger's writer met a bug and has ended; requests are turned away");
+        }
+    }
 }
 
 /// Writes batches until the ledger is closed or nobody is left.
@@ -197,8 +232,9 @@ impl Failing {
         let WriteFault { began_at, reason } = self.fault;
         tracing::warn!(since = %began_at, reason, "the ledger is written again; nothing that was accepted is missing");
         run.note(None);
-        shared.health.set_fault(None);
+        // In this order: with good health places are given.
         shared.admission.fetch_and(!PAUSED, Ordering::AcqRel);
+        shared.health.set_fault(None);
     }
 }
 
