@@ -33,11 +33,23 @@ pub(crate) async fn start(
     on_alert: Option<OnAlert>,
     clock: Clock,
 ) -> anyhow::Result<Running> {
+    let running = prepare(snapshot, location, on_alert, clock).await?;
+    running.handle.accept();
+    Ok(running)
+}
+
+/// The same, but connections wait until [`Handle::accept`].
+pub(crate) async fn prepare(
+    snapshot: Snapshot,
+    location: &Location,
+    on_alert: Option<OnAlert>,
+    clock: Clock,
+) -> anyhow::Result<Running> {
     let store = Store::open(location).await?;
     let ledger = store.ledger_writer(&WriterConfig::default()).await?;
     let upstream = Upstream::new(&banjia_upstream::Config::default())?;
     let parts = Parts { snapshot, upstream, store: store.clone(), ledger: ledger.clone(), on_alert, clock };
-    let handle = Gateway::start(parts).await?;
+    let handle = Gateway::bind(parts).await?;
     Ok(Running { handle, store, ledger })
 }
 

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 /// What a gateway is made of.
@@ -112,6 +113,17 @@ impl Gateway {
     /// # Errors
     /// No listener, or no knowledge of earlier cuts.
     pub async fn start(parts: Parts) -> Result<Handle, StartError> {
+        let handle = Self::bind(parts).await?;
+        handle.accept();
+        Ok(handle)
+    }
+
+    /// Opens the listener. Connections wait until [`Handle::accept`]: a request that comes before policies and moves are known
+    /// would be served against a policy, or by a source whose date has passed.
+    ///
+    /// # Errors
+    /// No listener, or no knowledge of earlier cuts.
+    pub async fn bind(parts: Parts) -> Result<Handle, StartError> {
         let bind = parts.snapshot.serve.bind;
         let Parts { snapshot, upstream, store, ledger, on_alert, clock } = parts;
         let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
@@ -123,8 +135,13 @@ impl Gateway {
         let listener = TcpListener::bind(bind).await.map_err(|source| StartError::Bind { bind, source })?;
         let addr = listener.local_addr().map_err(|source| StartError::Bind { bind, source })?;
         let shared = Shared::open(Base { snapshot, upstream, store, ledger: Some(ledger), on_alert, clock }, &cuts);
-        let accepting = tokio::spawn(serve::accept(listener, shared.clone()));
-        Ok(Handle { addr, shared, accepting: Arc::new(accepting) })
+        let may_accept = Arc::new(Notify::new());
+        let (accepted, serving) = (may_accept.clone(), shared.clone());
+        let accepting = tokio::spawn(async move {
+            accepted.notified().await;
+            serve::accept(listener, serving).await;
+        });
+        Ok(Handle { addr, shared, accepting: Arc::new(accepting), may_accept })
     }
 
     /// Legs without a listener and without a ledger, so that they can be asked beside a running gateway.
@@ -152,6 +169,7 @@ pub struct Handle {
     pub addr: SocketAddr,
     shared: Arc<Shared>,
     accepting: Arc<tokio::task::JoinHandle<()>>,
+    may_accept: Arc<Notify>,
 }
 
 impl fmt::Debug for Handle {
@@ -161,6 +179,11 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
+    /// Accepts connections from now on. A second call changes nothing.
+    pub fn accept(&self) {
+        self.may_accept.notify_one();
+    }
+
     /// New requests see `snapshot`; requests under way keep the one they began with. The listener's own settings
     /// (address, time-outs of heads, number of connections) stay as they were at the start.
     pub fn reload(&self, snapshot: Snapshot) {

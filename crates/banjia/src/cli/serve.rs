@@ -131,12 +131,15 @@ async fn serve(built: Built, origin: Origin) -> anyhow::Result<ExitCode> {
     let routes = snapshot.route_names().count();
     let borders = snapshot.borders();
     let unknown: Vec<_> = snapshot.vendors_for_unknown().map(ToString::to_string).collect();
-    let running = compose::start(snapshot, &Location::File(config.store.path.clone()), None, Clock::default()).await?;
+    let running =
+        compose::prepare(snapshot, &Location::File(config.store.path.clone()), None, Clock::default()).await?;
     let border = refresh::Border::open(&running, table).await?;
     let moves = moves::Moves::open(&running, &config, borders).await?;
     let courier = courier::Task::start(&running.store, &config.webhooks, listeners)?;
     let mut parts = Parts { border, moves, courier };
     let mut retention = retention::Retention::new(config.audit);
+    // Not before the policies and moves of the last run are in force.
+    running.handle.accept();
     let addr = running.handle.addr;
     tracing::info!(routes, keys = config.gateway.keys.len(), store = %config.store.path.display(), "listening on http://{addr}");
     if !unknown.is_empty() {
