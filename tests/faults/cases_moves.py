@@ -116,3 +116,34 @@ def deadline_while_failing(folder):
         gateway.end()
     vendors.stop()
     return f"{asked} questions before the date, 0 after it; live after the fault; callers got {load.statuses()}"
+
+
+@case(3, "a restart asks no source after its date and serves nobody whom a policy refuses")
+def restarts(folder):
+    vendors = vendor.Vendors("source", "other")
+    routes = {"moving": ["source/m", "other/m"], "calm": ["other/m"]}
+    with Gateway(folder, vendors.bases(), routes, extra='[border]\nhome = "SG"') as gateway:
+        gateway.start()
+        make_move(gateway, "late", "moving", soon(2))
+        wait_until(lambda: " live " in gateway.command("move", "list"), 10, "the move is not live", 0.3)
+        asked, answers = vendors.count("source"), 0
+        for _ in range(8):
+            gateway.kill()
+            with Load(gateway, models=("moving",), threads=6, wait=0.0005) as load:
+                gateway.start()
+                time.sleep(0.1)
+            answers += len(load.answers)
+            check(load.good(), "nobody was answered after a restart")
+            check(vendors.count("source") == asked, f"a restart asked the source {vendors.count('source') - asked} times after its date")
+        (folder / "policy.toml").write_text(POLICY)
+        gateway.command("border", "activate", "policy.toml", "--yes")
+        for _ in range(8):
+            gateway.kill()
+            with Load(gateway, models=("calm",), threads=6, wait=0.0005) as load:
+                gateway.start()
+                time.sleep(0.1)
+            answers += len(load.answers)
+            check(not load.good(), f"a restart served {len(load.good())} callers whom the policy refuses")
+        gateway.end()
+    vendors.stop()
+    return f"16 restarts under load, {answers} answers: the source was not asked, and nobody was served against the policy"

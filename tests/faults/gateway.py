@@ -188,8 +188,9 @@ class Gateway:
 class Load:
     """Threads that ask all the time; `answers` holds (begin, end, status, id) of each answer that came whole."""
 
-    def __init__(self, gateway, models=("chat",), threads=4, pause=0.0, keys=(KEY,)):
-        self.gateway, self.answers, self.errors, self.stopped, self.pause = gateway, [], [], threading.Event(), pause
+    def __init__(self, gateway, models=("chat",), threads=4, pause=0.0, keys=(KEY,), wait=0.02):
+        self.gateway, self.answers, self.errors, self.stopped = gateway, [], [], threading.Event()
+        self.pause, self.wait = pause, wait  # after an answer, and after a connection that failed
         self.threads = [threading.Thread(target=self._run, args=(n, models, keys), daemon=True) for n in range(threads)]
         for thread in self.threads:
             thread.start()
@@ -203,7 +204,7 @@ class Load:
                 self.answers.append((began, time.monotonic(), answer.status, answer.id))
             except (OSError, http.client.HTTPException) as error:
                 self.errors.append((began, error))
-                time.sleep(0.02)
+                time.sleep(self.wait)
             time.sleep(self.pause)
 
     def stop(self):

@@ -209,6 +209,8 @@ class Storm:
         self.do_hostile(False)
         self.write(self.gateway.text)
         wait_until(lambda: self.gateway.ready() == 200, 20, lambda: f"not ready after the last fault:\n{self.gateway.tail()}")
+        # The right to look at moves belongs to a killed process for at most half a minute more.
+        wait_until(lambda: self.gateway.command("move", "list").count(" live ") == len(self.deadlines), 45, lambda: self.gateway.command("move", "list"), 1)
         time.sleep(6)
         for client in self.clients:
             client.stdin.close()
