@@ -15,7 +15,9 @@ use crate::health::HealthReport;
 use crate::private_file::prepare_database;
 use crate::state_file::{PendingCut, StateFile};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -104,6 +106,15 @@ impl Store {
         };
         store.take_pending_cuts().await;
         Ok(store)
+    }
+
+    /// Opens a reader outside of the pools, for as long as its owner wants.
+    pub(crate) async fn open_reader(&self) -> Result<SqliteConnection, StoreError> {
+        let failed = StoreError::sql("be read");
+        let mut reader = self.read.connect_options().connect().await.map_err(&failed)?;
+        // Only a connection that has read holds the write-ahead log open.
+        sqlx::query("SELECT COUNT(*) FROM run WHERE closed_at IS NULL").execute(&mut reader).await.map_err(&failed)?;
+        Ok(reader)
     }
 
     /// The database's file.

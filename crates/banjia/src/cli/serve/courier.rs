@@ -11,9 +11,11 @@ use banjia_store::Store;
 use banjia_upstream::Upstream;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 const EVERY: Duration = Duration::from_secs(2);
+/// Interval between log lines while events cannot be delivered.
+const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// Two tasks: the courier, and the one that reports the state of the database. Both are absent if
 /// there is no webhook.
@@ -70,9 +72,13 @@ impl Task {
 async fn run(mut courier: Courier) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut log_at = Instant::now();
     loop {
         ticks.tick().await;
-        if let Err(error) = courier.tick(clock::now()).await {
+        if let Err(error) = courier.tick(clock::now()).await
+            && Instant::now() >= log_at
+        {
+            log_at = Instant::now() + LOG_EVERY;
             tracing::error!(%error, "events were not delivered; they wait");
         }
     }

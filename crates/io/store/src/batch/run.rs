@@ -17,6 +17,7 @@ use crate::rows::{self, Kinds};
 use crate::state_file::FailingRun;
 use crate::{Row, Store, StoreError};
 use banjia_types::Timestamp;
+use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -38,6 +39,10 @@ pub(super) struct Run {
     /// dies. The lock on the file beside the database keeps out gateways of older versions, which
     /// know no other.
     _locks: (Option<DatabaseLock>, Option<File>),
+    /// An open reader. Without it the last connection would close whenever a write fails, and the
+    /// files of the write-ahead log would go with it: they cannot be made again on a full disk, and
+    /// then nothing could be read either.
+    reader: Mutex<Option<SqliteConnection>>,
     store: Store,
 }
 
@@ -66,6 +71,7 @@ impl Run {
         let failing = store.state.read().await?.failing;
         store.state.prepare().await?;
         store.take_pending_cuts().await;
+        let reader = store.open_reader().await?;
         let (id, now) = (Uuid::now_v7().simple().to_string(), now_ms());
         let failed = StoreError::sql("open a run of the ledger");
         let mut tx = store.begin_durable().await?;
@@ -86,6 +92,7 @@ impl Run {
             kinds: Mutex::default(),
             is_noting: Arc::default(),
             _locks: locks,
+            reader: Mutex::new(Some(reader)),
             store: store.clone(),
         })
     }
@@ -193,7 +200,14 @@ impl Run {
             .await
             .map_err(&fail)?;
         self.end_fault(&mut tx, fault).await?;
-        tx.commit().await.map_err(&fail)
+        tx.commit().await.map_err(&fail)?;
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reader) = reader
+            && let Err(error) = reader.close().await
+        {
+            tracing::debug!(%error, "a reader of the ledger did not close");
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use banjia_store::{LedgerWriter, NewAudit, Period, Store, StoreError, StoreHealt
 use banjia_types::{Outcome, Tally, Timestamp};
 use serde_json::json;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -324,4 +325,19 @@ async fn a_runner_notices_that_its_lock_file_was_deleted() {
     assert!(!lock.is_held().await, "nobody is kept out any more");
     let second = rig.store.runner_lock().unwrap();
     assert!(second.is_held().await && !lock.is_held().await);
+}
+
+#[tokio::test]
+async fn the_log_files_stay_while_writes_fail() {
+    let rig = Rig::new().await;
+    let ledger = rig.ledger().await;
+    rig.fail_ledger().await;
+    rig.other.close().await;
+    let wal = format!("{}-wal", rig.path.display());
+    let inode = || std::fs::metadata(&wal).map(|metadata| metadata.ino()).ok();
+    let before = inode();
+    ledger.try_reserve().unwrap().fill(row(1, 0, Outcome::Answered));
+    rig.wait_for(|health| !health.is_ok()).await;
+    let_writes_fail(&ledger).await;
+    assert!(before.is_some() && inode() == before, "on a full disk they could not be made again");
 }
