@@ -8,7 +8,7 @@ use tokio::sync::watch;
 /// Since when writes fail, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreFault {
-    /// When the first of these writes failed.
+    /// When the first of these writes began.
     pub since: Timestamp,
     /// Why the last one failed, in plain words and without paths.
     pub reason: String,

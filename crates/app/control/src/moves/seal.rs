@@ -231,7 +231,8 @@ async fn books(store: &Store, period: Period) -> Result<Balance, MoveError> {
         from: gap.started_at,
         until: gap.found_at,
         open: gap.open_requests,
-        writes_failed_at: gap.writes_failed_at,
+        // What was accepted between the last write and the first one that failed is in no book either.
+        writes_failed_at: gap.writes_failed_at.map(|at| at.min(gap.last_flush_at)),
     });
     Ok(Balance::new(store.tally(period).await?, lost.collect()))
 }

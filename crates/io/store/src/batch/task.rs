@@ -176,7 +176,7 @@ enum Statement<'a> {
 /// Writes until it succeeds. While that fails, the store's health shows it and the log repeats it
 /// once a minute.
 async fn until_written(shared: &Shared, run: &Run, statement: &Statement<'_>) {
-    let mut pause = RETRY_FIRST;
+    let (mut pause, began_at) = (RETRY_FIRST, Timestamp(now_ms()));
     let mut failing: Option<Failing> = None;
     loop {
         let fault = failing.as_ref().map(|failing| &failing.fault);
@@ -186,7 +186,9 @@ async fn until_written(shared: &Shared, run: &Run, statement: &Statement<'_>) {
         };
         match done {
             Ok(()) => break,
-            Err(error) => failing.get_or_insert_with(Failing::new).report(shared, run, &error),
+            Err(error) => {
+                failing.get_or_insert_with(|| Failing::new(began_at)).report(shared, run, &error);
+            }
         }
         sleep(pause).await;
         pause = (pause * 2).min(RETRY_LAST);
@@ -206,8 +208,8 @@ struct Failing {
 }
 
 impl Failing {
-    fn new() -> Self {
-        let fault = WriteFault { began_at: Timestamp(now_ms()), reason: String::new() };
+    fn new(began_at: Timestamp) -> Self {
+        let fault = WriteFault { began_at, reason: String::new() };
         Self { fault, log_at: Instant::now() }
     }
 
