@@ -55,8 +55,11 @@ class Failing:
             time.sleep(0.02)
 
     def is_attached(self, pid):
-        tasks = list(pathlib.Path(f"/proc/{pid}/task").glob("*/status"))
-        return bool(tasks) and all(f"TracerPid:\t{self.process.pid}" in task.read_text() for task in tasks)
+        try:
+            tasks = [task.read_text() for task in pathlib.Path(f"/proc/{pid}/task").glob("*/status")]
+        except OSError:
+            return False  # a thread has ended meanwhile: look again
+        return bool(tasks) and all(f"TracerPid:\t{self.process.pid}" in task for task in tasks)
 
     def end(self):
         if self.process.poll() is None:
