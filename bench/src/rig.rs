@@ -40,7 +40,12 @@ impl Proxy {
 
     /// Starts the gateway at `program` with everything on: key check, limits, ledger. `cores` names those of the proxy,
     /// then those of the load.
-    pub fn gateway(name: &'static str, program: &Path, upstream: &str, cores: (&[usize], &[usize])) -> anyhow::Result<Self> {
+    pub fn gateway(
+        name: &'static str,
+        program: &Path,
+        upstream: &str,
+        cores: (&[usize], &[usize]),
+    ) -> anyhow::Result<Self> {
         let folder = TempDir::new()?;
         let address = free_address()?;
         let config = folder.path().join("banjia.toml");
@@ -97,14 +102,14 @@ impl Drop for Proxy {
     }
 }
 
-/// Builds the gateway as it is released.
+/// Builds the gateway as it is distributed.
 pub fn build() -> anyhow::Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the checkout")?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).args(["build", "--release", "--package", "banjia", "--bin", "banjia"]);
+    command.current_dir(root).args(["build", "--profile", "dist", "--package", "banjia", "--bin", "banjia"]);
     ensure!(command.status().context("cannot start cargo")?.success(), "the gateway does not build");
     let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    Ok(folder.join("release/banjia"))
+    Ok(folder.join("dist/banjia"))
 }
 
 /// A port that is free now. Another program may take it first; then the proxy says so and the run ends.

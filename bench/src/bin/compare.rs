@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 /// What the gateway costs, as a ratio to the least that any LLM proxy must do. Needs Linux and two cores.
 #[derive(Debug, Parser)]
 struct Options {
-    /// The gateway's program. Without it the release build of this checkout is made and taken.
+    /// The gateway's program. Without it this checkout is built with the profile `dist` and taken.
     #[arg(long, value_name = "PATH")]
     gateway: Option<PathBuf>,
     /// Another build of the gateway, for example an older one: it takes the bare proxy's turns, and the ratio is to it.

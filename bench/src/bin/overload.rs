@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 /// Good answers a second under overload. Needs Linux.
 #[derive(Debug, Parser)]
 struct Options {
-    /// The gateway's program. Without it the release build of this checkout is made and taken.
+    /// The gateway's program. Without it this checkout is built with the profile `dist` and taken.
     #[arg(long, value_name = "PATH")]
     gateway: Option<PathBuf>,
     /// Numbers of connections; the last is compared with the best of the others.
