@@ -194,7 +194,7 @@ impl Handle {
     /// configuration's `drain_ms` (their clients see a broken stream, never a clean end), sends no
     /// further copies, and writes cuts, captures and the ledger. A database that cannot be written
     /// does not keep it: what is not written `drain_ms` after the beginning, or
-    /// [`WRITES_END_WITHIN`] after the last request, stays with its writers. Returns whether all
+    /// `WRITES_END_WITHIN` after the last request, stays with its writers. Returns whether all
     /// requests ended by themselves.
     pub async fn drain(&self) -> bool {
         let patience = Duration::from_millis(self.shared.world().snapshot.serve.drain_ms);

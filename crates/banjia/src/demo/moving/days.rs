@@ -189,7 +189,7 @@ impl Days {
             self.rejected.push(seen);
         }
         let place = steps(moment(LETTER)?, at);
-        self.screen.now(place.into(), format!("{} {} · {}", clock(at), self.day.stage, left(at)?));
+        self.screen.now(place.into(), &format!("{} {} · {}", clock(at), self.day.stage, left(at)?));
         Ok(())
     }
 

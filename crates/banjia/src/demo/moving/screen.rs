@@ -51,10 +51,10 @@ impl Screen {
     }
 
     /// Where the story is.
-    pub(super) fn now(&self, place: u64, text: String) {
+    pub(super) fn now(&self, place: u64, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_position(place);
-            bar.set_message(visible_line(&text).into_owned());
+            bar.set_message(visible_line(text).into_owned());
         }
     }
 
