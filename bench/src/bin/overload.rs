@@ -3,9 +3,10 @@
 //!
 //!     cargo run --release --manifest-path bench/Cargo.toml --bin overload
 //!
-//! The gateway, the vendor and the clients share all cores, so that more load leaves the gateway
-//! less. It ends with an error if the last number of connections has less than a part of the best
-//! of the others.
+//! The gateway, the vendor and the clients share the cores, so that more load leaves the gateway
+//! less. The figures that are compared are good answers a second for each core that other programs
+//! left. It ends with an error if the last number of connections has less than a part of the best of
+//! the others.
 
 use anyhow::{Context as _, ensure};
 use banjia_bench::cases::{self, Case};
@@ -73,22 +74,26 @@ async fn measure(options: &Options, program: &Path) -> anyhow::Result<()> {
             let case = Case { connections: *connections, ..chat.clone() };
             let seen = load::run(&case, &gateway.address, CLIENT_KEY, gateway.pid(), warm, window).await?;
             println!(
-                "round {round}, {connections} connections: {:.0} good answers/s, {} others ({}), median {:.1} ms, 99th {:.1} ms, \
+                "round {round}, {connections} connections: {:.0} good answers/s, {:.1} us CPU each, {} others ({}), median {:.1} ms, 99th {:.1} ms, \
                  others used {:.2} cores",
                 seen.per_second,
+                seen.cpu_micros,
                 seen.errors,
                 seen.first_error.as_deref().unwrap_or("none"),
                 seen.latency[0].as_secs_f64() * 1e3,
                 seen.latency[1].as_secs_f64() * 1e3,
                 seen.others,
             );
-            rates.push(seen.per_second);
+            rates.push(seen.per_second / (options.cores.len() as f64 - seen.others).max(0.1));
         }
     }
     let medians: Vec<f64> = rates.into_iter().map(median).collect();
     let (last, others) = medians.split_last().context("two numbers of connections")?;
     let best = others.iter().copied().fold(0.0, f64::max);
-    println!("medians: {}", medians.iter().map(|rate| format!("{rate:.0}/s")).collect::<Vec<_>>().join(", "));
+    println!(
+        "medians, for each core that others left: {}",
+        medians.iter().map(|rate| format!("{rate:.0}/s")).collect::<Vec<_>>().join(", ")
+    );
     println!("the last against the best of the others: {:.2}", last / best);
     ensure!(last / best >= options.at_least, "less than {} of the best", options.at_least);
     Ok(())

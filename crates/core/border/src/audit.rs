@@ -3,7 +3,7 @@
 //! Rules: each entry's hash covers the one before it, so no entry can be changed, taken out or moved without every later hash
 //! showing it; the body is covered through its own hash, so that retention may erase a body and the
 //! chain still holds. A missing body is a fault unless a later entry proves its erasure
-//! ([`mod@erasure`]). What the chain alone cannot show is that its last entries are gone: for that
+//! (`erasure`). What the chain alone cannot show is that its last entries are gone: for that
 //! its head (number and hash) is compared with one that was noted elsewhere.
 
 mod erasure;

@@ -14,7 +14,8 @@ pub struct Config {
     /// An idle connection is closed after this time. Vendors' front ends close theirs after a minute or more; ours must be
     /// the first, or a request would meet a closed connection.
     pub idle_connection_ms: u64,
-    /// Idle connections kept for one host.
+    /// Idle connections kept for one host. Fewer than requests to it at once, and under load a part
+    /// of them opens a connection of its own each time.
     pub idle_connections_per_host_max: usize,
     /// The largest head of an answer, and the most that is read ahead of one answer, in bytes. At least 8192.
     pub read_buffer_bytes_max: usize,
@@ -31,7 +32,7 @@ impl Default for Config {
         Self {
             connect_ms: 10_000,
             idle_connection_ms: 50_000,
-            idle_connections_per_host_max: 256,
+            idle_connections_per_host_max: 4_096,
             read_buffer_bytes_max: 64 * 1024,
             header_fields_max: 100,
             roots: Roots::default(),
