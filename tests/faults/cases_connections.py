@@ -36,6 +36,9 @@ def raw(gateway, data, half_close=False, timeout=10, address="127.0.0.1"):
 
 
 def status(answer):
+    # An interim answer comes before the true one, and every client skips it.
+    while answer.startswith(b"HTTP/1.1 100 "):
+        answer = answer.split(b"\r\n\r\n", 1)[1]
     return int(answer.split(b" ")[1]) if answer.startswith(b"HTTP/1.1 ") else 0
 
 
