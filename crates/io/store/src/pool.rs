@@ -26,8 +26,6 @@ use tempfile::TempDir;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS_MAX: u32 = 4;
-/// A reader that nobody used for this long is closed: each has a thread and a page cache.
-const READER_IDLE: Duration = Duration::from_mins(1);
 /// File name of a temporary database inside its own folder.
 const TEMPORARY_FILE: &str = "banjia.db";
 
@@ -93,7 +91,7 @@ impl Store {
         let pool = |connections_max| pool_options(&file).max_connections(connections_max);
         let write = pool(1).connect_with(options.clone()).await.map_err(open)?;
         bring_up_to_date(&path, &write, &file).await?;
-        let read = pool(READERS_MAX).idle_timeout(READER_IDLE).connect_lazy_with(options.pragma("query_only", "ON"));
+        let read = pool(READERS_MAX).connect_lazy_with(options.pragma("query_only", "ON"));
         let store = Self {
             read,
             write,
@@ -131,9 +129,13 @@ impl Store {
 
 /// A connection from before the database's path led elsewhere may belong to another file: it is not
 /// used again.
+///
+/// Connections have no age limit: with one, the driver (sqlx 0.9.0) runs a task that loops over its
+/// count of idle connections. That count can drop below zero for a moment, and the task then spins
+/// for ever on a thread of the runtime. Seen in `banjia move new`, which did not end.
 fn pool_options(file: &Arc<DatabaseFile>) -> SqlitePoolOptions {
     let file = Arc::clone(file);
-    SqlitePoolOptions::new().before_acquire(move |_, connection| {
+    SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None).before_acquire(move |_, connection| {
         let is_usable = file.is_younger(connection.age);
         Box::pin(async move { Ok(is_usable) })
     })
