@@ -132,7 +132,8 @@ def budget_of_answers(folder):
         check(grown < 192 + 250, f"resident memory grew by {grown:.0f} MB with a budget of 192 MB")
         vendors.scripts.clear()
         check(gateway.ask().status == 200, "a small request is not answered afterwards")
-        accepted, rows, _ = gateway.books()
         check(gateway.end() == 0, gateway.tail())
+        accepted, rows, _ = gateway.books()
+        check(accepted == rows, f"{accepted} accepted, {rows} rows")
     vendors.stop()
     return f"{statuses.count(200)} whole, {statuses.count(503)} got 503 with retry-after; memory grew by {grown:.0f} MB with a budget of 192 MB; {accepted} accepted, {rows} rows"

@@ -88,7 +88,7 @@ def rows_of(storm, answers, faults):
         if life is None or life["run"] not in gaps:
             faults.add("unaccounted", f"{request} ({kind} on {route}) was answered and is in no row and in no gap")
             continue
-        since = unwritten_since(storm, life)
+        since = unwritten_since(storm, life, gaps[life["run"]] is not None)
         if ended < since:
             faults.add("unaccounted", f"{request} was answered {life['until'] - ended:.1f} s before the end of its process by {life['how']}, when rows could be written, and has no row")
     for life in storm.lives:
@@ -96,17 +96,15 @@ def rows_of(storm, answers, faults):
             faults.add("gaps", f"the kill of run {life['run']} is no gap")
         if life["how"] == "term" and life["code"] == 0 and life["run"] in gaps:
             faults.add("gaps", f"run {life['run']} ended with 0 and is a gap")
-        failing = [disk for disk in storm.disks if disk["from"] < life["until"] - 2 and disk["until"] >= life["until"] - 0.2]
-        if life["run"] in gaps and failing and life["how"] == "kill" and gaps[life["run"]] is None:
-            faults.add("gaps", f"the gap of run {life['run']} does not say since when writes failed")
     return len(missing)
 
 
-def unwritten_since(storm, life):
-    """From when on this life may have left answers without a row."""
+def unwritten_since(storm, life, had_failing_writes):
+    """From when on this life may have left answers without a row. Only a gap that says that writes had failed explains more
+    than the last batch."""
     since = life["until"] - UNWRITTEN
     for disk in storm.disks:
-        if disk["from"] < life["until"] and disk["until"] > life["until"] - AFTER_FAULT and disk["from"] > life["from"] - 1:
+        if had_failing_writes and disk["from"] < life["until"] and disk["until"] > life["until"] - AFTER_FAULT and disk["from"] > life["from"] - 1:
             since = min(since, disk["from"] - UNWRITTEN)
     return since
 
