@@ -16,8 +16,8 @@ UNWRITTEN = 3.0
 AFTER_FAULT = 12.0
 # Requests that were on their way to a source when it refused.
 ON_ITS_WAY = 1.0
-# A new move is taken up by a gateway that runs; one whose date is over by the gateway's clock is over then.
-TAKEN_UP = 6.0
+# How long a gateway may take to learn of a new move, while strace slows it down. A date that is over already holds from then on.
+TAKEN_UP = 10.0
 # A kill so soon after a refusal may come before the refusal was read.
 READ_WITHIN = 0.5
 
