@@ -11,7 +11,7 @@ use banjia_border::mmdb::Mmdb;
 use banjia_border::policy::Policy;
 use banjia_border::registry::embedded;
 use banjia_files::{Bounds, FileError, Version, read, version};
-use banjia_gateway::{InForce, Rules};
+use banjia_gateway::{ActivePolicies, ActivePolicy};
 use banjia_store::{PolicyRow, PolicyState, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,13 +27,13 @@ pub(crate) fn policy(row: &PolicyRow) -> anyhow::Result<Policy> {
 }
 
 /// Everything that judges at this moment.
-pub(crate) async fn rules(store: &Store, mmdb: Option<Arc<Mmdb>>) -> anyhow::Result<Rules> {
+pub(crate) async fn rules(store: &Store, mmdb: Option<Arc<Mmdb>>) -> anyhow::Result<ActivePolicies> {
     let rows = store.policies_in_force().await?;
     let policies = rows
         .iter()
-        .map(|row| Ok(InForce { policy: Arc::new(policy(row)?), is_paused: row.state == PolicyState::Paused }))
+        .map(|row| Ok(ActivePolicy { policy: Arc::new(policy(row)?), is_paused: row.state == PolicyState::Paused }))
         .collect::<anyhow::Result<_>>()?;
-    Ok(Rules { policies, exemptions: store.exemptions().await?, mmdb })
+    Ok(ActivePolicies { policies, exemptions: store.exemptions().await?, mmdb })
 }
 
 /// The same while the gateway runs. A policy that cannot be read keeps the version that was in
@@ -43,15 +43,15 @@ pub(crate) async fn rules(store: &Store, mmdb: Option<Arc<Mmdb>>) -> anyhow::Res
 /// # Errors
 /// The database.
 pub(crate) async fn rules_after(
-    last: &[InForce],
+    last: &[ActivePolicy],
     store: &Store,
     mmdb: Option<Arc<Mmdb>>,
-) -> anyhow::Result<(Rules, Vec<anyhow::Error>)> {
+) -> anyhow::Result<(ActivePolicies, Vec<anyhow::Error>)> {
     let (mut policies, mut unread) = (Vec::new(), Vec::new());
     for row in store.policies_in_force().await? {
         match policy(&row) {
             Ok(policy) => {
-                policies.push(InForce { policy: Arc::new(policy), is_paused: row.state == PolicyState::Paused });
+                policies.push(ActivePolicy { policy: Arc::new(policy), is_paused: row.state == PolicyState::Paused });
             }
             Err(error) => {
                 policies.extend(last.iter().find(|before| before.policy.id() == row.id).cloned());
@@ -59,7 +59,7 @@ pub(crate) async fn rules_after(
             }
         }
     }
-    Ok((Rules { policies, exemptions: store.exemptions().await?, mmdb }, unread))
+    Ok((ActivePolicies { policies, exemptions: store.exemptions().await?, mmdb }, unread))
 }
 
 /// The largest table of addresses. Tables of countries have about ten million bytes, the largest
@@ -239,7 +239,7 @@ mod tests {
             state: PolicyState::Active,
             changed_at: banjia_types::Timestamp(1),
         };
-        let by = banjia_store::By { actor: "kim", at: banjia_types::Timestamp(1) };
+        let by = banjia_store::Actor { actor: "kim", at: banjia_types::Timestamp(1) };
         let text = include_str!("../../core/border/policies/openai-2024.toml");
         let one = policy(&row("x", 1, text)).unwrap();
         let id = one.id().to_owned();

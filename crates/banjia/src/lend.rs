@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use banjia_control::leg::{NotSent, Question, Reply};
 use banjia_control::moves::{self, KnownMoves};
 use banjia_gateway::config::RedactConfig;
-use banjia_gateway::{Clock, Gateway, LegRequest, Legs, LegsParts, Redactor, Snapshot};
+use banjia_gateway::{Clock, Gateway, Redactor, SideRequest, SideRequestParts, SideRequests, Snapshot};
 use banjia_store::Store;
 use banjia_upstream::Upstream;
 use std::pin::Pin;
@@ -24,25 +24,25 @@ pub(crate) type Coming = Pin<Box<dyn Future<Output = Result<Reply, NotSent>> + S
 ///
 /// # Errors
 /// The database.
-pub(crate) async fn legs(snapshot: Snapshot, store: &Store) -> anyhow::Result<Legs> {
-    let parts = LegsParts {
+pub(crate) async fn legs(snapshot: Snapshot, store: &Store) -> anyhow::Result<SideRequests> {
+    let parts = SideRequestParts {
         snapshot,
         upstream: Upstream::new(&banjia_upstream::Config::default())?,
         store: store.clone(),
         clock: Clock::default(),
-        courses: moves::courses(store).await?,
+        route_moves: moves::route_moves(store).await?,
     };
-    Ok(Gateway::legs_only(parts).await?)
+    Ok(Gateway::side_requests_only(parts).await?)
 }
 
 /// Keeps the courses and cuts of such legs new. Never ends.
-pub(crate) async fn follow(legs: &Legs, store: &Store) {
+pub(crate) async fn follow(legs: &SideRequests, store: &Store) {
     let mut known = KnownMoves::new(store.clone());
     loop {
         tokio::time::sleep(COURSES_EVERY).await;
-        match known.courses().await {
-            Ok(courses) => {
-                for problem in legs.set_courses(courses).err().into_iter().flatten() {
+        match known.route_moves().await {
+            Ok(route_moves) => {
+                for problem in legs.set_route_moves(route_moves).err().into_iter().flatten() {
                     tracing::warn!("{problem}");
                 }
             }
@@ -58,7 +58,7 @@ pub(crate) async fn follow(legs: &Legs, store: &Store) {
 ///
 /// # Errors
 /// Patterns that cannot be used.
-pub(crate) fn lend(legs: &Legs, redact: &RedactConfig) -> anyhow::Result<impl Fn(Question) -> Coming + use<>> {
+pub(crate) fn lend(legs: &SideRequests, redact: &RedactConfig) -> anyhow::Result<impl Fn(Question) -> Coming + use<>> {
     let redactor = Redactor::compile(redact)
         .map_err(|problems| anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     let (legs, redactor) = (legs.clone(), Arc::new(redactor));
@@ -68,9 +68,9 @@ pub(crate) fn lend(legs: &Legs, redact: &RedactConfig) -> anyhow::Result<impl Fn
     })
 }
 
-async fn ask(legs: &Legs, redactor: &Redactor, question: Question) -> Result<Reply, NotSent> {
+async fn ask(legs: &SideRequests, redactor: &Redactor, question: Question) -> Result<Reply, NotSent> {
     let Question { route, target, endpoint, body, account, network } = question;
-    let asked = legs.ask(LegRequest { route, target, endpoint, body, account, network }).await;
+    let asked = legs.ask(SideRequest { route, target, endpoint, body, account, network }).await;
     let answered = asked.map_err(|why| NotSent(why.to_string()))?;
     let mut answer = answered.answer;
     let redactions = answer.as_mut().map_or(0, |answer| redactor.redact(answer));

@@ -5,7 +5,6 @@
 
 pub mod calendar;
 mod country;
-mod course;
 mod error_class;
 mod loss;
 mod moment;
@@ -13,6 +12,7 @@ mod money;
 mod names;
 mod outcome;
 mod problem;
+mod route_move;
 mod secret;
 mod stage;
 mod time;
@@ -21,7 +21,6 @@ mod verdict;
 pub mod visible;
 
 pub use country::{Country, Part, Place};
-pub use course::{Course, Leg, Rehearsal, Share};
 pub use error_class::ErrorClass;
 pub use loss::{Loss, LossLevel, LossPolicy};
 pub use moment::Moment;
@@ -29,6 +28,7 @@ pub use money::{Currency, Money, Price, PriceTier};
 pub use names::{AccountId, KeyId, ModelName, RequestId, RouteName, Target, VendorName};
 pub use outcome::{Outcome, Tally};
 pub use problem::{Problem, nearest};
+pub use route_move::{Rehearsal, RouteMove, Share, TrafficKind};
 pub use secret::Secret;
 pub use stage::Stage;
 pub use time::Timestamp;

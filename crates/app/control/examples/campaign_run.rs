@@ -5,7 +5,7 @@ use banjia_border::policy::Policy;
 use banjia_border::registry::embedded;
 use banjia_control::mail::{MailTls, SmtpConfig};
 use banjia_control::{Mailer, Runner, Templates};
-use banjia_store::{By, Location, Recipient, Store};
+use banjia_store::{Actor, Location, Recipient, Store};
 use banjia_types::Timestamp;
 use banjia_types::calendar;
 use std::error::Error;
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let policy = Policy::parse(POLICY, embedded()).map_err(|problems| format!("{problems:?}"))?;
     let now = calendar::moment(calendar::read(day)?, policy.zone());
     let store = Store::open(&Location::File(database.into())).await?;
-    let by = By { actor: "test", at: Timestamp(1) };
+    let by = Actor { actor: "test", at: Timestamp(1) };
     let recipients: Vec<_> = (0..accounts.parse::<u32>()?)
         .map(|n| Recipient {
             account: format!("account-{n}").into(),

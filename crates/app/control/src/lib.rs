@@ -31,4 +31,4 @@ pub mod webhooks;
 pub use mail::{Mailer, SmtpConfig};
 pub use runner::{Done, Runner};
 pub use templates::Templates;
-pub use webhooks::{Courier, Listeners, WebhookConfig};
+pub use webhooks::{Listeners, WebhookConfig, WebhookDispatcher};

@@ -6,31 +6,31 @@
 //! other move, and no date: what cannot be gathered or read is left out, and a fault that lasts
 //! calls people.
 //!
-//! - [`Mover`] looks at every move
+//! - [`MoveReconciler`] looks at every move
 //! - [`KnownMoves`] keeps what was read of them
 //! - [`load`] and [`order`] are for whoever shows a move or orders something of it
 //! - [`drill`] rehearses the source's block
 //! - [`mod@seal`] ends one
 
-pub mod drill;
 mod evidence;
 mod faults;
 mod known;
-mod mover;
+mod reconciler;
+pub mod rehearsal;
 pub mod seal;
 mod verdicts;
 
 pub use evidence::{Seen, gather};
 pub use known::KnownMoves;
-pub use mover::{Mover, OnPage, Ticked};
+pub use reconciler::{MoveReconciler, OnPage, Ticked};
 pub use verdicts::parity;
 
 use banjia_movement::gate::Evidence;
 use banjia_movement::seal::NotVerified;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{Event, Impossible, Move, Page, apply, create};
-use banjia_store::{By, MoveRow, SealKey, Store, StoreError};
-use banjia_types::{Course, Money, Problem, RouteName, Share, Stage, Timestamp};
+use banjia_store::{Actor, EncryptionKey, MoveRow, Store, StoreError};
+use banjia_types::{Money, Problem, RouteMove, RouteName, Share, Stage, Timestamp};
 use std::collections::BTreeMap;
 use verdicts::Verdicts;
 
@@ -102,7 +102,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// A text that cannot be used, or a name that is taken.
-pub async fn make(store: &Store, text: &str, by: By<'_>) -> Result<Loaded, MoveError> {
+pub async fn make(store: &Store, text: &str, by: Actor<'_>) -> Result<Loaded, MoveError> {
     let spec = MoveSpec::parse(text).map_err(MoveError::Spec)?;
     let mut of = Move::new(spec);
     let first = create(&of, by.actor, by.at);
@@ -229,7 +229,7 @@ pub async fn order(
 /// Adds the next event to the log and to the move. False when another one was faster; then the move is as it was.
 async fn append(store: &Store, to: &mut Loaded, event: Event) -> Result<bool, MoveError> {
     let (id, version) = (to.of.spec().id.clone(), to.of.version());
-    let by = By { actor: &event.by, at: event.at };
+    let by = Actor { actor: &event.by, at: event.at };
     let mut after = to.of.clone();
     apply(&mut after, &event)?;
     let page = after.state().pages.iter().find(|page| page.number == after.version());
@@ -259,16 +259,16 @@ fn page_event(of: &Move, event: &Event, page: &Page) -> serde_json::Value {
 /// # Errors
 /// The database.
 pub async fn are_looked_at(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
-    store.is_leased(LEASE, now, mover::LEASE_FOR).await
+    store.is_leased(LEASE, now, reconciler::LEASE_FOR).await
 }
 
-/// Adds to the evidence what the newest captures say, as a [`Mover`] does: the same captures give the same verdicts.
+/// Adds to the evidence what the newest captures say, as a [`MoveReconciler`] does: the same captures give the same verdicts.
 ///
 /// # Errors
 /// The database, or a key that does not open its captures.
 pub async fn judge_now(
     store: &Store,
-    key: &SealKey,
+    key: &EncryptionKey,
     seen: &Seen<'_>,
     evidence: &mut Evidence,
 ) -> Result<(), MoveError> {
@@ -282,27 +282,27 @@ fn body(event: &Event) -> serde_json::Value {
 /// The courses of all moves, for a gateway. Of two moves of one route the one that is not sealed rules, else the older one.
 ///
 /// # Errors
-/// The database, or a move that cannot be read. [`KnownMoves::courses`] goes on with those that
+/// The database, or a move that cannot be read. [`KnownMoves::route_moves`] goes on with those that
 /// can.
-pub async fn courses(store: &Store) -> Result<BTreeMap<RouteName, Course>, MoveError> {
+pub async fn route_moves(store: &Store) -> Result<BTreeMap<RouteName, RouteMove>, MoveError> {
     let moves = all(store).await?.into_iter().map(ReadMove::whole).collect::<Result<Vec<_>, _>>()?;
     Ok(courses_of(store, &moves).await)
 }
 
-async fn courses_of(store: &Store, moves: impl IntoIterator<Item = &Loaded>) -> BTreeMap<RouteName, Course> {
+async fn courses_of(store: &Store, moves: impl IntoIterator<Item = &Loaded>) -> BTreeMap<RouteName, RouteMove> {
     let mut found = BTreeMap::new();
     // A route can move again: the sealed move's destination is then the next one's source.
     let (sealed, open): (Vec<_>, Vec<_>) = moves.into_iter().partition(|loaded| loaded.of.stage() == Stage::Sealed);
     for loaded in open.into_iter().chain(sealed) {
-        let courses = match evidence::copies_cost(store, loaded).await {
-            Ok(spent) => loaded.of.courses(&spent),
+        let route_moves = match evidence::copies_cost(store, loaded).await {
+            Ok(spent) => loaded.of.route_moves(&spent),
             Err(error) => {
                 tracing::warn!(id = loaded.of.spec().id, %error, "what copies cost cannot be read: no copies are sent");
-                loaded.of.courses(&[]).into_iter().map(without_copies).collect()
+                loaded.of.route_moves(&[]).into_iter().map(without_copies).collect()
             }
         };
-        for course in courses {
-            found.entry(course.route.clone()).or_insert(course);
+        for route_move in route_moves {
+            found.entry(route_move.route.clone()).or_insert(route_move);
         }
     }
     found
@@ -310,12 +310,12 @@ async fn courses_of(store: &Store, moves: impl IntoIterator<Item = &Loaded>) -> 
 
 /// Nothing is spent on copies while nobody knows how much was spent; everything else of the course
 /// stands.
-fn without_copies(mut course: Course) -> Course {
-    (course.repeat, course.shadow) = (Share::NONE, Share::NONE);
-    for left in &mut course.spend_left {
+fn without_copies(mut route_move: RouteMove) -> RouteMove {
+    (route_move.repeat, route_move.shadow) = (Share::NONE, Share::NONE);
+    for left in &mut route_move.spend_left {
         left.micros = 0;
     }
-    course
+    route_move
 }
 
 /// Sums of money, one for each currency.

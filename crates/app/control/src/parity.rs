@@ -11,7 +11,7 @@ pub use expectations::{ExpectationError, Expectations};
 
 use banjia_parity::{Answer, Pair};
 use banjia_store::Capture;
-use banjia_types::{ErrorClass, Leg, Outcome, RouteName, Target};
+use banjia_types::{ErrorClass, Outcome, RouteName, Target, TrafficKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -34,11 +34,11 @@ pub struct Unclear {
 
 /// Targets with the legs in which they answered.
 #[derive(Debug, PartialEq, Eq)]
-struct Listed(Vec<(Target, Vec<Leg>)>);
+struct Listed(Vec<(Target, Vec<TrafficKind>)>);
 
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let one = |(target, legs): &(Target, Vec<Leg>)| {
+        let one = |(target, legs): &(Target, Vec<TrafficKind>)| {
             let legs: Vec<_> = legs.iter().map(|leg| leg.as_str()).collect();
             format!("{target} ({})", legs.join(", "))
         };
@@ -53,12 +53,12 @@ impl Sides {
     /// # Errors
     /// More than one target, or none, could be meant.
     pub fn of(captures: &[Capture], source: Option<Target>, destination: Option<Target>) -> Result<Self, Unclear> {
-        let mut known: BTreeMap<String, (Target, BTreeSet<Leg>)> = BTreeMap::new();
+        let mut known: BTreeMap<String, (Target, BTreeSet<TrafficKind>)> = BTreeMap::new();
         for capture in captures {
             let entry = known.entry(capture.target.to_string());
             entry.or_insert_with(|| (capture.target.clone(), BTreeSet::new())).1.insert(capture.leg);
         }
-        let answered = |legs: [Leg; 2], but: Option<&Target>| -> Vec<Target> {
+        let answered = |legs: [TrafficKind; 2], but: Option<&Target>| -> Vec<Target> {
             let here =
                 known.values().filter(|(target, of)| Some(target) != but && legs.iter().any(|leg| of.contains(leg)));
             here.map(|(target, _)| target.clone()).collect()
@@ -69,16 +69,18 @@ impl Sides {
                 known.values().map(|(target, legs)| (target.clone(), legs.iter().copied().collect())).collect(),
             ),
         };
-        let source = match (source, answered([Leg::Live, Leg::Repeat], destination.as_ref()).as_slice()) {
+        let source = match (source, answered([TrafficKind::Live, TrafficKind::Repeat], destination.as_ref()).as_slice())
+        {
             (Some(named), _) => named,
             (None, [only]) => only.clone(),
             (None, _) => return Err(unclear("it is not clear who the source is")),
         };
-        let destination = match (destination, answered([Leg::Shadow, Leg::Replay], Some(&source)).as_slice()) {
-            (Some(named), _) => named,
-            (None, [only]) => only.clone(),
-            (None, _) => return Err(unclear("it is not clear who the destination is")),
-        };
+        let destination =
+            match (destination, answered([TrafficKind::Shadow, TrafficKind::Replay], Some(&source)).as_slice()) {
+                (Some(named), _) => named,
+                (None, [only]) => only.clone(),
+                (None, _) => return Err(unclear("it is not clear who the destination is")),
+            };
         Ok(Self { source, destination })
     }
 }
@@ -115,7 +117,7 @@ pub fn pairs_of(captures: &[Capture], sides: &Sides, route: Option<&RouteName>, 
 
 fn pair_up(group: &[&Capture], sides: &Sides, expectations: &Expectations, made: &mut Pairs) {
     let is_one_target = sides.source == sides.destination;
-    let is_copy = |leg: Leg| matches!(leg, Leg::Shadow | Leg::Replay);
+    let is_copy = |leg: TrafficKind| matches!(leg, TrafficKind::Shadow | TrafficKind::Replay);
     let is_own = |capture: &Capture| capture.target == sides.source && !(is_one_target && is_copy(capture.leg));
     let is_other = |capture: &Capture| capture.target == sides.destination && (!is_one_target || is_copy(capture.leg));
     let (source, destination) = (side(group, is_own, made), side(group, is_other, made));
@@ -138,7 +140,7 @@ fn pair_up(group: &[&Capture], sides: &Sides, expectations: &Expectations, made:
 
 /// One side's captures in order, each leg and number once: the last told.
 fn side<'c>(group: &[&'c Capture], is_of: impl Fn(&Capture) -> bool, made: &mut Pairs) -> Vec<&'c Capture> {
-    let mut found: BTreeMap<(Leg, u32), &'c Capture> = BTreeMap::new();
+    let mut found: BTreeMap<(TrafficKind, u32), &'c Capture> = BTreeMap::new();
     for capture in group.iter().filter(|capture| is_of(capture) && capture.outcome != Outcome::Abandoned) {
         let before = found.insert((capture.leg, capture.number), capture);
         made.repeated_lines += u64::from(before.is_some());

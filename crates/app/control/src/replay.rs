@@ -16,7 +16,7 @@ mod run;
 pub use cost::Known;
 
 use crate::leg::{NotSent, Question, Reply};
-use banjia_store::{Period, SealKey, Store, StoreError};
+use banjia_store::{EncryptionKey, Period, Store, StoreError};
 use banjia_types::{Money, RouteName, Target};
 use reader::{Reader, Step};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub struct Replay {
     /// Where they are recorded, and where answers go.
     pub store: Store,
     /// The key of the captures.
-    pub key: SealKey,
+    pub key: EncryptionKey,
     /// Which ones, and of whom.
     pub wanted: Wanted,
 }

@@ -7,11 +7,11 @@
 //! listed where no mail goes; a campaign that is paused or gets another date or round meanwhile intends nothing more.
 
 use crate::mail::{Conversation, MailError, Mailer};
-use crate::templates::{TemplateError, Templates, Wish, Written};
+use crate::templates::{TemplateError, Templates, UnsubscribeLink, Written};
 use banjia_border::campaign::{Delivery, NoticeState, Step, due, settle};
 use banjia_border::decide::draw;
 use banjia_border::policy::Policy;
-use banjia_store::{Campaign, Intent, Recipient, RunnerLock, Store, StoreError, Which};
+use banjia_store::{Campaign, Intent, NoticeRef, Recipient, RunnerLock, Store, StoreError};
 use banjia_types::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -162,7 +162,7 @@ impl Runner {
     ) -> Result<Told, RunError> {
         let Round { campaign, policy, step, now } = round;
         let id = message_id(campaign, step, to, self.mailer.domain());
-        let which = Which { campaign: &campaign.id, account: &to.account, round: campaign.round, step };
+        let which = NoticeRef { campaign: &campaign.id, account: &to.account, round: campaign.round, step };
         if let Some(told) = self.withheld(round, which, &id).await? {
             return Ok(told);
         }
@@ -212,7 +212,7 @@ impl Runner {
     /// it. Returns the notice's state, and whether it was still ours.
     async fn settle(
         &self,
-        which: Which<'_>,
+        which: NoticeRef<'_>,
         delivery: &Delivery,
         now: Timestamp,
     ) -> Result<(NoticeState, bool), StoreError> {
@@ -234,7 +234,7 @@ impl Runner {
     }
 
     /// Lists a notice that is not sent because its account has unsubscribed; none when it has not, or is told all the same.
-    async fn withheld(&self, round: Round<'_>, which: Which<'_>, id: &str) -> Result<Option<Told>, StoreError> {
+    async fn withheld(&self, round: Round<'_>, which: NoticeRef<'_>, id: &str) -> Result<Option<Told>, StoreError> {
         if round.campaign.mandatory.is_some() {
             return Ok(None);
         }
@@ -246,11 +246,12 @@ impl Runner {
 
     fn written(&self, round: Round<'_>, to: &Recipient) -> Result<Written, TemplateError> {
         let place = self.mailer.unsubscribe(&to.account);
-        let wish = round.campaign.mandatory.as_deref().map_or(Wish::Heard(&place), Wish::Overruled);
+        let wish =
+            round.campaign.mandatory.as_deref().map_or(UnsubscribeLink::Heard(&place), UnsubscribeLink::Overruled);
         self.templates.write(round.policy, round.step, to, wish)
     }
 
-    async fn refuse(&self, round: Round<'_>, which: Which<'_>, id: &str, said: String) -> Result<Told, RunError> {
+    async fn refuse(&self, round: Round<'_>, which: NoticeRef<'_>, id: &str, said: String) -> Result<Told, RunError> {
         let intent = self.store.intend(which, round.policy.version(), id, &self.name, round.now).await?;
         if let Some(told) = Told::without(intent) {
             return Ok(told);

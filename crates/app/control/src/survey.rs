@@ -11,7 +11,7 @@ use banjia_movement::plan::{Facts, LossCount, Losses};
 use banjia_movement::survey::{Language, Seen, Shape, Survey, Traffic, fold};
 use banjia_store::{Capture, Row};
 use banjia_types::calendar;
-use banjia_types::{Leg, LossLevel, RouteName, Target};
+use banjia_types::{LossLevel, RouteName, Target, TrafficKind};
 use banjia_wire::{BodyLimits, Endpoint, Head, Profile, encode};
 use bytes::Bytes;
 use serde_json::Value;
@@ -57,7 +57,7 @@ impl Surveyor {
 
     /// Reads a capture.
     pub fn capture(&mut self, capture: &Capture) {
-        if capture.leg != Leg::Live || !self.has_room() || !self.read.insert(capture.id.clone()) {
+        if capture.leg != TrafficKind::Live || !self.has_room() || !self.read.insert(capture.id.clone()) {
             return;
         }
         let traffic = (!self.counted.contains(&capture.id)).then(|| Traffic {
@@ -186,7 +186,9 @@ impl<'a> LossCounter<'a> {
 
     /// Encodes one captured request for each candidate of its route.
     pub fn capture(&mut self, capture: &Capture) {
-        let Some(targets) = self.candidates.get(&capture.route).filter(|_| capture.leg == Leg::Live) else { return };
+        let Some(targets) = self.candidates.get(&capture.route).filter(|_| capture.leg == TrafficKind::Live) else {
+            return;
+        };
         if self.read.len() >= EXCHANGES_MAX || !self.read.insert(capture.id.clone()) {
             return;
         }

@@ -60,7 +60,7 @@ pub struct Templates {
 
 /// Why an account is told although it may not want to be, or how it can say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish<'a> {
+pub enum UnsubscribeLink<'a> {
     /// The law or the contract demands the notice, as this says; a wish changes nothing.
     Overruled(&'a str),
     /// Who wants no more says so here: a page or a `mailto:`.
@@ -102,14 +102,20 @@ impl Templates {
     ///
     /// # Errors
     /// A template that uses a name which is not there, or leaves out what must be said.
-    pub fn write(&self, policy: &Policy, step: Step, to: &Recipient, wish: Wish<'_>) -> Result<Written, TemplateError> {
+    pub fn write(
+        &self,
+        policy: &Policy,
+        step: Step,
+        to: &Recipient,
+        wish: UnsubscribeLink<'_>,
+    ) -> Result<Written, TemplateError> {
         let lang = if to.language == "zh" { Lang::Zh } else { Lang::En };
         let code = if lang == Lang::Zh { "zh" } else { "en" };
         let block = policy.phases().block.map(|at| calendar::show(at, policy.zone())).unwrap_or_default();
         let case = format!("{:08x}", draw(&[policy.id().as_bytes(), to.account.as_str().as_bytes()]) >> 32);
         let (mandatory, unsubscribe) = match wish {
-            Wish::Overruled(why) => (Some(why), None),
-            Wish::Heard(place) => (None, Some(place)),
+            UnsubscribeLink::Overruled(why) => (Some(why), None),
+            UnsubscribeLink::Heard(place) => (None, Some(place)),
         };
         let filled = context! {
             mandatory,
@@ -220,9 +226,9 @@ mod tests {
         Recipient { account: account.into(), email: "ops@acme.example".into(), language: language.into(), evidence }
     }
 
-    const HEARD: Wish<'static> = Wish::Heard("https://example.com/no-more?a=1&b=2");
+    const HEARD: UnsubscribeLink<'static> = UnsubscribeLink::Heard("https://example.com/no-more?a=1&b=2");
 
-    fn wished(account: &str, language: &str, wish: Wish<'_>) -> Written {
+    fn wished(account: &str, language: &str, wish: UnsubscribeLink<'_>) -> Written {
         let templates = Templates::new("Example AI", None).unwrap_or_else(|e| panic!("{e}"));
         templates.write(&policy(), Step::TwoWeeks, &to(account, language), wish).unwrap_or_else(|e| panic!("{e}"))
     }
@@ -260,7 +266,7 @@ mod tests {
             assert!(heard.text.contains(sentence) && heard.html.contains(sentence), "{}", heard.text);
             assert!(heard.text.contains("https://example.com/no-more?a=1&b=2"), "{}", heard.text);
             assert!(heard.html.contains("no-more?a=1&amp;b=2"), "{}", heard.html);
-            let overruled = wished("acme", language, Wish::Overruled("section 9 of our terms"));
+            let overruled = wished("acme", language, UnsubscribeLink::Overruled("section 9 of our terms"));
             assert_eq!(overruled.unsubscribe, None);
             for said in [&overruled.text, &overruled.html] {
                 assert!(said.contains("section 9 of our terms") && !said.contains(sentence), "{said}");
@@ -276,7 +282,10 @@ mod tests {
         let write = |wish| templates.write(&policy(), Step::Day, &to("a", "en"), wish);
         let said = write(HEARD).unwrap_err().to_string();
         assert!(said.contains("notice.en.txt") && said.contains("{{ unsubscribe }}"), "{said}");
-        assert_eq!(write(Wish::Overruled("the law")).map(|written| written.text).unwrap_or_default(), "Hello a");
+        assert_eq!(
+            write(UnsubscribeLink::Overruled("the law")).map(|written| written.text).unwrap_or_default(),
+            "Hello a"
+        );
     }
 
     #[test]
@@ -307,7 +316,7 @@ mod tests {
         std::fs::write(folder.path().join("notice.en.txt"), "{{ account }} {{ acount }}")
             .unwrap_or_else(|e| panic!("{e}"));
         let templates = Templates::new("x", Some(folder.path())).unwrap_or_else(|e| panic!("{e}"));
-        assert!(templates.write(&policy(), Step::Day, &to("a", "en"), Wish::Overruled("x")).is_err());
+        assert!(templates.write(&policy(), Step::Day, &to("a", "en"), UnsubscribeLink::Overruled("x")).is_err());
         assert!(templates.write(&policy(), Step::Day, &to("a", "zh"), HEARD).is_ok());
     }
 }

@@ -93,7 +93,7 @@ impl Listeners {
 
 /// Delivers events. One works per database.
 #[derive(Debug)]
-pub struct Courier {
+pub struct WebhookDispatcher {
     store: Store,
     upstream: Upstream,
     hooks: Vec<Hook>,
@@ -111,7 +111,7 @@ pub enum CourierError {
     Upstream(#[from] UpstreamError),
 }
 
-impl Courier {
+impl WebhookDispatcher {
     /// Checks the settings; sends nothing yet.
     ///
     /// # Errors

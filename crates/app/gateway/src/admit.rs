@@ -9,10 +9,10 @@ use crate::config::ServeConfig;
 use crate::error::Failure;
 use crate::held::Hold;
 use crate::keys::KeyHash;
-use crate::live::{LiveKey, World, lock};
+use crate::live::{LiveKey, RuntimeState, lock};
 use crate::overload::Cause;
-use crate::shared::Shared;
-use banjia_traffic::{Admission, Limiter, Room};
+use crate::state::State;
+use banjia_traffic::{Admission, Limiter, Remaining};
 use banjia_types::{Moment, Usage};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -28,7 +28,7 @@ use std::time::Duration;
 const BODY_BYTES_GUESS: usize = 8 * 1024;
 
 /// Finds the key in the headers.
-pub(crate) fn identify(headers: &HeaderMap, world: &World) -> Result<Arc<LiveKey>, Failure> {
+pub(crate) fn identify(headers: &HeaderMap, world: &RuntimeState) -> Result<Arc<LiveKey>, Failure> {
     let value = headers.get(header::AUTHORIZATION).ok_or_else(Failure::no_key)?;
     let text = value.to_str().map_err(|_| Failure::wrong_key())?;
     let (scheme, key) = text.split_once(' ').ok_or_else(Failure::no_key)?;
@@ -42,18 +42,18 @@ pub(crate) fn identify(headers: &HeaderMap, world: &World) -> Result<Arc<LiveKey
 
 /// Reads a body, bounded in size and time. No timer is made for a body that is already there. The
 /// bytes are part of the budget of all that is held for as long as they live.
-pub(crate) async fn read_body(body: Incoming, shared: &Shared, serve: &ServeConfig) -> Result<Bytes, Failure> {
+pub(crate) async fn read_body(body: Incoming, state: &State, serve: &ServeConfig) -> Result<Bytes, Failure> {
     let (bytes_max, within) = (serve.body_bytes_max, Duration::from_millis(serve.body_read_ms));
     let announced = body.size_hint().lower();
     if announced > bytes_max as u64 {
         return Err(Failure::body_too_large(bytes_max));
     }
-    let mut hold = Hold::new(&shared.held);
+    let mut hold = Hold::new(&state.held);
     if !hold.reach(announced as usize) {
-        shared.overload.count(Cause::Memory);
+        state.overload.count(Cause::Memory);
         return Err(Failure::no_memory());
     }
-    let mut reading = pin!(collect(body, bytes_max, shared, hold));
+    let mut reading = pin!(collect(body, bytes_max, state, hold));
     if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
         return done;
     }
@@ -63,7 +63,7 @@ pub(crate) async fn read_body(body: Incoming, shared: &Shared, serve: &ServeConf
     }
 }
 
-async fn collect(mut body: Incoming, bytes_max: usize, shared: &Shared, mut hold: Hold) -> Result<Bytes, Failure> {
+async fn collect(mut body: Incoming, bytes_max: usize, state: &State, mut hold: Hold) -> Result<Bytes, Failure> {
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0);
     let mut first: Option<Bytes> = None;
     let mut whole: Option<BytesMut> = None;
@@ -75,7 +75,7 @@ async fn collect(mut body: Incoming, bytes_max: usize, shared: &Shared, mut hold
             return Err(Failure::body_too_large(bytes_max));
         }
         if !hold.grow_to(length) {
-            shared.overload.count(Cause::Memory);
+            state.overload.count(Cause::Memory);
             return Err(Failure::no_memory());
         }
         match (&mut whole, first.take()) {
@@ -150,15 +150,15 @@ fn admit(limiter: &Mutex<Limiter>, whose: &'static str, now: Moment) -> Result<(
 /// What is left of the limits, for OpenAI's `x-ratelimit-*` headers. Where key and account are both limited, the one with
 /// less left is shown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rooms {
-    requests: Option<Room>,
-    tokens: Option<Room>,
+pub(crate) struct RateLimitHeaders {
+    requests: Option<Remaining>,
+    tokens: Option<Remaining>,
 }
 
-impl Rooms {
+impl RateLimitHeaders {
     pub(crate) fn of(key: &LiveKey, now: Moment) -> Self {
         let limiters = [&key.own, &key.account];
-        let rooms = |of: fn(&Limiter, Moment) -> Option<Room>| {
+        let rooms = |of: fn(&Limiter, Moment) -> Option<Remaining>| {
             limiters.into_iter().flatten().filter_map(|limiter| of(&lock(limiter), now)).min_by_key(|room| room.left)
         };
         Self { requests: rooms(Limiter::requests), tokens: rooms(Limiter::tokens) }
@@ -186,7 +186,7 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-fn put(headers: &mut HeaderMap, room: &Room, [limit, left, reset]: [HeaderName; 3]) {
+fn put(headers: &mut HeaderMap, room: &Remaining, [limit, left, reset]: [HeaderName; 3]) {
     headers.insert(limit, HeaderValue::from(room.limit));
     headers.insert(left, HeaderValue::from(room.left));
     if let Ok(text) = HeaderValue::try_from(room.reset_text()) {

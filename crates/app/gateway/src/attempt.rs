@@ -3,32 +3,32 @@
 //! Rules: an attempt decides nothing; it says what happened ([`Progress`]) and the exchange decides. Dropping it cancels
 //! whatever is under way. A plain stream goes from the vendor's socket to frames without a task, a channel or a copy.
 
-mod caller;
-mod leg;
+mod upstream_stream;
+mod vendor_call;
 
-pub(crate) use caller::{Caller, server_error};
+pub(crate) use vendor_call::{VendorCall, server_error};
 
 use crate::embeddings;
 use crate::emulate;
 use crate::emulate::checked::{BadSchema, Checks};
-use crate::emulate::shape::Shape;
+use crate::emulate::shape::StreamEmulation;
 use crate::error::Failure;
 use crate::held::Hold;
 use banjia_types::{Loss, Moment};
 use banjia_wire::{Encoded, Endpoint, Frame, ReportedUsage, VendorError};
 use bytes::Bytes;
-use leg::{Gathered, Leg};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio_util::task::TaskTracker;
+use upstream_stream::{Gathered, UpstreamStream};
 
-pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send>>;
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T, AttemptError>> + Send>>;
 
 /// Why an attempt came to nothing.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum AttemptError {
     /// The vendor failed.
     Vendor(VendorError),
     /// This target cannot give what was asked for, and asking it again would not help.
@@ -37,13 +37,13 @@ pub(crate) enum Trouble {
     Stopped(Box<Failure>),
 }
 
-impl From<VendorError> for Trouble {
+impl From<VendorError> for AttemptError {
     fn from(error: VendorError) -> Self {
         Self::Vendor(error)
     }
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for AttemptError {
     fn from(failure: Failure) -> Self {
         Self::Unfit(Box::new(failure))
     }
@@ -51,7 +51,7 @@ impl From<Failure> for Trouble {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub(crate) struct FullResponse {
     pub(crate) body: Bytes,
     pub(crate) usage: ReportedUsage,
 }
@@ -61,7 +61,7 @@ pub(crate) enum Progress {
     /// Frames were added.
     Frames,
     /// The answer, whole.
-    Whole(Whole),
+    Whole(FullResponse),
     /// The vendor failed.
     Failed(VendorError),
     /// The target cannot honour this request.
@@ -72,12 +72,12 @@ pub(crate) enum Progress {
     Over,
 }
 
-impl From<Trouble> for Progress {
-    fn from(trouble: Trouble) -> Self {
+impl From<AttemptError> for Progress {
+    fn from(trouble: AttemptError) -> Self {
         match trouble {
-            Trouble::Vendor(error) => Self::Failed(error),
-            Trouble::Unfit(failure) => Self::Unfit(*failure),
-            Trouble::Stopped(failure) => Self::Stopped(*failure),
+            AttemptError::Vendor(error) => Self::Failed(error),
+            AttemptError::Unfit(failure) => Self::Unfit(*failure),
+            AttemptError::Stopped(failure) => Self::Stopped(*failure),
         }
     }
 }
@@ -92,7 +92,7 @@ pub(crate) struct Attempt {
     pub(crate) losses: Vec<Loss>,
     /// Whether the target's health was told how it went.
     pub(crate) observed: bool,
-    caller: Caller,
+    vendor_call: VendorCall,
     state: State,
     /// The memory of a gathered stream's frames.
     hold: Option<Hold>,
@@ -100,8 +100,8 @@ pub(crate) struct Attempt {
 
 enum State {
     Unfit(Option<Failure>),
-    Withheld(Option<Trouble>),
-    Whole(Work<Whole>),
+    Withheld(Option<AttemptError>),
+    Whole(Work<FullResponse>),
     /// A stream that may leave only after it was checked.
     Held(Work<Gathered>),
     Stream(Stream),
@@ -109,20 +109,20 @@ enum State {
 }
 
 struct Stream {
-    legs: Vec<Leg>,
-    shape: Option<Box<Shape>>,
+    legs: Vec<UpstreamStream>,
+    shape: Option<Box<StreamEmulation>>,
 }
 
 impl Attempt {
     /// Encodes and begins to send. Nothing is sent before the first [`Attempt::poll`].
-    pub(crate) fn begin(caller: Caller, send: u32, goal: usize, begun: Moment) -> Self {
+    pub(crate) fn begin(vendor_call: VendorCall, send: u32, goal: usize, begun: Moment) -> Self {
         let mut attempt = Self {
             send,
             goal,
             begun,
             losses: Vec::new(),
             observed: false,
-            caller,
+            vendor_call,
             state: State::Unfit(None),
             hold: None,
         };
@@ -134,28 +134,34 @@ impl Attempt {
     }
 
     /// An attempt that has failed already and asks nobody. It says nothing of the target's health.
-    pub(crate) fn withheld(caller: Caller, send: u32, goal: usize, begun: Moment, trouble: Trouble) -> Self {
+    pub(crate) fn withheld(
+        vendor_call: VendorCall,
+        send: u32,
+        goal: usize,
+        begun: Moment,
+        trouble: AttemptError,
+    ) -> Self {
         let state = State::Withheld(Some(trouble));
-        Self { send, goal, begun, losses: Vec::new(), observed: true, caller, state, hold: None }
+        Self { send, goal, begun, losses: Vec::new(), observed: true, vendor_call, state, hold: None }
     }
 
     fn prepare(&mut self) -> Result<State, Failure> {
-        let caller = &self.caller;
-        let mut encoded = caller.encode().map_err(Failure::refusal)?;
+        let vendor_call = &self.vendor_call;
+        let mut encoded = vendor_call.encode().map_err(Failure::refusal)?;
         self.losses = std::mem::take(&mut encoded.losses);
-        if let Some(loss) = caller.live.route.losses.first_refused(&self.losses) {
+        if let Some(loss) = vendor_call.live.route.losses.first_refused(&self.losses) {
             let message = format!("`{}` cannot be honoured: {}.", loss.param, loss.why);
             return Err(Failure::bad_request(&loss.param, message).code("unsupported_parameter"));
         }
-        if caller.ask.endpoint == Endpoint::Embeddings {
-            return Ok(State::Whole(Box::pin(embeddings::answer(caller.clone(), encoded))));
+        if vendor_call.ask.endpoint == Endpoint::Embeddings {
+            return Ok(State::Whole(Box::pin(embeddings::answer(vendor_call.clone(), encoded))));
         }
-        let checks = Checks::of(&encoded.notes, || caller.client_tools())
+        let checks = Checks::of(&encoded.notes, || vendor_call.client_tools())
             .map_err(|BadSchema(message)| Failure::bad_request("response_format", message))?;
-        Ok(match (caller.ask.head.stream, checks) {
-            (false, checks) => State::Whole(emulate::whole(caller.clone(), encoded, checks)),
-            (true, Some(checks)) => State::Held(Box::pin(leg::held(caller.clone(), encoded, checks))),
-            (true, None) => State::Stream(Stream::new(caller, encoded)),
+        Ok(match (vendor_call.ask.head.stream, checks) {
+            (false, checks) => State::Whole(emulate::whole(vendor_call.clone(), encoded, checks)),
+            (true, Some(checks)) => State::Held(Box::pin(upstream_stream::held(vendor_call.clone(), encoded, checks))),
+            (true, None) => State::Stream(Stream::new(vendor_call, encoded)),
         })
     }
 
@@ -193,7 +199,7 @@ impl Attempt {
     /// What a stream used, as far as the vendor has said.
     pub(crate) fn usage(&self) -> ReportedUsage {
         match &self.state {
-            State::Stream(stream) => add_up(stream.legs.iter().map(Leg::usage)),
+            State::Stream(stream) => add_up(stream.legs.iter().map(UpstreamStream::usage)),
             State::Over(usage) => *usage,
             _ => ReportedUsage::Missing,
         }
@@ -201,34 +207,34 @@ impl Attempt {
 
     /// The stream is complete: what is left of the connection is read to its end, so that it can be used again.
     pub(crate) fn finish(self, cx: &mut Context<'_>, after: &TaskTracker) {
-        let Self { caller, state, .. } = self;
+        let Self { vendor_call, state, .. } = self;
         let State::Stream(mut stream) = state else { return };
         if let Some(shape) = &mut stream.shape {
-            shape.keep_reasoning(&caller.shared.replay, &caller.account);
+            shape.keep_reasoning(&vendor_call.state.replay, &vendor_call.account);
         }
-        for leg in stream.legs {
-            leg.finish(cx, after);
+        for upstream_stream in stream.legs {
+            upstream_stream.finish(cx, after);
         }
     }
 }
 
 impl Stream {
-    fn new(caller: &Caller, encoded: Encoded) -> Self {
+    fn new(vendor_call: &VendorCall, encoded: Encoded) -> Self {
         let Encoded { body, notes, .. } = encoded;
-        let body = caller.with_reasoning(body, &notes);
-        let legs = (0..notes.requests()).map(|_| Leg::new(caller, body.clone(), &notes)).collect();
-        Self { legs, shape: Shape::of(&notes, &caller.shared.held) }
+        let body = vendor_call.with_reasoning(body, &notes);
+        let legs = (0..notes.requests()).map(|_| UpstreamStream::new(vendor_call, body.clone(), &notes)).collect();
+        Self { legs, shape: StreamEmulation::of(&notes, &vendor_call.state.held) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Progress> {
         let (mut moved, mut open) = (false, false);
-        for (number, leg) in (0_u32..).zip(&mut self.legs) {
-            if leg.is_over() {
+        for (number, upstream_stream) in (0_u32..).zip(&mut self.legs) {
+            if upstream_stream.is_over() {
                 continue;
             }
             open = true;
             let from = frames.len();
-            match leg.poll(cx, frames) {
+            match upstream_stream.poll(cx, frames) {
                 Poll::Pending => {}
                 Poll::Ready(Err(trouble)) => return Poll::Ready(trouble.into()),
                 Poll::Ready(Ok(())) => {

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 /// A policy that judges, or only observes.
 #[derive(Clone, Debug)]
-pub struct InForce {
+pub struct ActivePolicy {
     /// The policy.
     pub policy: Arc<Policy>,
     /// Paused: its verdicts are counted and change nothing.
@@ -37,9 +37,9 @@ pub struct InForce {
 
 /// The rules of the moment. Swapped as a whole.
 #[derive(Debug, Default)]
-pub struct Rules {
+pub struct ActivePolicies {
     /// The policies in force. The strictest verdict counts.
-    pub policies: Vec<InForce>,
+    pub policies: Vec<ActivePolicy>,
     /// Exemptions that people granted.
     pub exemptions: Vec<Exemption>,
     /// The operator's own table of addresses.
@@ -48,8 +48,8 @@ pub struct Rules {
 
 /// What the border saw of a request and said to it.
 #[derive(Debug)]
-pub(crate) struct Crossing {
-    rules: Arc<Rules>,
+pub(crate) struct BorderCheck {
+    rules: Arc<ActivePolicies>,
     pub(crate) facts: Facts,
     /// The client's address; none when it is unknown.
     address: Option<IpAddr>,
@@ -79,7 +79,12 @@ pub(crate) fn client(config: &BorderConfig, peer: IpAddr, headers: &HeaderMap) -
 }
 
 /// Judges a caller.
-pub(crate) fn cross(rules: Arc<Rules>, config: &BorderConfig, caller: Caller<'_>, at: Timestamp) -> Crossing {
+pub(crate) fn cross(
+    rules: Arc<ActivePolicies>,
+    config: &BorderConfig,
+    caller: Caller<'_>,
+    at: Timestamp,
+) -> BorderCheck {
     let address = match client(config, caller.peer, caller.headers) {
         Ok(client) => Some(client.address),
         Err(error) => {
@@ -90,12 +95,12 @@ pub(crate) fn cross(rules: Arc<Rules>, config: &BorderConfig, caller: Caller<'_>
     let network = address.and_then(|address| network(&rules, config.home, address, at));
     let facts = Facts { network, account: caller.account.cloned() };
     let (high, low) = caller.id.0.as_u64_pair();
-    let mut crossing = Crossing { rules, facts, address, at, draw: high.rotate_left(32) ^ low, ruling: None };
+    let mut crossing = BorderCheck { rules, facts, address, at, draw: high.rotate_left(32) ^ low, ruling: None };
     crossing.ruling = crossing.judge(at);
     crossing
 }
 
-fn network(rules: &Rules, home: Option<Place>, address: IpAddr, at: Timestamp) -> Option<NetworkFact> {
+fn network(rules: &ActivePolicies, home: Option<Place>, address: IpAddr, at: Timestamp) -> Option<NetworkFact> {
     match placeless(address) {
         // Translated from a network that is not ours: a private address carried in a public one can
         // be anybody's.
@@ -117,7 +122,7 @@ pub(crate) fn serves(vendor: &Policy, facts: &Facts, at: Timestamp) -> bool {
     !decide(vendor, &Question::of(facts, at)).kind.refuses()
 }
 
-impl Crossing {
+impl BorderCheck {
     fn judge(&self, at: Timestamp) -> Option<(usize, Verdict)> {
         if self.rules.policies.is_empty() {
             return None;
@@ -125,12 +130,12 @@ impl Crossing {
         decide_all(self.rules.policies.iter().map(|rule| (&*rule.policy, self.question(rule, at))))
     }
 
-    fn question<'a>(&'a self, rule: &InForce, at: Timestamp) -> Question<'a> {
+    fn question<'a>(&'a self, rule: &ActivePolicy, at: Timestamp) -> Question<'a> {
         Question { facts: &self.facts, granted: &self.rules.exemptions, at, draw: self.draw, is_paused: rule.is_paused }
     }
 
     /// The policy that decided and its verdict.
-    fn ruling(&self) -> Option<(&InForce, &Verdict)> {
+    fn ruling(&self) -> Option<(&ActivePolicy, &Verdict)> {
         let (at, verdict) = self.ruling.as_ref()?;
         Some((self.rules.policies.get(*at)?, verdict))
     }

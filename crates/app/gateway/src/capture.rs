@@ -13,10 +13,10 @@ pub use redact::Redactor;
 pub(crate) use redact::lacks_data;
 
 use crate::config::CaptureConfig;
-use crate::handle::Ask;
+use crate::handle::InferenceRequest;
 use crate::held::{HeldBytes, Hold};
-use banjia_store::{Capture, SealKey, Store, StoreError};
-use banjia_types::{AccountId, ErrorClass, Leg, Money, Outcome, RouteName, Share, Target, Timestamp, Usage};
+use banjia_store::{Capture, EncryptionKey, Store, StoreError};
+use banjia_types::{AccountId, ErrorClass, Money, Outcome, RouteName, Share, Target, Timestamp, TrafficKind, Usage};
 use banjia_wire::Endpoint;
 use bytes::Bytes;
 use std::path::Path;
@@ -28,10 +28,10 @@ use tokio::sync::{mpsc, oneshot};
 ///
 /// # Errors
 /// A text or a file that holds no key, or a file that cannot be made.
-pub fn seal_key(config: &CaptureConfig, database: &Path) -> Result<SealKey, StoreError> {
+pub fn seal_key(config: &CaptureConfig, database: &Path) -> Result<EncryptionKey, StoreError> {
     match &config.key {
-        Some(key) => SealKey::parse(key.expose()),
-        None => SealKey::beside(database),
+        Some(key) => EncryptionKey::parse(key.expose()),
+        None => EncryptionKey::beside(database),
     }
 }
 
@@ -85,13 +85,13 @@ fn add(counter: &AtomicU64, count: u64) {
 pub(crate) struct Recorded {
     /// The caller's request, as an id that all legs share.
     pub(crate) id: String,
-    pub(crate) leg: Leg,
+    pub(crate) leg: TrafficKind,
     pub(crate) number: u32,
     pub(crate) at: Timestamp,
     pub(crate) account: Option<AccountId>,
     pub(crate) route: RouteName,
     pub(crate) target: Target,
-    pub(crate) ask: Arc<Ask>,
+    pub(crate) ask: Arc<InferenceRequest>,
     pub(crate) answer: Option<Bytes>,
     /// Whether the answer is a stream of events.
     pub(crate) is_stream: bool,
@@ -158,7 +158,7 @@ pub(crate) const fn endpoint_name(endpoint: Endpoint) -> &'static str {
 
 /// What leaves to a client, kept beside.
 #[derive(Debug)]
-pub(crate) struct Tee {
+pub(crate) struct RecordingBuffer {
     first: Option<Bytes>,
     joined: Vec<u8>,
     bytes_left: usize,
@@ -167,7 +167,7 @@ pub(crate) struct Tee {
     hold: Hold,
 }
 
-impl Tee {
+impl RecordingBuffer {
     pub(crate) fn new(bytes_max: usize, held: &Arc<HeldBytes>) -> Self {
         let hold = Hold::new(held);
         Self { first: None, joined: Vec::new(), bytes_left: bytes_max, is_too_large: false, hold }
@@ -284,13 +284,13 @@ mod tests {
     #[test]
     fn a_tee_keeps_one_piece_as_it_is_joins_several_and_gives_up_what_is_too_large() {
         let piece = Bytes::from_static(b"12345");
-        let mut one = Tee::new(5, &HeldBytes::new(100));
+        let mut one = RecordingBuffer::new(5, &HeldBytes::new(100));
         one.push(&piece);
         assert_eq!(one.take().map(|bytes| bytes.as_ptr()), Some(piece.as_ptr()));
-        let mut several = Tee::new(15, &HeldBytes::new(100));
+        let mut several = RecordingBuffer::new(15, &HeldBytes::new(100));
         (0..3).for_each(|_| several.push(&piece));
         assert_eq!(several.take().as_deref(), Some(&b"123451234512345"[..]));
-        let mut large = Tee::new(14, &HeldBytes::new(100));
+        let mut large = RecordingBuffer::new(14, &HeldBytes::new(100));
         (0..4).for_each(|_| large.push(&piece));
         assert_eq!((large.joined.capacity(), large.take()), (0, None));
     }

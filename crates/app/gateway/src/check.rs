@@ -11,10 +11,10 @@ use crate::admit;
 use crate::body::Body;
 use crate::border::{self, Caller};
 use crate::error::Failure;
-use crate::handle::Door;
+use crate::handle::RequestContext;
 use crate::ledger::Entry;
-use crate::live::World;
-use crate::shared::Shared;
+use crate::live::RuntimeState;
+use crate::state::State;
 use banjia_border::facts::AccountFacts;
 use banjia_types::{Outcome, VerdictKind};
 use http::{HeaderMap, Request, Response, StatusCode, header};
@@ -39,8 +39,13 @@ pub(crate) fn asker(path: &str) -> Option<Asker> {
 }
 
 /// Answers whether a request may pass.
-pub(crate) fn check<B>(shared: &Arc<Shared>, asker: Asker, request: &Request<B>, door: &Door) -> Response<Body> {
-    let world = shared.world();
+pub(crate) fn check<B>(
+    state: &Arc<State>,
+    asker: Asker,
+    request: &Request<B>,
+    door: &RequestContext,
+) -> Response<Body> {
+    let world = state.world();
     let config = &world.snapshot.border;
     if !config.check {
         return Failure::unknown_path(request.method(), request.uri().path()).response();
@@ -50,9 +55,9 @@ pub(crate) fn check<B>(shared: &Arc<Shared>, asker: Asker, request: &Request<B>,
     }
     let account = account(request.headers(), &world);
     let caller = Caller { peer: door.peer, headers: request.headers(), account: account.as_ref(), id: door.id };
-    let crossing = border::cross(shared.rules(), config, caller, door.at.wall);
-    shared.evidence.keep(&crossing);
-    let mut entry = match Entry::open(shared, door, door.at.moment) {
+    let crossing = border::cross(state.rules(), config, caller, door.at.wall);
+    state.evidence.keep(&crossing);
+    let mut entry = match Entry::open(state, door, door.at.moment) {
         Ok(entry) => entry,
         Err(failure) => return failure.response(),
     };
@@ -80,7 +85,7 @@ pub(crate) fn check<B>(shared: &Arc<Shared>, asker: Asker, request: &Request<B>,
     response
 }
 
-fn account(headers: &HeaderMap, world: &World) -> Option<Arc<AccountFacts>> {
+fn account(headers: &HeaderMap, world: &RuntimeState) -> Option<Arc<AccountFacts>> {
     let named = headers
         .get("x-banjia-account")
         .filter(|_| world.snapshot.border.check_account)

@@ -4,35 +4,35 @@
 //! for a request that goes well. Dropping a drive that is not over means that the client left: the vendor's answer is
 //! cancelled and the entry closed as abandoned.
 
-mod alarm;
-mod curfew;
-mod keep;
+mod border_cutoff;
+mod deadline_timer;
 mod named;
-mod out;
+mod output_buffer;
+mod recording;
 mod respond;
 
-use crate::attempt::{Attempt, Caller, Progress, Trouble, Whole};
-use crate::border::Crossing;
+use crate::attempt::{Attempt, AttemptError, FullResponse, Progress, VendorCall};
+use crate::border::BorderCheck;
 use crate::clock::moment;
-use crate::course::Part;
 use crate::error::Failure;
-use crate::handle::{Accepted, Ask};
+use crate::handle::{Accepted, InferenceRequest};
 use crate::held::Hold;
 use crate::ledger::Entry;
 use crate::live::{LiveRoute, lock};
-use crate::shared::Shared;
+use crate::route_move::TargetRole;
 use crate::snapshot::Key;
-use alarm::Alarm;
+use crate::state::State;
 use banjia_traffic::{
-    Action, Actions, Candidate, Cause, ChooseInput, Drill, Event, Exchange, FrameClass, Hints, Observation, Plan,
-    PlannedTarget, Refusal, RetryRules, StickyKey, Turn, Way, Why, choose,
+    Action, Actions, Candidate, Cause, ChooseInput, Event, Exchange, FrameClass, Hints, Observation, Plan,
+    PlannedTarget, Priority, Refusal, RehearsalPhase, RetryRules, RoutingDecision, StickyKey, Why, choose,
 };
 use banjia_types::{AccountId, ErrorClass, Loss, Moment, Money, Outcome};
 use banjia_wire::{Frame, FrameKind, ReportedUsage, VendorError};
+use border_cutoff::BorderCutoff;
 use bytes::Bytes;
-use curfew::Curfew;
-use keep::Kept;
-use out::Out;
+use deadline_timer::DeadlineTimer;
+use output_buffer::OutputBuffer;
+use recording::Recording;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -43,28 +43,28 @@ const LARGE_PIECE_BYTES: usize = 64 * 1024;
 
 /// See the module's text.
 pub(crate) struct Drive {
-    shared: Arc<Shared>,
+    state: Arc<State>,
     live: Arc<LiveRoute>,
     account: AccountId,
-    ask: Arc<Ask>,
+    ask: Arc<InferenceRequest>,
     exchange: Exchange<Bytes>,
     attempt: Option<Attempt>,
-    alarm: Alarm,
+    deadline_timer: DeadlineTimer,
     /// The moment of what is being handled: read once for each thing that happens.
     now: Moment,
     /// Whether a target is not asked because of a border.
     is_barred: bool,
     /// What the route's move asks of this request; none where it does not move.
-    way: Option<Way>,
+    way: Option<RoutingDecision>,
     /// What the first vendor's list says of a caller that no vendor serves.
     unserved: Option<String>,
     /// When the border ends the stream, by a policy that says so.
-    curfew: Curfew,
+    border_cutoff: BorderCutoff,
     /// Frames between an attempt and the exchange; kept for its capacity.
     frames: Vec<Frame>,
     /// The memory of a stream that was gathered before it leaves.
     hold: Option<Hold>,
-    out: Out,
+    out: OutputBuffer,
     entry: Entry,
     reservation: Option<crate::admit::Reservation>,
     conversation: Option<StickyKey>,
@@ -78,14 +78,14 @@ pub(crate) struct Drive {
     failure: Option<Failure>,
     /// Whether the target's answers go through untouched, with the vendor's own ids.
     names_itself: bool,
-    told: Told,
+    told: ResponseSummary,
     /// What is recorded of it; none for those that are not.
-    kept: Option<Box<Kept>>,
+    kept: Option<Box<Recording>>,
 }
 
 /// What is known of the answer, for its headers and the ledger.
 #[derive(Default)]
-struct Told {
+struct ResponseSummary {
     goal: Option<usize>,
     why: Option<Why>,
     /// Whether a vendor's block was only rehearsed.
@@ -102,7 +102,7 @@ struct Told {
     first_content: Duration,
 }
 
-impl Told {
+impl ResponseSummary {
     /// Why it went the way that it went, in one word.
     fn reason(&self) -> Option<&'static str> {
         match self {
@@ -116,33 +116,33 @@ impl Told {
 impl Drive {
     /// Chooses targets and begins.
     pub(crate) fn begin(
-        shared: Arc<Shared>,
+        state: Arc<State>,
         live: Arc<LiveRoute>,
         key: &Key,
-        ask: Ask,
+        ask: InferenceRequest,
         conversation: Option<&str>,
         accepted: Accepted,
     ) -> Box<Self> {
         let Accepted { entry, reservation, crossing, at: now } = accepted;
         let conversation = sticky_key(&live, key, &ask, conversation);
-        let place = conversation.and_then(|key| shared.place(key, now));
+        let place = conversation.and_then(|key| state.place(key, now));
         let sticky =
             place.as_ref().and_then(|place| live.route.targets.iter().position(|target| target.target == *place));
-        let moving = live.course.as_deref();
-        let way = moving.map(|course| course.way(conversation.map(|key| key.0), ask.id, entry.row.accepted_at));
-        let part = |goal| moving.map_or(Part::None, |course| course.part(goal));
-        let may_stay = |goal: &usize| part(*goal) != Part::Source || way.is_none_or(|way| way.may_stay_at_source);
+        let moving = live.route_move.as_deref();
+        let way = moving.map(|route_move| route_move.way(conversation.map(|key| key.0), ask.id, entry.row.accepted_at));
+        let part = |goal| moving.map_or(TargetRole::None, |route_move| route_move.part(goal));
+        let may_stay = |goal: &usize| part(*goal) != TargetRole::Source || way.is_none_or(|way| way.may_stay_at_source);
         let candidates: Vec<_> = live
             .goals
             .iter()
             .enumerate()
             .map(|(number, goal)| Candidate {
-                left: part(number) == Part::Source && way.is_some_and(|way| way.is_source_left),
-                turn: way.map_or(Turn::Route, |way| part(number).turn(&way)),
+                left: part(number) == TargetRole::Source && way.is_some_and(|way| way.is_source_left),
+                turn: way.map_or(Priority::Route, |way| part(number).turn(&way)),
                 // A vendor that does not serve this caller is not asked on any leg, as if it had refused already.
                 cut: goal.border.is_cut()
                     || goal.vendor.serves.as_ref().is_some_and(|list| !crossing.is_served_by(list)),
-                standing: lock(&goal.breaker).standing(&shared.health, now),
+                standing: lock(&goal.breaker).standing(&state.health, now),
             })
             .collect();
         let choice = choose(&ChooseInput { candidates: &candidates, sticky: sticky.filter(may_stay) });
@@ -154,24 +154,24 @@ impl Drive {
         let plan = plan(&live, &ask, &choice.order);
         let (exchange, actions) = Exchange::new(plan, now);
         let why = choice.order.first().map(|&first| choice.why[first]);
-        let kept = Kept::begin(&live, &shared, &ask, &crossing);
-        let curfew = Curfew::new(if ask.head.stream { crossing.stream_ends_in() } else { None });
+        let kept = Recording::begin(&live, &state, &ask, &crossing);
+        let border_cutoff = BorderCutoff::new(if ask.head.stream { crossing.stream_ends_in() } else { None });
         let mut drive = Box::new(Self {
-            shared,
+            state,
             live,
             account: key.account.clone(),
             ask: Arc::new(ask),
             exchange,
             attempt: None,
-            alarm: Alarm::default(),
+            deadline_timer: DeadlineTimer::default(),
             now,
             is_barred,
             way,
             unserved,
-            curfew,
+            border_cutoff,
             frames: Vec::new(),
             hold: None,
-            out: Out::default(),
+            out: OutputBuffer::default(),
             entry,
             reservation: Some(reservation),
             conversation,
@@ -180,7 +180,11 @@ impl Drive {
             failures: Vec::new(),
             failure: None,
             names_itself: false,
-            told: Told { why, is_after_rehearsal: way.is_some_and(|way| way.drill == Drill::Over), ..Told::default() },
+            told: ResponseSummary {
+                why,
+                is_after_rehearsal: way.is_some_and(|way| way.drill == RehearsalPhase::Over),
+                ..ResponseSummary::default()
+            },
             kept,
         });
         drive.perform(actions);
@@ -205,7 +209,7 @@ impl Drive {
         }
         match self.hold.take() {
             Some(hold) => hold.cover(bytes),
-            None => self.shared.held.count(bytes),
+            None => self.state.held.count(bytes),
         }
     }
 
@@ -214,7 +218,7 @@ impl Drive {
         loop {
             if self.exchange.is_over() {
                 if let Some(attempt) = self.attempt.take() {
-                    attempt.finish(cx, &self.shared.after);
+                    attempt.finish(cx, &self.state.after);
                 }
                 return Poll::Ready(());
             }
@@ -230,10 +234,10 @@ impl Drive {
                 }
                 self.now = moment();
                 self.take_in(send, progress);
-            } else if self.curfew.poll(cx).is_ready() {
+            } else if self.border_cutoff.poll(cx).is_ready() {
                 self.now = moment();
                 self.end_by_border();
-            } else if let Poll::Ready(now) = self.alarm.poll(cx) {
+            } else if let Poll::Ready(now) = self.deadline_timer.poll(cx) {
                 self.now = now;
                 let actions = self.exchange.on(Event::Elapsed, self.now);
                 self.perform(actions);
@@ -246,7 +250,7 @@ impl Drive {
     fn take_in(&mut self, send: u32, progress: Progress) {
         match progress {
             Progress::Frames => self.take_frames(send),
-            Progress::Whole(Whole { body, usage }) => {
+            Progress::Whole(FullResponse { body, usage }) => {
                 self.told.usage = usage;
                 self.frame(send, FrameClass::Done, body);
             }
@@ -306,7 +310,7 @@ impl Drive {
         // A drill leaves no trace: its conversations go back to where they were.
         let is_away = self.placed || self.home != Some(goal);
         if let Some(key) = self.conversation.filter(|_| is_away && !self.told.is_rehearsed) {
-            self.shared.remember(key, &self.live.route.targets[goal].target, self.now);
+            self.state.remember(key, &self.live.route.targets[goal].target, self.now);
         }
     }
 
@@ -346,7 +350,7 @@ impl Drive {
         if let Some(class) = class {
             self.entry.row.failures.push((self.live.route.targets[attempt.goal].target.clone(), class));
         }
-        lock(&self.live.goals[attempt.goal].breaker).observe(seen, &self.shared.health, self.now);
+        lock(&self.live.goals[attempt.goal].breaker).observe(seen, &self.state.health, self.now);
     }
 
     fn perform(&mut self, actions: Actions<Bytes>) {
@@ -358,10 +362,10 @@ impl Drive {
                     }
                     self.out.push(bytes);
                 }
-                Action::Wait { until } => self.alarm.set(until),
+                Action::Wait { until } => self.deadline_timer.set(until),
                 Action::Send { send, target, .. } => self.send(send, target),
                 Action::Cancel { .. } => self.cancel(),
-                Action::Reflex { target } => self.reflex(target),
+                Action::BlockVendor { target } => self.reflex(target),
                 Action::Refuse(refusal) => self.failure = Some(self.refusal(&refusal)),
                 Action::Break { send, class } => {
                     let failure = self.failures.iter().rfind(|(of, _)| *of == send).map(|(_, failure)| failure.clone());
@@ -384,7 +388,7 @@ impl Drive {
             return;
         }
         let target = &self.live.goals[goal];
-        lock(&target.breaker).begin(&self.shared.health, now);
+        lock(&target.breaker).begin(&self.state.health, now);
         self.told.begun = now;
         self.names_itself = target.vendor.profile.is_pass_through();
         self.attempt = Some(Attempt::begin(caller, send, goal, now));
@@ -392,12 +396,12 @@ impl Drive {
 
     /// Why nobody is asked: the vendor was cut or the source left since the targets were chosen, or its block is rehearsed.
     /// None when the target is to be asked.
-    fn withheld(&mut self, caller: &Caller) -> Option<Trouble> {
+    fn withheld(&mut self, caller: &VendorCall) -> Option<AttemptError> {
         if let Err(failure) = caller.may_ask() {
             return Some(failure.into());
         }
-        let is_source = self.live.course.as_deref()?.part(caller.goal) == Part::Source;
-        if !is_source || self.way.is_none_or(|way| way.drill != Drill::Now) {
+        let is_source = self.live.route_move.as_deref()?.part(caller.goal) == TargetRole::Source;
+        if !is_source || self.way.is_none_or(|way| way.drill != RehearsalPhase::Now) {
             return None;
         }
         self.told.is_rehearsed = true;
@@ -430,9 +434,9 @@ impl Drive {
         self.perform(actions);
     }
 
-    fn caller(&self, goal: usize) -> Caller {
-        Caller {
-            shared: self.shared.clone(),
+    fn caller(&self, goal: usize) -> VendorCall {
+        VendorCall {
+            state: self.state.clone(),
             ask: self.ask.clone(),
             account: self.account.clone(),
             live: self.live.clone(),
@@ -441,12 +445,14 @@ impl Drive {
     }
 
     fn reflex(&mut self, goal: usize) {
-        if self.told.is_rehearsed && self.live.course.as_deref().is_some_and(|it| it.part(goal) == Part::Source) {
+        if self.told.is_rehearsed
+            && self.live.route_move.as_deref().is_some_and(|it| it.part(goal) == TargetRole::Source)
+        {
             return;
         }
         let said = self.failures.last().map(|(_, failure)| failure.vendor_said().to_owned()).unwrap_or_default();
         let target = &self.live.route.targets[goal].target;
-        self.shared.reflex(&self.live.goals[goal].vendor, target, self.ask.id, &said);
+        self.state.reflex(&self.live.goals[goal].vendor, target, self.ask.id, &said);
     }
 
     fn refusal(&self, refusal: &Refusal) -> Failure {
@@ -469,7 +475,7 @@ impl Drive {
         let usage = self.told.usage.known();
         self.told.cost = usage.and_then(|usage| Some(target?.price.as_ref()?.cost(&usage)));
         if let (ReportedUsage::Implausible, Some(target)) = (self.told.usage, target) {
-            self.told.losses.push(self.shared.implausible.note(&target.target, self.ask.id));
+            self.told.losses.push(self.state.implausible.note(&target.target, self.ask.id));
         }
         if let Some(cost) =
             self.told.cost.filter(|_| self.ask.tell_cost && self.ask.head.stream && outcome == Outcome::Answered)
@@ -505,7 +511,7 @@ impl Drive {
 impl Drop for Drive {
     fn drop(&mut self) {
         // When we stop, or broke, it is not the client who left: then the entry's own end says so.
-        if self.exchange.is_over() || std::thread::panicking() || self.shared.drain.is_stopped() {
+        if self.exchange.is_over() || std::thread::panicking() || self.state.drain.is_stopped() {
             return;
         }
         self.now = moment();
@@ -517,7 +523,7 @@ impl Drop for Drive {
 }
 
 /// What the first vendor's list says that does not serve this caller.
-fn first_refusal(live: &LiveRoute, crossing: &Crossing) -> Option<String> {
+fn first_refusal(live: &LiveRoute, crossing: &BorderCheck) -> Option<String> {
     live.goals.iter().filter_map(|goal| goal.vendor.serves.as_ref()).find_map(|list| crossing.refusal_by(list))
 }
 
@@ -533,7 +539,7 @@ fn rehearsed_block() -> VendorError {
     }
 }
 
-fn sticky_key(live: &LiveRoute, key: &Key, ask: &Ask, conversation: Option<&str>) -> Option<StickyKey> {
+fn sticky_key(live: &LiveRoute, key: &Key, ask: &InferenceRequest, conversation: Option<&str>) -> Option<StickyKey> {
     if !live.route.sticky || live.route.targets.len() < 2 {
         return None;
     }
@@ -549,7 +555,7 @@ fn sticky_key(live: &LiveRoute, key: &Key, ask: &Ask, conversation: Option<&str>
     StickyKey::of(key.account.as_str(), live.route.name.as_str(), &hints)
 }
 
-fn plan(live: &LiveRoute, ask: &Ask, order: &[usize]) -> Plan {
+fn plan(live: &LiveRoute, ask: &InferenceRequest, order: &[usize]) -> Plan {
     let route = &live.route;
     // What is checked before it leaves, and what is not streamed, has its first content when it is whole.
     let whole = !ask.head.stream || ask.head.has("response_format") || ask.head.has("tool_choice");

@@ -5,7 +5,7 @@
 //! vocabulary of OpenAI's embedding models (cl100k_base, as of 2026-11), which is loaded at first use on a thread of its
 //! own because it takes a tenth of a second.
 
-use crate::attempt::{Caller, Trouble, Whole, add_up, server_error};
+use crate::attempt::{AttemptError, FullResponse, VendorCall, add_up, server_error};
 use crate::error::Failure;
 use banjia_wire::{Encoded, Notes, Refusal};
 use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inputs};
@@ -16,36 +16,36 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 const PARTS_AT_ONCE_MAX: usize = 4;
 
 /// Answers one request.
-pub(crate) async fn answer(caller: Caller, encoded: Encoded) -> Result<Whole, Trouble> {
+pub(crate) async fn answer(vendor_call: VendorCall, encoded: Encoded) -> Result<FullResponse, AttemptError> {
     let Encoded { body, notes, .. } = encoded;
-    if caller.vendor().profile.is_pass_through() {
-        let answer = caller.answer(body, &notes).await?;
-        return Ok(Whole { body: answer.body, usage: answer.usage });
+    if vendor_call.vendor().profile.is_pass_through() {
+        let answer = vendor_call.answer(body, &notes).await?;
+        return Ok(FullResponse { body: answer.body, usage: answer.usage });
     }
     let texts = match parse_inputs(&body).map_err(Failure::refusal)? {
         Inputs::Texts(texts) => texts,
         Inputs::Tokens(lists) => decoded(lists).await?,
     };
-    let parts = split_inputs(&texts, caller.vendor().profile.embedding_batch_max(caller.model()));
+    let parts = split_inputs(&texts, vendor_call.vendor().profile.embedding_batch_max(vendor_call.model()));
     // Floats are asked for (or come) and turned into what the client wants when the parts are joined.
     let plain = Notes { base64_embeddings: false, ..notes.clone() };
-    let (caller, body, plain) = (&caller, &body, &plain);
+    let (vendor_call, body, plain) = (&vendor_call, &body, &plain);
     let mut calls = Vec::new();
     for part in parts {
         calls.push(async move {
-            let answer = caller.answer(with_inputs(body, part), plain).await?;
-            Ok::<_, Trouble>(((answer.body, part.len()), answer.usage))
+            let answer = vendor_call.answer(with_inputs(body, part), plain).await?;
+            Ok::<_, AttemptError>(((answer.body, part.len()), answer.usage))
         });
     }
     let answers: Vec<_> = stream::iter(calls).buffered(PARTS_AT_ONCE_MAX).try_collect().await?;
     let (answers, usages): (Vec<(Bytes, usize)>, Vec<_>) = answers.into_iter().unzip();
     let usage = add_up(usages);
-    let body = join_embeddings(&caller.ask.head.model, &answers, usage, notes.base64_embeddings)
+    let body = join_embeddings(&vendor_call.ask.head.model, &answers, usage, notes.base64_embeddings)
         .map_err(|error| server_error(&error.to_string()))?;
-    Ok(Whole { body: caller.shared.held.count(body), usage })
+    Ok(FullResponse { body: vendor_call.state.held.count(body), usage })
 }
 
-async fn decoded(lists: Vec<Vec<u32>>) -> Result<Vec<String>, Trouble> {
+async fn decoded(lists: Vec<Vec<u32>>) -> Result<Vec<String>, AttemptError> {
     let decoding = tokio::task::spawn_blocking(move || {
         let vocabulary = tiktoken_rs::cl100k_base_singleton();
         lists.iter().enumerate().map(|(place, list)| text(vocabulary, place, list)).collect()

@@ -10,7 +10,7 @@ pub(crate) mod reasoning;
 pub(crate) mod shape;
 pub(crate) mod stop;
 
-use crate::attempt::{Caller, Trouble, Whole, Work, add_up, server_error};
+use crate::attempt::{AttemptError, FullResponse, VendorCall, Work, add_up, server_error};
 use crate::error::Failure;
 use banjia_wire::{Encoded, Notes, ReportedUsage};
 use bytes::Bytes;
@@ -24,22 +24,27 @@ const FAN_OUT_AT_ONCE_MAX: usize = 16;
 
 /// A whole answer, with everything done that the notes ask for. One that needs nothing is a future of its own, many times
 /// smaller: it is moved for each request.
-pub(crate) fn whole(caller: Caller, encoded: Encoded, checks: Option<Checks>) -> Work<Whole> {
+pub(crate) fn whole(vendor_call: VendorCall, encoded: Encoded, checks: Option<Checks>) -> Work<FullResponse> {
     let Encoded { body, notes, .. } = encoded;
-    let body = caller.with_reasoning(body, &notes);
+    let body = vendor_call.with_reasoning(body, &notes);
     let plain = notes.requests() == 1 && checks.is_none() && notes.stop.is_empty() && !notes.replay_reasoning;
     if !plain {
-        return Box::pin(emulated(caller, body, notes, checks));
+        return Box::pin(emulated(vendor_call, body, notes, checks));
     }
     Box::pin(async move {
-        let answer = caller.answer(body, &notes).await?;
-        Ok(Whole { body: answer.body, usage: answer.usage })
+        let answer = vendor_call.answer(body, &notes).await?;
+        Ok(FullResponse { body: answer.body, usage: answer.usage })
     })
 }
 
-async fn emulated(caller: Caller, body: Bytes, notes: Notes, checks: Option<Checks>) -> Result<Whole, Trouble> {
-    let (caller, notes, checks) = (&caller, &notes, checks.as_ref());
-    let legs = (0..notes.requests()).map(|_| one(caller, body.clone(), notes, checks));
+async fn emulated(
+    vendor_call: VendorCall,
+    body: Bytes,
+    notes: Notes,
+    checks: Option<Checks>,
+) -> Result<FullResponse, AttemptError> {
+    let (vendor_call, notes, checks) = (&vendor_call, &notes, checks.as_ref());
+    let legs = (0..notes.requests()).map(|_| one(vendor_call, body.clone(), notes, checks));
     let answers: Vec<Parsed> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
     let usage = add_up(answers.iter().map(|answer| answer.usage));
     // The texts that the parts were read from stand for the parts until these have been joined.
@@ -48,9 +53,9 @@ async fn emulated(caller: Caller, body: Bytes, notes: Notes, checks: Option<Chec
     if !notes.stop.is_empty() {
         StopCutter::new(&notes.stop).cut_answer(&mut answer);
     }
-    let body = caller.shared.held.count(Bytes::from(answer.to_string()));
+    let body = vendor_call.state.held.count(Bytes::from(answer.to_string()));
     drop(texts);
-    Ok(Whole { body, usage })
+    Ok(FullResponse { body, usage })
 }
 
 /// One answer, parsed.
@@ -70,14 +75,19 @@ fn choices_of(mut answers: Vec<Value>) -> Value {
 }
 
 /// One answer, checked and mended once where that was promised.
-async fn one(caller: &Caller, body: Bytes, notes: &Notes, checks: Option<&Checks>) -> Result<Parsed, Trouble> {
-    let Parsed { value: mut answer, mut text, mut usage } = parsed(caller, body, notes).await?;
+async fn one(
+    vendor_call: &VendorCall,
+    body: Bytes,
+    notes: &Notes,
+    checks: Option<&Checks>,
+) -> Result<Parsed, AttemptError> {
+    let Parsed { value: mut answer, mut text, mut usage } = parsed(vendor_call, body, notes).await?;
     if let Some(checks) = checks {
         let mut said = Said::of_answer(&answer);
         let findings = checks.findings(&mut said);
         if !findings.is_empty() {
-            let repair = caller.repair(&said, &findings)?;
-            let second = parsed(caller, repair.body, &repair.notes).await?;
+            let repair = vendor_call.repair(&said, &findings)?;
+            let second = parsed(vendor_call, repair.body, &repair.notes).await?;
             let first = std::mem::replace(&mut answer, second.value);
             text = second.text;
             if let (Some(sum), Some(first)) = (answer.get_mut("usage"), first.get("usage")) {
@@ -93,13 +103,13 @@ async fn one(caller: &Caller, body: Bytes, notes: &Notes, checks: Option<&Checks
         said.put_text(&mut answer);
     }
     if notes.replay_reasoning {
-        caller.keep_reasoning_of(&answer);
+        vendor_call.keep_reasoning_of(&answer);
     }
     Ok(Parsed { value: answer, text, usage })
 }
 
-async fn parsed(caller: &Caller, body: Bytes, notes: &Notes) -> Result<Parsed, Trouble> {
-    let answer = caller.answer(body, notes).await?;
+async fn parsed(vendor_call: &VendorCall, body: Bytes, notes: &Notes) -> Result<Parsed, AttemptError> {
+    let answer = vendor_call.answer(body, notes).await?;
     let value = serde_json::from_slice(&answer.body).map_err(|_| server_error("the answer is not JSON"))?;
     Ok(Parsed { value, text: answer.body, usage: answer.usage })
 }

@@ -1,15 +1,15 @@
 //! Starting, reloading and draining the data plane.
 
-use crate::border::Rules;
+use crate::border::ActivePolicies;
 use crate::capture::{CaptureStats, seal_key};
 use crate::clock::Clock;
-use crate::legs::{LegStats, Legs};
+use crate::copies::CopyStats;
 use crate::serve;
-use crate::shadow::CopyStats;
-use crate::shared::{Base, Shared};
+use crate::side_requests::{SideRequestStats, SideRequests};
 use crate::snapshot::{Problem, Snapshot};
+use crate::state::{Base, State};
 use banjia_store::{LedgerWriter, Store, StoreError};
-use banjia_types::{Course, RequestId, RouteName, Target, Timestamp, VendorName};
+use banjia_types::{RequestId, RouteMove, RouteName, Target, Timestamp, VendorName};
 use banjia_upstream::Upstream;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -84,7 +84,7 @@ pub enum StartError {
 }
 
 /// What legs without a gateway are made of: for a command that asks targets and serves nobody.
-pub struct LegsParts {
+pub struct SideRequestParts {
     /// The compiled configuration.
     pub snapshot: Snapshot,
     /// The way to vendors.
@@ -94,12 +94,12 @@ pub struct LegsParts {
     /// What the border and the moves' dates call now.
     pub clock: Clock,
     /// How routes move: a source whose date has come is not asked.
-    pub courses: BTreeMap<RouteName, Course>,
+    pub route_moves: BTreeMap<RouteName, RouteMove>,
 }
 
-impl fmt::Debug for LegsParts {
+impl fmt::Debug for SideRequestParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LegsParts").field("courses", &self.courses).finish_non_exhaustive()
+        f.debug_struct("LegsParts").field("courses", &self.route_moves).finish_non_exhaustive()
     }
 }
 
@@ -134,28 +134,28 @@ impl Gateway {
         }
         let listener = TcpListener::bind(bind).await.map_err(|source| StartError::Bind { bind, source })?;
         let addr = listener.local_addr().map_err(|source| StartError::Bind { bind, source })?;
-        let shared = Shared::open(Base { snapshot, upstream, store, ledger: Some(ledger), on_alert, clock }, &cuts);
+        let state = State::open(Base { snapshot, upstream, store, ledger: Some(ledger), on_alert, clock }, &cuts);
         let may_accept = Arc::new(Notify::new());
-        let (accepted, serving) = (may_accept.clone(), shared.clone());
+        let (accepted, serving) = (may_accept.clone(), state.clone());
         let accepting = tokio::spawn(async move {
             accepted.notified().await;
             serve::accept(listener, serving).await;
         });
-        Ok(Handle { addr, shared, accepting: Arc::new(accepting), may_accept })
+        Ok(Handle { addr, state, accepting: Arc::new(accepting), may_accept })
     }
 
     /// Legs without a listener and without a ledger, so that they can be asked beside a running gateway.
     ///
     /// # Errors
     /// No knowledge of earlier cuts.
-    pub async fn legs_only(parts: LegsParts) -> Result<Legs, StartError> {
-        let LegsParts { snapshot, upstream, store, clock, courses } = parts;
+    pub async fn side_requests_only(parts: SideRequestParts) -> Result<SideRequests, StartError> {
+        let SideRequestParts { snapshot, upstream, store, clock, route_moves } = parts;
         let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
-        let shared = Shared::open(Base { snapshot, upstream, store, ledger: None, on_alert: None, clock }, &cuts);
-        for problem in shared.set_courses(courses).err().into_iter().flatten() {
+        let state = State::open(Base { snapshot, upstream, store, ledger: None, on_alert: None, clock }, &cuts);
+        for problem in state.set_route_moves(route_moves).err().into_iter().flatten() {
             tracing::warn!("{problem}");
         }
-        Ok(Legs { shared })
+        Ok(SideRequests { state })
     }
 }
 
@@ -167,7 +167,7 @@ const WRITES_END_WITHIN: Duration = Duration::from_secs(2);
 pub struct Handle {
     /// Where it listens.
     pub addr: SocketAddr,
-    shared: Arc<Shared>,
+    state: Arc<State>,
     accepting: Arc<tokio::task::JoinHandle<()>>,
     may_accept: Arc<Notify>,
 }
@@ -187,7 +187,7 @@ impl Handle {
     /// New requests see `snapshot`; requests under way keep the one they began with. The listener's own settings
     /// (address, time-outs of heads, number of connections) stay as they were at the start.
     pub fn reload(&self, snapshot: Snapshot) {
-        self.shared.reload(snapshot);
+        self.state.reload(snapshot);
     }
 
     /// Stops accepting, lets requests under way end, gives up those that take longer than the
@@ -197,37 +197,37 @@ impl Handle {
     /// `WRITES_END_WITHIN` after the last request, stays with its writers. Returns whether all
     /// requests ended by themselves.
     pub async fn drain(&self) -> bool {
-        let patience = Duration::from_millis(self.shared.world().snapshot.serve.drain_ms);
+        let patience = Duration::from_millis(self.state.world().snapshot.serve.drain_ms);
         let deadline = Instant::now() + patience;
-        let all = self.shared.drain.run(patience).await;
+        let all = self.state.drain.run(patience).await;
         let deadline = deadline.max(Instant::now() + WRITES_END_WITHIN);
         self.accepting.abort();
         if timeout_at(deadline, self.write_the_rest()).await.is_err() {
-            let health = self.shared.store.health().to_string();
+            let health = self.state.store.health().to_string();
             tracing::error!("the time to write cuts, captures, verdicts and rows is over: {}", health.trim_end());
         }
         all
     }
 
     async fn write_the_rest(&self) {
-        self.shared.copies.finish().await;
-        self.shared.quota.close();
-        self.shared.after.close();
+        self.state.copies.finish().await;
+        self.state.quota.close();
+        self.state.after.close();
         let ledger = async {
-            if let Some(ledger) = &self.shared.ledger
+            if let Some(ledger) = &self.state.ledger
                 && let Err(error) = ledger.flush().await
             {
                 tracing::error!(%error, "the ledger was not written to its end");
             }
         };
         // Beside each other: one that cannot be written must not take the time of the others.
-        let (recorder, evidence) = (self.shared.recorder.flush(), self.shared.evidence.flush());
-        tokio::join!(self.shared.after.wait(), recorder, evidence, ledger);
+        let (recorder, evidence) = (self.state.recorder.flush(), self.state.evidence.flush());
+        tokio::join!(self.state.after.wait(), recorder, evidence, ledger);
     }
 
     /// New requests are judged by these rules; requests under way keep those they began with.
-    pub fn set_border(&self, rules: Rules) {
-        self.shared.set_border(rules);
+    pub fn set_border(&self, rules: ActivePolicies) {
+        self.state.set_border(rules);
     }
 
     /// How routes move from now on: one course for each route that moves; the others do not. Requests under way keep the
@@ -236,8 +236,8 @@ impl Handle {
     /// # Errors
     /// Courses that do not fit their route: it or a target is not there. Such a route keeps the course that it has; where it has none the
     /// new one still keeps the source from being asked after its date. The other courses are taken.
-    pub fn set_courses(&self, courses: BTreeMap<RouteName, Course>) -> Result<(), Vec<Problem>> {
-        self.shared.set_courses(courses)
+    pub fn set_route_moves(&self, route_moves: BTreeMap<RouteName, RouteMove>) -> Result<(), Vec<Problem>> {
+        self.state.set_route_moves(route_moves)
     }
 
     /// Reads which vendors refused another process of ours: they are cut here too.
@@ -245,41 +245,41 @@ impl Handle {
     /// # Errors
     /// The database.
     pub async fn take_cuts(&self) -> Result<(), StoreError> {
-        self.shared.take_cuts().await
+        self.state.take_cuts().await
     }
 
     /// A door to targets outside of callers' requests.
-    pub fn legs(&self) -> Legs {
-        Legs { shared: self.shared.clone() }
+    pub fn legs(&self) -> SideRequests {
+        SideRequests { state: self.state.clone() }
     }
 
     /// How recording, copies of requests and legs went since the start.
-    pub fn stats(&self) -> (CaptureStats, CopyStats, LegStats) {
-        (self.shared.recorder.stats(), self.shared.copies.stats(), self.shared.quota.stats())
+    pub fn stats(&self) -> (CaptureStats, CopyStats, SideRequestStats) {
+        (self.state.recorder.stats(), self.state.copies.stats(), self.state.quota.stats())
     }
 
     /// The number of answers with token counts that cannot be true, since the start.
     pub fn implausible_usages(&self) -> u64 {
-        self.shared.implausible.total()
+        self.state.implausible.total()
     }
 
     /// Waits until everything that was recorded so far is written.
     pub async fn flush_captures(&self) {
-        self.shared.recorder.flush().await;
+        self.state.recorder.flush().await;
     }
 
     /// Writes the verdicts that were given so far to the audit.
     pub async fn flush_audit(&self) {
-        self.shared.evidence.flush().await;
+        self.state.evidence.flush().await;
     }
 
     /// Whether new requests are taken.
     pub fn is_serving(&self) -> bool {
-        !self.shared.drain.is_draining()
+        !self.state.drain.is_draining()
     }
 
     /// A person decided that a vendor which was cut may be asked again. The record in the store is the caller's to change.
     pub fn lift_cut(&self, vendor: &VendorName) {
-        self.shared.lift_cut(vendor);
+        self.state.lift_cut(vendor);
     }
 }

@@ -10,8 +10,8 @@ use crate::drive::Drive;
 use crate::error::Failure;
 use crate::ledger::{self, Entry};
 use crate::models;
-use crate::shared::Shared;
 use crate::snapshot::Key;
+use crate::state::State;
 use crate::wrong_keys;
 use banjia_store::Slot;
 use banjia_types::{Moment, RequestId, Share};
@@ -27,7 +27,7 @@ use uuid::Uuid;
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Where a request comes in: its id, given before anything is known of it.
-pub(crate) struct Door {
+pub(crate) struct RequestContext {
     /// Who is connected.
     pub(crate) peer: IpAddr,
     /// When it came in, by both clocks.
@@ -36,7 +36,7 @@ pub(crate) struct Door {
     pub(crate) header: HeaderValue,
 }
 
-impl Door {
+impl RequestContext {
     pub(crate) fn new(peer: IpAddr, clock: &Clock) -> Self {
         let at = clock.read();
         let millis = u64::try_from(at.wall.0).unwrap_or(0);
@@ -51,7 +51,7 @@ impl Door {
 }
 
 /// What a request asks, fixed once it is accepted.
-pub(crate) struct Ask {
+pub(crate) struct InferenceRequest {
     pub(crate) id: RequestId,
     pub(crate) header: HeaderValue,
     pub(crate) endpoint: Endpoint,
@@ -67,39 +67,39 @@ pub(crate) struct Ask {
 pub(crate) struct Accepted {
     pub(crate) entry: Entry,
     pub(crate) reservation: admit::Reservation,
-    pub(crate) crossing: border::Crossing,
+    pub(crate) crossing: border::BorderCheck,
     /// When it was accepted.
     pub(crate) at: Moment,
 }
 
 /// Serves one request of an endpoint.
 pub(crate) async fn handle(
-    shared: Arc<Shared>,
+    state: Arc<State>,
     endpoint: Endpoint,
     request: Request<Incoming>,
-    door: Door,
+    door: RequestContext,
 ) -> Response<Body> {
-    pipeline(shared, endpoint, request, door).await.unwrap_or_else(|failure| failure.response())
+    pipeline(state, endpoint, request, door).await.unwrap_or_else(|failure| failure.response())
 }
 
 async fn pipeline(
-    shared: Arc<Shared>,
+    state: Arc<State>,
     endpoint: Endpoint,
     request: Request<Incoming>,
-    door: Door,
+    door: RequestContext,
 ) -> Result<Response<Body>, Failure> {
-    let world = shared.world();
+    let world = state.world();
     let serve = &world.snapshot.serve;
     let (parts, body) = request.into_parts();
     let key = admit::identify(&parts.headers, &world)
-        .map_err(|failure| wrong_keys::count(&shared, failure, door.peer, &parts.headers))?;
+        .map_err(|failure| wrong_keys::count(&state, failure, door.peer, &parts.headers))?;
     // The place comes first: without one every further step would be for nothing.
-    let slot = ledger::place(&shared).await?;
+    let slot = ledger::place(&state).await?;
     let caller =
         border::Caller { peer: door.peer, headers: &parts.headers, account: Some(&key.key.facts), id: door.id };
-    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, door.at.wall);
-    shared.evidence.keep(&crossing);
-    let accept = |slot, at| accept(&shared, slot, &door, at, (&key.key, endpoint, &crossing));
+    let crossing = border::cross(state.rules(), &world.snapshot.border, caller, door.at.wall);
+    state.evidence.keep(&crossing);
+    let accept = |slot, at| accept(&state, slot, &door, at, (&key.key, endpoint, &crossing));
     if let Some(failure) = crossing.refusal() {
         accept(slot, door.at.moment).refuse(&failure);
         let mut response = failure.response();
@@ -108,12 +108,12 @@ async fn pipeline(
     }
     let asked_at = moment();
     let reservation = admit::reserve(&key, asked_at);
-    let rooms = admit::Rooms::of(&key, asked_at);
+    let rooms = admit::RateLimitHeaders::of(&key, asked_at);
     let reservation = match reservation {
         Ok(reservation) => reservation,
         Err(failure) => return Ok(refuse(&mut accept(slot, asked_at), &failure, &rooms, &crossing)),
     };
-    let (head, body) = match read(&shared, serve, endpoint, body).await {
+    let (head, body) = match read(&state, serve, endpoint, body).await {
         Ok(read) => read,
         // No request came, so none is accepted. It counts against the limits all the same.
         Err(failure) => {
@@ -134,11 +134,11 @@ async fn pipeline(
     entry.row.route = Some(route.route.name.clone());
     let tell_cost = parts.headers.contains_key("x-banjia-cost");
     let client = if route.record == Share::NONE { None } else { parts.headers.get(header::USER_AGENT).cloned() };
-    let ask = Ask { id: door.id, header: door.header, endpoint, head, body, tell_cost, client };
+    let ask = InferenceRequest { id: door.id, header: door.header, endpoint, head, body, tell_cost, client };
     let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
     let told = crossing.told();
     let accepted = Accepted { entry, reservation, crossing, at: now };
-    let mut response = Drive::begin(shared, route, &key.key, ask, conversation, accepted).respond().await;
+    let mut response = Drive::begin(state, route, &key.key, ask, conversation, accepted).respond().await;
     let headers = response.headers_mut();
     rooms.tell(headers);
     if let Some(told) = told {
@@ -149,13 +149,13 @@ async fn pipeline(
 
 /// Accepts a request, with everything in its row that is known before its body.
 fn accept(
-    shared: &Shared,
+    state: &State,
     slot: Slot,
-    door: &Door,
+    door: &RequestContext,
     at: Moment,
-    (key, endpoint, crossing): (&Key, Endpoint, &border::Crossing),
+    (key, endpoint, crossing): (&Key, Endpoint, &border::BorderCheck),
 ) -> Entry {
-    let mut entry = Entry::accept(shared, slot, door, at);
+    let mut entry = Entry::accept(state, slot, door, at);
     entry.row.account = Some(key.account.clone());
     entry.row.key = Some(key.id.clone());
     entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
@@ -165,18 +165,23 @@ fn accept(
 
 /// The body, and what its head says.
 async fn read(
-    shared: &Shared,
+    state: &State,
     serve: &ServeConfig,
     endpoint: Endpoint,
     body: Incoming,
 ) -> Result<(Head, Bytes), Failure> {
-    let body = admit::read_body(body, shared, serve).await?;
+    let body = admit::read_body(body, state, serve).await?;
     let limits = BodyLimits { depth_max: serve.body_depth_max, ..BodyLimits::default() };
     let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
     Ok((head, body))
 }
 
-fn refuse(entry: &mut Entry, failure: &Failure, rooms: &admit::Rooms, crossing: &border::Crossing) -> Response<Body> {
+fn refuse(
+    entry: &mut Entry,
+    failure: &Failure,
+    rooms: &admit::RateLimitHeaders,
+    crossing: &border::BorderCheck,
+) -> Response<Body> {
     entry.refuse(failure);
     let mut response = failure.response();
     rooms.tell(response.headers_mut());

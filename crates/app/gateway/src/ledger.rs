@@ -6,10 +6,10 @@
 
 use crate::clock::moment;
 use crate::error::Failure;
-use crate::handle::Door;
+use crate::handle::RequestContext;
 use crate::overload::Cause;
 use crate::serve::Drain;
-use crate::shared::Shared;
+use crate::state::State;
 use banjia_store::{LedgerWriter, Row, Slot};
 use banjia_types::{Moment, Outcome};
 use std::borrow::Cow;
@@ -30,23 +30,23 @@ pub(crate) struct Entry {
 /// Takes a place for a request's row, before anything is read of its body. While there is none it
 /// waits for a bounded time in a bounded queue, so that clients which ask again at once are slowed
 /// and not bounced.
-pub(crate) async fn place(shared: &Shared) -> Result<Slot, Failure> {
-    let Some(ledger) = &shared.ledger else { return Err(Failure::ledger_full()) };
+pub(crate) async fn place(state: &State) -> Result<Slot, Failure> {
+    let Some(ledger) = &state.ledger else { return Err(Failure::ledger_full()) };
     if let Some(slot) = ledger.try_reserve() {
         return Ok(slot);
     }
-    let serve = &shared.world().snapshot.serve;
+    let serve = &state.world().snapshot.serve;
     let within = Duration::from_millis(serve.overload_wait_ms);
-    let waiting = Waiting::begin(&shared.waiting, serve.connections_max.div_ceil(2));
+    let waiting = Waiting::begin(&state.waiting, serve.connections_max.div_ceil(2));
     let slot = match waiting {
         // While the database cannot be written no place becomes free.
-        Some(_waiting) if !within.is_zero() && !shared.drain.is_draining() && shared.store.health().is_ok() => {
+        Some(_waiting) if !within.is_zero() && !state.drain.is_draining() && state.store.health().is_ok() => {
             tokio::time::timeout(within, ledger.reserve()).await.unwrap_or_default()
         }
         _ => None,
     };
     slot.ok_or_else(|| {
-        shared.overload.count(Cause::Ledger);
+        state.overload.count(Cause::Ledger);
         Failure::ledger_full()
     })
 }
@@ -70,21 +70,21 @@ impl Drop for Waiting<'_> {
 
 impl Entry {
     /// Accepts the request that came in at this door, or says that the ledger cannot take it.
-    pub(crate) fn open(shared: &Shared, door: &Door, opened: Moment) -> Result<Self, Failure> {
-        let slot = shared.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(|| {
-            shared.overload.count(Cause::Ledger);
+    pub(crate) fn open(state: &State, door: &RequestContext, opened: Moment) -> Result<Self, Failure> {
+        let slot = state.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(|| {
+            state.overload.count(Cause::Ledger);
             Failure::ledger_full()
         })?;
-        Ok(Self::accept(shared, slot, door, opened))
+        Ok(Self::accept(state, slot, door, opened))
     }
 
     /// Accepts the request that this place was taken for. The date is read here and not taken from
     /// its arrival: sealed books rely on rows that are never dated before a flush that they missed.
-    pub(crate) fn accept(shared: &Shared, mut slot: Slot, door: &Door, opened: Moment) -> Self {
-        let accepted_at = shared.clock.now();
+    pub(crate) fn accept(state: &State, mut slot: Slot, door: &RequestContext, opened: Moment) -> Self {
+        let accepted_at = state.clock.now();
         slot.accept(accepted_at);
         let row = Row::new(door.id, accepted_at, accepted_at, Outcome::Abandoned);
-        Self { slot: Some(slot), drain: shared.drain.clone(), opened, row }
+        Self { slot: Some(slot), drain: state.drain.clone(), opened, row }
     }
 
     /// The span from its opening to this moment.

@@ -2,10 +2,10 @@
 //!
 //! [`Gateway::start`] opens the listener; [`Handle`] drains it and swaps its [`Snapshot`]. Everything a request meets, in
 //! order: `serve` (connections), `router` (paths), `handle` (the one pipeline), `admit` (key, body, limits), `border` (who may
-//! be served), `check` (the same for other APIs), `course` (what a
+//! be served), `check` (the same for other APIs), `route_move` (what a
 //! move asks), `drive` (runs an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `held` (bytes in memory), `overload` and `wrong_keys` (what is
 //! turned away), `capture` (what is
-//! recorded), `shadow` and `legs` (asking outside of a request), `error` (the only
+//! recorded), `copies` and `legs` (asking outside of a request), `error` (the only
 //! maker of error bodies).
 
 mod admit;
@@ -16,7 +16,7 @@ mod capture;
 mod check;
 mod clock;
 pub mod config;
-mod course;
+mod copies;
 mod drive;
 mod embeddings;
 mod emulate;
@@ -27,21 +27,21 @@ mod held;
 mod implausible;
 pub mod keys;
 mod ledger;
-mod legs;
 mod live;
 mod models;
 mod overload;
+mod route_move;
 mod router;
 mod serve;
-mod shadow;
-mod shared;
+mod side_requests;
 mod snapshot;
+mod state;
 mod wrong_keys;
 
-pub use border::{InForce, Rules};
+pub use border::{ActivePolicies, ActivePolicy};
 pub use capture::{CaptureStats, Redactor, seal_key};
 pub use clock::Clock;
-pub use gateway::{Alert, Gateway, Handle, LegsParts, OnAlert, Parts, StartError};
-pub use legs::{LegAnswer, LegRequest, LegStats, Legs, NotAsked};
-pub use shadow::CopyStats;
+pub use copies::CopyStats;
+pub use gateway::{Alert, Gateway, Handle, OnAlert, Parts, SideRequestParts, StartError};
+pub use side_requests::{LegAnswer, NotAsked, SideRequest, SideRequestStats, SideRequests};
 pub use snapshot::{Problem, Profiles, Snapshot, TargetFacts};

@@ -1,14 +1,14 @@
 //! The world a request meets: its snapshot, and beside it what changes while the process runs.
 //!
 //! Rules: breakers, limits and cuts belong to names and not to a configuration, so a reload keeps them; a request holds one
-//! [`World`] to its end. Locks here guard a few numbers each and are never held over a wait; a key without limits has none.
+//! [`RuntimeState`] to its end. Locks here guard a few numbers each and are never held over a wait; a key without limits has none.
 
-use crate::course::{Courses, LiveCourse};
 use crate::keys::KeyHash;
-use crate::legs::Purse;
+use crate::route_move::{LiveRouteMove, RouteMoves};
+use crate::side_requests::Budget;
 use crate::snapshot::{Key, Problem, Route, Snapshot, Vendor};
 use banjia_traffic::{Breaker, LimitRules, Limiter};
-use banjia_types::{Course, RouteName, Share, Target, VendorName};
+use banjia_types::{RouteMove, RouteName, Share, Target, VendorName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,11 +20,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Whether a vendor refused our region.
 #[derive(Debug, Default)]
-pub(crate) struct Border {
+pub(crate) struct VendorBlock {
     cut: AtomicBool,
 }
 
-impl Border {
+impl VendorBlock {
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Acquire)
     }
@@ -44,19 +44,19 @@ impl Border {
 pub(crate) struct LiveRoute {
     pub(crate) route: Arc<Route>,
     /// One for each of the route's targets.
-    pub(crate) goals: Vec<Goal>,
+    pub(crate) goals: Vec<LiveTarget>,
     /// How the route moves; none while it does not.
-    pub(crate) course: Option<Box<LiveCourse>>,
+    pub(crate) route_move: Option<Box<LiveRouteMove>>,
     /// The part of its exchanges that is recorded.
     pub(crate) record: Share,
 }
 
 /// One target of a route, with everything that is needed to ask it.
 #[derive(Debug)]
-pub(crate) struct Goal {
+pub(crate) struct LiveTarget {
     pub(crate) vendor: Arc<Vendor>,
     pub(crate) breaker: Arc<Mutex<Breaker>>,
-    pub(crate) border: Arc<Border>,
+    pub(crate) border: Arc<VendorBlock>,
     /// The same number for goals behind the same border.
     pub(crate) border_number: usize,
 }
@@ -71,7 +71,7 @@ pub(crate) struct LiveKey {
 
 /// See the module's text.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct RuntimeState {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) routes: BTreeMap<RouteName, Arc<LiveRoute>>,
     pub(crate) keys: Arc<HashMap<KeyHash, Arc<LiveKey>>>,
@@ -79,26 +79,27 @@ pub(crate) struct World {
 
 /// What outlives a reload, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Lasting {
-    borders: BTreeMap<VendorName, Arc<Border>>,
+pub(crate) struct StateRegistry {
+    borders: BTreeMap<VendorName, Arc<VendorBlock>>,
     breakers: BTreeMap<Target, Arc<Mutex<Breaker>>>,
     limiters: BTreeMap<(bool, String), Arc<Mutex<Limiter>>>,
-    courses: Courses,
+    route_moves: RouteMoves,
     /// What copies of a route's requests may still cost; it outlives courses that say nothing new of it.
-    purses: BTreeMap<RouteName, Arc<Purse>>,
+    budgets: BTreeMap<RouteName, Arc<Budget>>,
 }
 
-impl Lasting {
+impl StateRegistry {
     /// The border of a vendor, made when it is not there.
-    pub(crate) fn border(&mut self, name: &VendorName) -> Arc<Border> {
+    pub(crate) fn border(&mut self, name: &VendorName) -> Arc<VendorBlock> {
         self.borders.entry(name.clone()).or_default().clone()
     }
 
-    fn purse(&mut self, course: &Course) -> Arc<Purse> {
-        let purse = self.purses.get(&course.route).filter(|purse| purse.was_given(&course.spend_left)).cloned();
-        let purse = purse.unwrap_or_else(|| Arc::new(Purse::new(&course.spend_left)));
-        self.purses.insert(course.route.clone(), purse.clone());
-        purse
+    fn budget(&mut self, route_move: &RouteMove) -> Arc<Budget> {
+        let budget =
+            self.budgets.get(&route_move.route).filter(|budget| budget.was_given(&route_move.spend_left)).cloned();
+        let budget = budget.unwrap_or_else(|| Arc::new(Budget::new(&route_move.spend_left)));
+        self.budgets.insert(route_move.route.clone(), budget.clone());
+        budget
     }
 
     fn breaker(&mut self, target: &Target) -> Arc<Mutex<Breaker>> {
@@ -122,7 +123,7 @@ impl Lasting {
     }
 
     /// Joins a snapshot with what lasts.
-    pub(crate) fn install(&mut self, snapshot: Snapshot) -> World {
+    pub(crate) fn install(&mut self, snapshot: Snapshot) -> RuntimeState {
         let mut keys = HashMap::with_capacity(snapshot.keys.len());
         for (hash, key) in &snapshot.keys {
             let own = self.limiter(false, key.id.as_str(), key.limits.into());
@@ -130,21 +131,25 @@ impl Lasting {
             keys.insert(*hash, Arc::new(LiveKey { key: key.clone(), own, account }));
         }
         let routes = self.routes(&snapshot);
-        for problem in crate::course::check(&self.courses, &routes) {
+        for problem in crate::route_move::check(&self.route_moves, &routes) {
             tracing::error!(%problem, "a route's move does not fit the configuration any more");
         }
-        World { snapshot: Arc::new(snapshot), routes, keys: Arc::new(keys) }
+        RuntimeState { snapshot: Arc::new(snapshot), routes, keys: Arc::new(keys) }
     }
 
     /// The same world with other courses, none when they are the ones that it has; and what does not fit the routes.
-    pub(crate) fn set_courses(&mut self, courses: Courses, world: &World) -> (Option<World>, Vec<Problem>) {
-        let (courses, problems) = crate::course::taken(courses, &self.courses, &world.routes);
-        if courses == self.courses {
+    pub(crate) fn set_route_moves(
+        &mut self,
+        route_moves: RouteMoves,
+        world: &RuntimeState,
+    ) -> (Option<RuntimeState>, Vec<Problem>) {
+        let (route_moves, problems) = crate::route_move::taken(route_moves, &self.route_moves, &world.routes);
+        if route_moves == self.route_moves {
             return (None, problems);
         }
-        self.courses = courses;
+        self.route_moves = route_moves;
         let routes = self.routes(&world.snapshot);
-        (Some(World { snapshot: world.snapshot.clone(), routes, keys: world.keys.clone() }), problems)
+        (Some(RuntimeState { snapshot: world.snapshot.clone(), routes, keys: world.keys.clone() }), problems)
     }
 
     fn routes(&mut self, snapshot: &Snapshot) -> BTreeMap<RouteName, Arc<LiveRoute>> {
@@ -159,18 +164,20 @@ impl Lasting {
                     let count = numbers.len();
                     let border_number = *numbers.entry(vendor.border.clone()).or_insert(count);
                     let (breaker, border) = (self.breaker(&target.target), self.border(&vendor.border));
-                    Goal { vendor, breaker, border, border_number }
+                    LiveTarget { vendor, breaker, border, border_number }
                 })
                 .collect();
-            let course = self.courses.get(name).cloned().map(|course| {
+            let route_move = self.route_moves.get(name).cloned().map(|route_move| {
                 let vendors: Vec<_> = goals.iter().map(|goal| goal.vendor.clone()).collect();
-                let purse = self.purse(&course);
-                let source = &course.source.vendor;
+                let budget = self.budget(&route_move);
+                let source = &route_move.source.vendor;
                 let border = snapshot.border_of(source).unwrap_or(source).clone();
-                Box::new(LiveCourse::join(course, route, (&vendors, &border), purse))
+                Box::new(LiveRouteMove::join(route_move, route, (&vendors, &border), budget))
             });
-            let record = course.as_ref().map_or_else(|| snapshot.capture.share(name), |course| course.course.record);
-            routes.insert(name.clone(), Arc::new(LiveRoute { goals, route: route.clone(), course, record }));
+            let record = route_move
+                .as_ref()
+                .map_or_else(|| snapshot.capture.share(name), |route_move| route_move.route_move.record);
+            routes.insert(name.clone(), Arc::new(LiveRoute { goals, route: route.clone(), route_move, record }));
         }
         routes
     }

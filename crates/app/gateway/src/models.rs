@@ -7,11 +7,11 @@ use crate::admit;
 use crate::body::Body;
 use crate::border;
 use crate::error::Failure;
-use crate::handle::Door;
+use crate::handle::RequestContext;
 use crate::ledger::Entry;
-use crate::live::World;
-use crate::shared::Shared;
+use crate::live::RuntimeState;
 use crate::snapshot::{Route, Snapshot, nearest};
+use crate::state::State;
 use crate::wrong_keys;
 use banjia_types::RouteName;
 use bytes::Bytes;
@@ -23,22 +23,22 @@ use std::borrow::Cow;
 const NEAR_NAMES_MAX: usize = 3;
 
 /// All routes.
-pub(crate) fn list(shared: &Shared, door: &Door, headers: &HeaderMap) -> Response<Body> {
-    let world = shared.world();
-    enter(shared, &world, door, headers, || {
+pub(crate) fn list(state: &State, door: &RequestContext, headers: &HeaderMap) -> Response<Body> {
+    let world = state.world();
+    enter(state, &world, door, headers, || {
         let snapshot = &world.snapshot;
-        let data: Vec<_> = snapshot.routes.values().map(|route| model(shared, snapshot, route)).collect();
+        let data: Vec<_> = snapshot.routes.values().map(|route| model(state, snapshot, route)).collect();
         json_response(&json!({ "object": "list", "data": data }))
     })
 }
 
 /// One route. `id` comes from the path and may be percent-encoded.
-pub(crate) fn one(shared: &Shared, door: &Door, headers: &HeaderMap, id: &str) -> Response<Body> {
-    let world = shared.world();
-    enter(shared, &world, door, headers, || {
+pub(crate) fn one(state: &State, door: &RequestContext, headers: &HeaderMap, id: &str) -> Response<Body> {
+    let world = state.world();
+    enter(state, &world, door, headers, || {
         let id = decoded(id);
         match world.snapshot.routes.get(id.as_str()) {
-            Some(route) => json_response(&model(shared, &world.snapshot, route)),
+            Some(route) => json_response(&model(state, &world.snapshot, route)),
             None => unknown(&world.snapshot, &id).response(),
         }
     })
@@ -46,23 +46,23 @@ pub(crate) fn one(shared: &Shared, door: &Door, headers: &HeaderMap, id: &str) -
 
 /// Key and border, then the answer; whoever may not go on gets a refusal instead.
 fn enter(
-    shared: &Shared,
-    world: &World,
-    door: &Door,
+    state: &State,
+    world: &RuntimeState,
+    door: &RequestContext,
     headers: &HeaderMap,
     answer: impl FnOnce() -> Response<Body>,
 ) -> Response<Body> {
     let key = match admit::identify(headers, world) {
         Ok(key) => key,
-        Err(failure) => return wrong_keys::count(shared, failure, door.peer, headers).response(),
+        Err(failure) => return wrong_keys::count(state, failure, door.peer, headers).response(),
     };
     let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
-    let crossing = border::cross(shared.rules(), &world.snapshot.border, caller, door.at.wall);
-    shared.evidence.keep(&crossing);
+    let crossing = border::cross(state.rules(), &world.snapshot.border, caller, door.at.wall);
+    state.evidence.keep(&crossing);
     let mut response = match crossing.refusal() {
         None => answer(),
         // A look at the list is no request; one that the border refused is traffic that it refused.
-        Some(failure) => match Entry::open(shared, door, door.at.moment) {
+        Some(failure) => match Entry::open(state, door, door.at.moment) {
             Err(full) => full.response(),
             Ok(mut entry) => {
                 entry.row.account = Some(key.key.account.clone());
@@ -84,13 +84,13 @@ pub(crate) fn unknown(snapshot: &Snapshot, model: &str) -> Failure {
     Failure::unknown_model(model, &near)
 }
 
-fn model(shared: &Shared, snapshot: &Snapshot, route: &Route) -> Value {
+fn model(state: &State, snapshot: &Snapshot, route: &Route) -> Value {
     let first = route.targets.first();
     let owner = first.map_or("banjia", |target| target.target.vendor.as_str());
     let mut model = json!({
         "id": route.name.as_str(),
         "object": "model",
-        "created": shared.started.0 / 1000,
+        "created": state.started.0 / 1000,
         "owned_by": owner,
     });
     let shutdown = first.and_then(|target| {

@@ -6,10 +6,10 @@
 use crate::body::Body;
 use crate::check;
 use crate::error::{Delay, Failure};
-use crate::handle::{self, Door};
+use crate::handle::{self, RequestContext};
 use crate::models;
 use crate::serve::BadRequest;
-use crate::shared::Shared;
+use crate::state::State;
 use banjia_wire::Endpoint;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -53,57 +53,57 @@ const KNOWN: [&str; 26] = [
 /// Answers one request. A panic costs this request and nothing else. With `unclear` the request
 /// stands for one that has no clear reading.
 pub(crate) async fn route(
-    shared: Arc<Shared>,
+    state: Arc<State>,
     peer: IpAddr,
     request: Request<Incoming>,
     unclear: Option<BadRequest>,
 ) -> Result<Response<Body>, Infallible> {
-    let door = Door::new(peer, &shared.clock);
+    let door = RequestContext::new(peer, &state.clock);
     let id = door.header.clone();
     let mut response = if let Some(why) = unclear {
         let mut response = Failure::unclear_request(why).response();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     } else {
-        let answer = AssertUnwindSafe(answer(shared.clone(), request, door)).catch_unwind().await;
+        let answer = AssertUnwindSafe(answer(state.clone(), request, door)).catch_unwind().await;
         answer.unwrap_or_else(|_| {
             tracing::error!(request = ?id, "a request met a bug in the gateway");
             Failure::internal().response()
         })
     };
     if response.status() == StatusCode::UNAUTHORIZED {
-        hold_back(&shared, &mut response).await;
+        hold_back(&state, &mut response).await;
     }
     response.headers_mut().insert(handle::REQUEST_ID, id);
     Ok(response)
 }
 
 /// Holds back the answer to a wrong key, or closes its connection where others need the place.
-async fn hold_back(shared: &Shared, response: &mut Response<Body>) {
+async fn hold_back(state: &State, response: &mut Response<Body>) {
     let Some(Delay(delay)) = response.extensions_mut().remove() else { return };
-    let is_needed = shared.drain.is_crowded() || shared.drain.is_draining();
-    if is_needed || !shared.wrong_keys.wait(delay).await {
+    let is_needed = state.drain.is_crowded() || state.drain.is_draining();
+    if is_needed || !state.wrong_keys.wait(delay).await {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>, door: Door) -> Response<Body> {
+async fn answer(state: Arc<State>, request: Request<Incoming>, door: RequestContext) -> Response<Body> {
     let is_post = request.method() == Method::POST;
     let is_get = request.method() == Method::GET;
     match request.uri().path() {
-        "/v1/chat/completions" if is_post => handle::handle(shared, Endpoint::Chat, request, door).await,
-        "/v1/embeddings" if is_post => handle::handle(shared, Endpoint::Embeddings, request, door).await,
-        "/v1/models" if is_get => models::list(&shared, &door, request.headers()),
+        "/v1/chat/completions" if is_post => handle::handle(state, Endpoint::Chat, request, door).await,
+        "/v1/embeddings" if is_post => handle::handle(state, Endpoint::Embeddings, request, door).await,
+        "/v1/models" if is_get => models::list(&state, &door, request.headers()),
         "/v1/embeddings" => wrong_method(&request, "POST"),
         "/v1/chat/completions" if !is_get => wrong_method(&request, "POST"),
         "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
-        "/readyz" if is_get && shared.drain.is_draining() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        "/readyz" if is_get => readiness(&shared),
+        "/readyz" if is_get && state.drain.is_draining() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        "/readyz" if is_get => readiness(&state),
         "/v1/models" | "/healthz" | "/readyz" => wrong_method(&request, "GET"),
         path => match path.strip_prefix("/v1/models/") {
-            Some(id) if is_get && !id.is_empty() => models::one(&shared, &door, request.headers(), id),
+            Some(id) if is_get && !id.is_empty() => models::one(&state, &door, request.headers(), id),
             _ => match check::asker(path) {
-                Some(asker) => check::check(&shared, asker, &request, &door),
+                Some(asker) => check::check(&state, asker, &request, &door),
                 None => unserved(request.method(), path),
             },
         },
@@ -125,8 +125,8 @@ fn wrong_method(request: &Request<Incoming>, allow: &'static str) -> Response<Bo
 
 /// Answers a load balancer. It should not send requests here while the database cannot be written:
 /// what is accepted then is in memory only.
-fn readiness(shared: &Shared) -> Response<Body> {
-    let health = shared.store.health();
+fn readiness(state: &State) -> Response<Body> {
+    let health = state.store.health();
     if health.is_ok() {
         return plain(StatusCode::OK, "ready\n");
     }

@@ -24,7 +24,7 @@ use crate::body::Body;
 use crate::error::Failure;
 use crate::overload::Cause;
 use crate::router;
-use crate::shared::Shared;
+use crate::state::State;
 use bytes::Bytes;
 use connections::{Connections, Place};
 use head_timer::HeadTimer;
@@ -120,13 +120,13 @@ impl Drain {
 }
 
 /// Accepts until drained.
-pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let serve = shared.world().snapshot.serve.clone();
+pub(crate) async fn accept(listener: TcpListener, state: Arc<State>) {
+    let serve = state.world().snapshot.serve.clone();
     let connections = Connections::new(&serve);
     let mut http = http1::Builder::new();
     http.max_buf_size(READ_BUFFER_BYTES_MAX);
     let stall = Duration::from_millis(serve.write_stall_ms.max(1));
-    let drain = shared.drain.clone();
+    let drain = state.drain.clone();
     let changed = drain.changed.clone();
     while !drain.is_draining() {
         let stop = changed.notified();
@@ -154,10 +154,10 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         match accepted {
             Ok((socket, peer)) => {
                 let peer = peer.ip().to_canonical();
-                if proxy::speaks(&shared, peer) {
-                    proxy::connect(http.clone(), stall, socket, peer, place, shared.clone());
+                if proxy::speaks(&state, peer) {
+                    proxy::connect(http.clone(), stall, socket, peer, place, state.clone());
                 } else {
-                    connect(&http, stall, socket, peer, place, &shared);
+                    connect(&http, stall, socket, peer, place, &state);
                 }
             }
             Err(error) => {
@@ -174,11 +174,11 @@ fn connect(
     socket: TcpStream,
     peer: IpAddr,
     mut place: Place,
-    shared: &Arc<Shared>,
+    state: &Arc<State>,
 ) {
-    let is_exempt = shared.world().snapshot.border.peer.trusts(peer);
+    let is_exempt = state.world().snapshot.border.peer.trusts(peer);
     if !is_exempt && !place.claim(peer) {
-        shared.overload.count(Cause::Connections);
+        state.overload.count(Cause::Connections);
         turn_away(socket);
         return;
     }
@@ -186,21 +186,21 @@ fn connect(
         tracing::debug!(%error, "a connection was gone before it began");
         return;
     }
-    let state = Arc::<ConnectionState>::default();
+    let connection_state = Arc::<ConnectionState>::default();
     let service = {
-        let (shared, state) = (shared.clone(), state.clone());
+        let (state, connection_state) = (state.clone(), connection_state.clone());
         service_fn(move |request| {
-            state.begin();
-            let answer = router::route(shared.clone(), peer, request, state.refused());
-            let state = state.clone();
+            connection_state.begin();
+            let answer = router::route(state.clone(), peer, request, connection_state.refused());
+            let state = connection_state.clone();
             async move { answer.await.map(|answer| answer.map(|body| Tracked { body, state })) }
         })
     };
-    let serving = http.serve_connection(ClientStream::new(socket, stall, state.clone()), service);
-    let drain = shared.drain.clone();
+    let serving = http.serve_connection(ClientStream::new(socket, stall, connection_state.clone()), service);
+    let drain = state.drain.clone();
     let connection = Connection {
         serving,
-        state,
+        state: connection_state,
         changed: None,
         seen: SERVING,
         is_closing: false,

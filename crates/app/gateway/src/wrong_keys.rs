@@ -13,7 +13,7 @@ use crate::border;
 use crate::error::Failure;
 use crate::live::lock;
 use crate::serve::client_network;
-use crate::shared::Shared;
+use crate::state::State;
 use http::HeaderMap;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -34,14 +34,14 @@ const DELAY_LAST: Duration = Duration::from_secs(5);
 const DELAYED_MAX: usize = 512;
 
 /// Counts the failure if a wrong key caused it, and says how long its answer is to be held back.
-pub(crate) fn count(shared: &Shared, failure: Failure, peer: IpAddr, headers: &HeaderMap) -> Failure {
+pub(crate) fn count(state: &State, failure: Failure, peer: IpAddr, headers: &HeaderMap) -> Failure {
     if !failure.is_wrong_key() {
         return failure;
     }
-    let world = shared.world();
+    let world = state.world();
     let config = &world.snapshot.border;
     let client = border::client(config, peer, headers).ok().map(|client| client.address);
-    let delay = shared.wrong_keys.count(client.filter(|address| !config.peer.trusts(*address)));
+    let delay = state.wrong_keys.count(client.filter(|address| !config.peer.trusts(*address)));
     failure.delayed(delay)
 }
 

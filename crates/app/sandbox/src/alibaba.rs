@@ -12,10 +12,10 @@ mod refuse;
 
 use crate::answer::{Answer, Call, Event};
 use crate::faults::Fault;
-use crate::server::{Desk, key_of};
+use crate::server::{MockVendor, key_of};
 use serde_json::{Value, json};
 
-pub(crate) const COMPATIBLE: Desk = Desk {
+pub(crate) const COMPATIBLE: MockVendor = MockVendor {
     vendor: "alibaba",
     wire: "alibaba",
     prefix: "/alibaba/compatible-mode/v1",
@@ -23,7 +23,7 @@ pub(crate) const COMPATIBLE: Desk = Desk {
     trouble: compatible_trouble,
     in_stream: compatible_in_stream,
 };
-pub(crate) const NATIVE: Desk = Desk {
+pub(crate) const NATIVE: MockVendor = MockVendor {
     vendor: "alibaba",
     wire: "alibaba-native",
     prefix: "/alibaba/api/v1",

@@ -2,7 +2,7 @@
 //!
 //! Rules: serving is a pure function from [`Call`] to [`Answer`]; waiting, breaking and sending are `play`'s.
 
-use crate::brain::Brain;
+use crate::brain::ScriptedModel;
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(crate) struct Call<'a> {
     pub(crate) full_path: &'a str,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a Bytes,
-    pub(crate) brain: &'a Brain,
+    pub(crate) brain: &'a ScriptedModel,
     pub(crate) ids: &'a Ids,
 }
 

@@ -7,10 +7,10 @@ mod v2;
 
 use crate::answer::{Answer, Call, Event};
 use crate::faults::Fault;
-use crate::server::Desk;
+use crate::server::MockVendor;
 use serde_json::json;
 
-pub(crate) const V2: Desk = Desk {
+pub(crate) const V2: MockVendor = MockVendor {
     vendor: "baidu",
     wire: "baidu",
     prefix: "/baidu/v2",
@@ -18,7 +18,7 @@ pub(crate) const V2: Desk = Desk {
     trouble: v2_trouble,
     in_stream: v2_in_stream,
 };
-pub(crate) const V1: Desk = Desk {
+pub(crate) const V1: MockVendor = MockVendor {
     vendor: "baidu",
     wire: "baidu-v1",
     prefix: "/baidu/rpc/2.0/ai_custom/v1/wenxinworkshop",
@@ -26,7 +26,7 @@ pub(crate) const V1: Desk = Desk {
     trouble: v1_trouble,
     in_stream: v1_in_stream,
 };
-pub(crate) const IAM: Desk = Desk {
+pub(crate) const IAM: MockVendor = MockVendor {
     vendor: "baidu",
     wire: "baidu-root",
     prefix: "/baidu",

@@ -88,7 +88,7 @@ impl Finish {
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Thought {
+pub(crate) struct Completion {
     pub(crate) reasoning: Vec<String>,
     /// The text in tokens.
     pub(crate) text: Vec<String>,
@@ -98,7 +98,7 @@ pub(crate) struct Thought {
     pub(crate) completion_tokens: usize,
 }
 
-impl Thought {
+impl Completion {
     pub(crate) fn content(&self) -> String {
         self.text.concat()
     }
@@ -110,12 +110,12 @@ impl Thought {
 
 /// The mind.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Brain {
+pub(crate) struct ScriptedModel {
     seed: u64,
     is_careless: bool,
 }
 
-impl Brain {
+impl ScriptedModel {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, is_careless: false }
     }
@@ -126,10 +126,10 @@ impl Brain {
     }
 
     /// Thinks of an answer.
-    pub(crate) fn think(&self, ask: &Ask) -> Thought {
+    pub(crate) fn think(&self, ask: &Ask) -> Completion {
         let prompt = facts::Prompt::read(&ask.messages);
         let dice = mix(self.seed ^ hash(&prompt.user) ^ mix(ask.variant));
-        let mut thought = Thought {
+        let mut thought = Completion {
             reasoning: Vec::new(),
             text: Vec::new(),
             calls: if self.is_careless { Vec::new() } else { tools::choose(ask, &prompt) },
@@ -176,7 +176,7 @@ fn cut_at_stop(text: String, stops: &[String]) -> String {
     }
 }
 
-fn limit(thought: &mut Thought, ask: &Ask) {
+fn limit(thought: &mut Completion, ask: &Ask) {
     let Some(mut left) = ask.tokens_max else { return };
     if ask.limit_counts_thinking {
         if thought.reasoning.len() > left {

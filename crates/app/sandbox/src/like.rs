@@ -2,33 +2,33 @@
 //! its public pages tell of (2026); what they do not tell is OpenAI's way.
 
 use crate::answer::{Answer, Call, Event, Ids, now_s};
-use crate::brain::{self, Thought};
+use crate::brain::{self, Completion};
 use crate::chat::{self, Piece};
 use crate::faults::Fault;
-use crate::server::{Desk, key_of};
+use crate::server::{MockVendor, key_of};
 use crate::vectors::{self, Input};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-pub(crate) const DEEPSEEK: Desk = desk(
+pub(crate) const DEEPSEEK: MockVendor = desk(
     "deepseek",
     "/deepseek/v1",
     |call| serve(&DEEPSEEK_HABITS, call),
     |fault, call| trouble(&DEEPSEEK_HABITS, fault, call),
 );
-pub(crate) const MOONSHOT: Desk = desk(
+pub(crate) const MOONSHOT: MockVendor = desk(
     "moonshot",
     "/moonshot/v1",
     |call| serve(&MOONSHOT_HABITS, call),
     |fault, call| trouble(&MOONSHOT_HABITS, fault, call),
 );
-pub(crate) const VOLCENGINE: Desk = desk(
+pub(crate) const VOLCENGINE: MockVendor = desk(
     "volcengine",
     "/volcengine/api/v3",
     |call| serve(&VOLCENGINE_HABITS, call),
     |fault, call| trouble(&VOLCENGINE_HABITS, fault, call),
 );
-pub(crate) const SILICONFLOW: Desk = desk(
+pub(crate) const SILICONFLOW: MockVendor = desk(
     "siliconflow",
     "/siliconflow/v1",
     |call| serve(&SILICONFLOW_HABITS, call),
@@ -40,15 +40,15 @@ const fn desk(
     prefix: &'static str,
     serve: fn(&Call<'_>) -> Answer,
     trouble: fn(Fault, &Call<'_>) -> Answer,
-) -> Desk {
-    Desk { vendor, wire: vendor, prefix, serve, trouble, in_stream }
+) -> MockVendor {
+    MockVendor { vendor, wire: vendor, prefix, serve, trouble, in_stream }
 }
 
 /// The words of an error: status, code, type, message.
 type Words = (u16, &'static str, &'static str, &'static str);
 
 /// What sets one of these vendors apart.
-struct Habits {
+struct WireProfile {
     vendor: &'static str,
     families: &'static [&'static str],
     embeddings: &'static [(&'static str, usize)],
@@ -66,7 +66,7 @@ struct Habits {
     words: [Words; 6],
 }
 
-static DEEPSEEK_HABITS: Habits = Habits {
+static DEEPSEEK_HABITS: WireProfile = WireProfile {
     vendor: "deepseek",
     families: &["deepseek-v4", "deepseek-flash", "deepseek-chat", "deepseek-reasoner"],
     embeddings: &[],
@@ -86,7 +86,7 @@ static DEEPSEEK_HABITS: Habits = Habits {
         (500, "internal_error", "server_error", "Internal server error"),
     ],
 };
-static MOONSHOT_HABITS: Habits = Habits {
+static MOONSHOT_HABITS: WireProfile = WireProfile {
     vendor: "moonshot",
     families: &["kimi-", "moonshot-v1"],
     embeddings: &[],
@@ -116,7 +116,7 @@ static MOONSHOT_HABITS: Habits = Habits {
         (500, "server_error", "server_error", "Internal server error"),
     ],
 };
-static VOLCENGINE_HABITS: Habits = Habits {
+static VOLCENGINE_HABITS: WireProfile = WireProfile {
     vendor: "volcengine",
     families: &["doubao-", "ep-", "deepseek-", "kimi-", "glm-"],
     embeddings: &[("doubao-embedding-text-240715", 2560), ("doubao-embedding-large-text-240915", 4096)],
@@ -141,7 +141,7 @@ static VOLCENGINE_HABITS: Habits = Habits {
         (500, "InternalServiceError", "InternalServerError", "The service encountered an unexpected internal error"),
     ],
 };
-static SILICONFLOW_HABITS: Habits = Habits {
+static SILICONFLOW_HABITS: WireProfile = WireProfile {
     vendor: "siliconflow",
     families: &["deepseek-ai/", "Qwen/", "zai-org/", "moonshotai/", "Pro/", "THUDM/", "BAAI/", "tencent/", "baidu/"],
     embeddings: &[
@@ -175,7 +175,7 @@ fn numbered_error(_call: &Call<'_>, status: u16, code: &str, _kind: &str, messag
     Answer::json(status, json!({"code": code.parse::<u32>().unwrap_or(20_015), "message": message, "data": null}))
 }
 
-fn trouble(habits: &Habits, fault: Fault, call: &Call<'_>) -> Answer {
+fn trouble(habits: &WireProfile, fault: Fault, call: &Call<'_>) -> Answer {
     let at = match fault {
         Fault::Region => 0,
         Fault::Rate => 1,
@@ -195,7 +195,7 @@ fn in_stream(fault: Fault, call: &Call<'_>) -> Vec<Event> {
     vec![Event::data(&chunk, true), Event::done()]
 }
 
-fn serve(habits: &Habits, call: &Call<'_>) -> Answer {
+fn serve(habits: &WireProfile, call: &Call<'_>) -> Answer {
     if call.bearer().is_none_or(|key| Some(key) != key_of(habits.vendor)) {
         return (habits.error)(
             call,
@@ -229,7 +229,7 @@ fn serve(habits: &Habits, call: &Call<'_>) -> Answer {
     })
 }
 
-fn complete(habits: &Habits, call: &Call<'_>) -> Result<Answer, (u16, String)> {
+fn complete(habits: &WireProfile, call: &Call<'_>) -> Result<Answer, (u16, String)> {
     let body = call.object().ok_or((400, "Failed to parse the request body as JSON".to_owned()))?;
     let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
     if !habits.families.iter().any(|family| model.starts_with(family)) {
@@ -249,7 +249,7 @@ fn complete(habits: &Habits, call: &Call<'_>) -> Result<Answer, (u16, String)> {
     })
 }
 
-fn check(habits: &Habits, body: &Value) -> Result<(), String> {
+fn check(habits: &WireProfile, body: &Value) -> Result<(), String> {
     let roles = chat::roles(body);
     if roles.is_empty() {
         return Err("messages must not be empty".into());
@@ -285,7 +285,7 @@ fn call_id(ids: &Ids) -> String {
     format!("call_{}", ids.word(24))
 }
 
-fn usage(habits: &Habits, thought: &Thought) -> Value {
+fn usage(habits: &WireProfile, thought: &Completion) -> Value {
     let (prompt, completion) = (thought.prompt_tokens, thought.completion_tokens);
     let mut usage =
         json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion});
@@ -306,7 +306,7 @@ fn logprobs(body: &Value, tokens: &[String]) -> Value {
     json!({"content": chat::logprobs(tokens, body.get("top_logprobs").and_then(Value::as_u64).unwrap_or(0))})
 }
 
-fn whole(habits: &Habits, ids: &Ids, body: &Value, thought: &Thought) -> Answer {
+fn whole(habits: &WireProfile, ids: &Ids, body: &Value, thought: &Completion) -> Answer {
     let mut message = json!({"role": "assistant", "content": thought.content()});
     if !thought.reasoning.is_empty() {
         message["reasoning_content"] = json!(thought.thinking());
@@ -324,7 +324,7 @@ fn whole(habits: &Habits, ids: &Ids, body: &Value, thought: &Thought) -> Answer 
     Answer::thought(value, thought.completion_tokens)
 }
 
-fn stream(habits: &Habits, ids: &Ids, body: &Value, thought: &Thought) -> Vec<Event> {
+fn stream(habits: &WireProfile, ids: &Ids, body: &Value, thought: &Completion) -> Vec<Event> {
     let (id, created) = (ids.uuid(), now_s());
     let frame = |choices: Value| json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": body["model"], "choices": choices});
     let mut events = Vec::new();
@@ -368,7 +368,7 @@ fn stream(habits: &Habits, ids: &Ids, body: &Value, thought: &Thought) -> Vec<Ev
     events
 }
 
-fn embed(habits: &Habits, call: &Call<'_>) -> Result<Answer, (u16, String)> {
+fn embed(habits: &WireProfile, call: &Call<'_>) -> Result<Answer, (u16, String)> {
     let body = call.object().ok_or((400, "Failed to parse the request body as JSON".to_owned()))?;
     let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
     let Some((_, size)) = habits.embeddings.iter().find(|(name, _)| *name == model) else {

@@ -9,11 +9,11 @@ mod embeddings;
 
 use crate::answer::{Answer, Call, Event};
 use crate::faults::Fault;
-use crate::server::{Desk, key_of};
+use crate::server::{MockVendor, key_of};
 use serde_json::{Value, json};
 
-pub(crate) const DESK: Desk =
-    Desk { vendor: "openai", wire: "openai", prefix: "/openai/v1", serve, trouble, in_stream };
+pub(crate) const DESK: MockVendor =
+    MockVendor { vendor: "openai", wire: "openai", prefix: "/openai/v1", serve, trouble, in_stream };
 
 /// The models that the sandbox's OpenAI has; a name with a date behind one of them is the same model.
 const MODELS: [&str; 26] = [

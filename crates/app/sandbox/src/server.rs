@@ -4,7 +4,7 @@
 //! wording (region, rate, arrears...) is worded by the vendor; closing the sandbox closes its connections.
 
 use crate::answer::{Answer, Body, Call, Event, Ids, mix};
-use crate::brain::Brain;
+use crate::brain::ScriptedModel;
 use crate::faults::{Fault, Faults, When};
 use crate::pace::{Dial, Pace};
 use crate::play::{self, Breakage, Sent};
@@ -94,7 +94,7 @@ impl std::error::Error for StartError {
 }
 
 /// One wire of one vendor.
-pub(crate) struct Desk {
+pub(crate) struct MockVendor {
     /// The vendor whose faults and counters it shares.
     pub(crate) vendor: &'static str,
     /// The name of its base address in [`Sandbox::bases`].
@@ -109,7 +109,7 @@ pub(crate) struct Desk {
 }
 
 /// Longer prefixes stand before shorter ones that they begin with.
-static DESKS: [Desk; 11] = [
+static DESKS: [MockVendor; 11] = [
     openai::DESK,
     alibaba::COMPATIBLE,
     alibaba::NATIVE,
@@ -158,7 +158,7 @@ struct Shared {
     faults: Faults,
     records: Records,
     dial: Arc<Dial>,
-    brain: Brain,
+    brain: ScriptedModel,
     ids: Ids,
     seed: u64,
     vendors: Vec<String>,
@@ -185,7 +185,7 @@ impl Sandbox {
             faults: faults.clone(),
             records: Records::default(),
             dial,
-            brain: Brain::new(options.seed),
+            brain: ScriptedModel::new(options.seed),
             ids: Ids::new(options.seed),
             seed: options.seed,
             vendors: options.vendors,
@@ -327,7 +327,7 @@ fn under<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn choose_fault(shared: &Shared, desk: &Desk, headers: &http::HeaderMap) -> Option<Fault> {
+fn choose_fault(shared: &Shared, desk: &MockVendor, headers: &http::HeaderMap) -> Option<Fault> {
     let asked = headers.get(FAULT_HEADER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     asked.or_else(|| {
         let draw = mix(shared.seed ^ shared.ids.number()) as f64 / u64::MAX as f64;

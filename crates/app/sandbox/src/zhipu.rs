@@ -10,12 +10,12 @@ mod chat;
 use crate::answer::{Answer, Call, Event, now_s};
 use crate::brain;
 use crate::faults::Fault;
-use crate::server::Desk;
+use crate::server::MockVendor;
 use crate::vectors::{self, Input};
 use serde_json::{Value, json};
 
-pub(crate) const DESK: Desk =
-    Desk { vendor: "zhipu", wire: "zhipu", prefix: "/zhipu/api/paas/v4", serve, trouble, in_stream };
+pub(crate) const DESK: MockVendor =
+    MockVendor { vendor: "zhipu", wire: "zhipu", prefix: "/zhipu/api/paas/v4", serve, trouble, in_stream };
 
 /// The most texts of one embedding call, and the most tokens of one text.
 const TEXTS_MAX: usize = 64;

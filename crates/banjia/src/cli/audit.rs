@@ -250,7 +250,7 @@ async fn forget(store: &Store, rule_set: &str, days: u32, by: &str, printer: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use banjia_store::{By, Location, NewAudit};
+    use banjia_store::{Actor, Location, NewAudit};
     use serde_json::{Value, json};
 
     fn entry(kind: &'static str, at: i64, body: Value) -> NewAudit {
@@ -260,7 +260,10 @@ mod tests {
 
     async fn store() -> Store {
         let store = Store::open(&Location::Temporary).await.unwrap();
-        store.open_appeal(&"acme".into(), "we sit in Singapore", By { actor: "kim", at: Timestamp(1) }).await.unwrap();
+        store
+            .open_appeal(&"acme".into(), "we sit in Singapore", Actor { actor: "kim", at: Timestamp(1) })
+            .await
+            .unwrap();
         store
     }
 

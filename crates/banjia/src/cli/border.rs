@@ -19,7 +19,7 @@ use anyhow::bail;
 use banjia_border::audit::Hash;
 use banjia_border::policy::Policy;
 use banjia_border::registry::{diff, embedded};
-use banjia_store::{By, Changed, PolicyRow, PolicyState, Store};
+use banjia_store::{Actor, Changed, PolicyRow, PolicyState, Store};
 use banjia_types::calendar;
 use banjia_types::{Problem, Timestamp};
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ enum Command {
 
 pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let (database, actor) = (args.database, args.by);
-    let by = By { actor: &actor, at: clock::now() };
+    let by = Actor { actor: &actor, at: clock::now() };
     match args.command {
         Command::Check { file } => check(&file, printer),
         Command::Activate { file, yes } => {
@@ -178,7 +178,7 @@ async fn activate(
     store: &Store,
     policy: &Policy,
     yes: bool,
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     let doubts = doubts(store, policy, by.at).await?;
@@ -219,11 +219,11 @@ async fn doubts(store: &Store, policy: &Policy, at: Timestamp) -> anyhow::Result
 }
 
 /// Writes a version and puts it in force.
-pub(crate) async fn put(store: &Store, policy: &Policy, by: By<'_>) -> anyhow::Result<Changed> {
+pub(crate) async fn put(store: &Store, policy: &Policy, by: Actor<'_>) -> anyhow::Result<Changed> {
     told(policy, store.activate_policy(&row(policy, by), by).await?)
 }
 
-fn row(policy: &Policy, by: By<'_>) -> PolicyRow {
+fn row(policy: &Policy, by: Actor<'_>) -> PolicyRow {
     PolicyRow {
         id: policy.id().to_owned(),
         version: policy.version(),
@@ -271,7 +271,7 @@ async fn set(
     store: &Store,
     id: &str,
     state: PolicyState,
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     match store.set_policy_state(id, state, by).await? {
@@ -286,7 +286,7 @@ async fn redate(
     store: &Store,
     id: &str,
     dates: &[(&'static str, Option<String>); 2],
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     let given: Vec<_> = dates.iter().filter_map(|(key, date)| Some((*key, date.as_deref()?))).collect();

@@ -12,9 +12,9 @@ use banjia_border::campaign::{NoticeState, Step, due};
 use banjia_border::policy::Policy;
 use banjia_control::bounces::{self, Found};
 use banjia_control::runner::waiting;
-use banjia_control::templates::Wish;
-use banjia_control::{Courier, Mailer, Runner, SmtpConfig, Templates};
-use banjia_store::{By, Campaign, Period, Store};
+use banjia_control::templates::UnsubscribeLink;
+use banjia_control::{Mailer, Runner, SmtpConfig, Templates, WebhookDispatcher};
+use banjia_store::{Actor, Campaign, Period, Store};
 use banjia_types::Timestamp;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -137,7 +137,7 @@ enum Command {
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let now = clock::now();
-    let by = By { actor: &args.by, at: now };
+    let by = Actor { actor: &args.by, at: now };
     let loaded = args.database.loaded()?;
     args.database.with(async |store| {
         match &args.command {
@@ -218,7 +218,7 @@ async fn new(
     store: &Store,
     loaded: Option<&Loaded>,
     New { id, policy, mandatory, since, thresholds }: New<'_>,
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
     if mandatory.is_some_and(|why| why.trim().is_empty()) {
@@ -266,7 +266,7 @@ async fn send(
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
     let templates = templates(&config)?;
-    let mut courier = Courier::new(store.clone(), &config.webhooks)?;
+    let mut courier = WebhookDispatcher::new(store.clone(), &config.webhooks)?;
     let mail = config.mail.context("mails need [mail] with host and from in the configuration")?;
     if let Some(id) = id {
         named(store, id).await?;
@@ -398,7 +398,7 @@ async fn preview(
         Some(mail) => Mailer::new(SmtpConfig { dkim: None, roots: None, ..mail.clone() })?.unsubscribe(&to.account),
         None => "(mail.unsubscribe, or the address of [mail])".to_owned(),
     };
-    let wish = campaign.mandatory.as_deref().map_or(Wish::Heard(&place), Wish::Overruled);
+    let wish = campaign.mandatory.as_deref().map_or(UnsubscribeLink::Heard(&place), UnsubscribeLink::Overruled);
     Ok(templates(config)?.write(&policy_of(store, &campaign.policy).await?, step, to, wish)?)
 }
 

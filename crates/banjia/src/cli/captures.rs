@@ -10,7 +10,7 @@ use super::{Printer, input, table};
 use crate::clock;
 use anyhow::Context as _;
 use banjia_gateway::{Redactor, config::CaptureConfig, seal_key};
-use banjia_store::{Capture, CaptureCursor, CaptureFilter, Period, SealKey, Store};
+use banjia_store::{Capture, CaptureCursor, CaptureFilter, EncryptionKey, Period, Store};
 use banjia_types::{RouteName, Target, Timestamp};
 use chrono::{DateTime, NaiveDate};
 use std::io::BufRead as _;
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     })
 }
 
-fn key(config: &CaptureConfig, store: &Store) -> anyhow::Result<SealKey> {
+fn key(config: &CaptureConfig, store: &Store) -> anyhow::Result<EncryptionKey> {
     seal_key(config, store.path()).context("the captures' key")
 }
 
@@ -140,7 +140,7 @@ async fn list(store: &Store, route: Option<&str>, printer: &mut Printer) -> anyh
 async fn export(
     store: &Store,
     filter: &CaptureFilter,
-    key: &SealKey,
+    key: &EncryptionKey,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     let (mut after, mut count) = (CaptureCursor::default(), 0_u64);
@@ -160,7 +160,7 @@ async fn export(
 /// What happens to texts that come in.
 struct Sealing {
     redactor: Redactor,
-    key: SealKey,
+    key: EncryptionKey,
     keep_days: u32,
 }
 

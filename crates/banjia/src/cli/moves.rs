@@ -16,8 +16,8 @@ use crate::config::mask::Mask;
 use anyhow::{Context as _, anyhow};
 use banjia_control::moves;
 use banjia_movement::spec::MoveSpec;
-use banjia_movement::stage::{self, Event, Impossible, Move, Order, Used};
-use banjia_store::{By, Store};
+use banjia_movement::stage::{self, ActiveDestination, Event, Impossible, Move, Order};
+use banjia_store::{Actor, Store};
 use banjia_types::calendar;
 use banjia_types::{RouteName, Share, Stage};
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ struct Why {
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let now = clock::now();
-    let by = By { actor: &args.by, at: now };
+    let by = Actor { actor: &args.by, at: now };
     if let Command::Check { file } = &args.command {
         return check(file, &args.database, printer);
     }
@@ -139,7 +139,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             redate(&store, why, by, printer, (deadline, source_until.as_deref())).await
         }
         Command::Switch { why, route, back } => {
-            let to = if *back { Used::First } else { Used::Second };
+            let to = if *back { ActiveDestination::First } else { ActiveDestination::Second };
             let route = RouteName::from(route);
             order(&store, why, by, printer, |of, order| stage::switch(of, &route, to, order)).await
         }
@@ -187,7 +187,7 @@ fn fitting(file: &Path, database: &Database, printer: &mut Printer) -> anyhow::R
     Ok(misfits.is_empty().then_some((text, spec)))
 }
 
-fn new(file: &Path, database: &Database, by: By<'_>, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+fn new(file: &Path, database: &Database, by: Actor<'_>, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let Some((text, spec)) = fitting(file, database, printer)? else { return Ok(ExitCode::FAILURE) };
     let made = database.with(async |store| Ok(moves::make(&store, &text, by).await?))?;
     let (id, stage, deadline) = (&spec.id, made.of.stage(), spec.show(spec.deadline));
@@ -201,7 +201,7 @@ fn new(file: &Path, database: &Database, by: By<'_>, printer: &mut Printer) -> a
 async fn order(
     store: &Store,
     why: &Why,
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
     make: impl FnOnce(&Move, Order<'_>) -> Result<Event, Impossible>,
 ) -> anyhow::Result<()> {
@@ -215,7 +215,7 @@ async fn order(
 async fn redate(
     store: &Store,
     why: &Why,
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
     (deadline, source_until): (&str, Option<&str>),
 ) -> anyhow::Result<()> {

@@ -9,9 +9,9 @@ use super::{Printer, table};
 use crate::clock;
 use anyhow::bail;
 use banjia_control::moves;
-use banjia_control::moves::drill::{self, Drill, DrillTimes, DrilledRoute};
+use banjia_control::moves::rehearsal::{self, RehearsalRecord, RehearsalTimes, RehearsedRoute};
 use banjia_movement::spec::span;
-use banjia_movement::stage::{DrillFound, Order};
+use banjia_movement::stage::{Order, RehearsalFinding};
 use banjia_store::{Latency, ReasonCount, Spread, Store};
 use banjia_types::visible::visible_line;
 use banjia_types::{Outcome, Share, Timestamp};
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             let Some(drill) = last(&store, &args.id).await? else {
                 bail!("there was no drill of {} yet; `banjia rehearse {}` orders one", args.id, args.id);
             };
-            let times = drill::times(&store, &drill).await?;
+            let times = rehearsal::times(&store, &drill).await?;
             return Ok(tell(&args.id, (&drill, &times), printer));
         }
         let now = clock::now();
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             );
         }
         let order = Order { by: &args.by, reason: &args.reason, at: now };
-        drill::begin(&store, &args.id, args.share, args.span, order).await?;
+        rehearsal::begin(&store, &args.id, args.share, args.span, order).await?;
         let until = now + args.span;
         printer.note(&format!("{} of the conversations of {} meet the source's block until {until}.", args.share, args.id));
         if args.detach {
@@ -83,18 +83,18 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             return Ok(ExitCode::SUCCESS);
         }
         let drill = watch(args, &store, printer).await?;
-        let times = drill::times(&store, &drill).await?;
+        let times = rehearsal::times(&store, &drill).await?;
         Ok(tell(&args.id, (&drill, &times), printer))
     })
 }
 
-async fn last(store: &Store, id: &str) -> anyhow::Result<Option<Drill>> {
+async fn last(store: &Store, id: &str) -> anyhow::Result<Option<RehearsalRecord>> {
     let loaded = moves::load(store, id).await?;
-    Ok(drill::last(store, &loaded).await?)
+    Ok(rehearsal::last(store, &loaded).await?)
 }
 
 /// Shows how it goes until it is over.
-async fn watch(args: &Args, store: &Store, printer: &mut Printer) -> anyhow::Result<Drill> {
+async fn watch(args: &Args, store: &Store, printer: &mut Printer) -> anyhow::Result<RehearsalRecord> {
     let target = if printer.is_watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(args.span.as_secs()), target);
     bar.set_style(ProgressStyle::with_template("{bar:30} {msg}")?);
@@ -117,7 +117,7 @@ async fn watch(args: &Args, store: &Store, printer: &mut Printer) -> anyhow::Res
     }
 }
 
-fn progress(drill: &Drill, now: Timestamp) -> String {
+fn progress(drill: &RehearsalRecord, now: Timestamp) -> String {
     let seen = drill.evidence();
     if now < drill.until {
         let left = drill.until.since(now).as_secs();
@@ -127,11 +127,11 @@ fn progress(drill: &Drill, now: Timestamp) -> String {
 }
 
 /// What a drill proved, there and back. The times are route by route.
-pub(crate) fn tell(id: &str, (drill, times): (&Drill, &[DrillTimes]), printer: &mut Printer) -> ExitCode {
+pub(crate) fn tell(id: &str, (drill, times): (&RehearsalRecord, &[RehearsalTimes]), printer: &mut Printer) -> ExitCode {
     let seen = drill.evidence();
     let state = match drill.found {
         None => "it is not over",
-        Some(DrillFound { is_cut_short: true, .. }) => {
+        Some(RehearsalFinding { is_cut_short: true, .. }) => {
             "it was cut short, because the source is not there to go back to"
         }
         Some(_) => "it is over",
@@ -168,7 +168,7 @@ const fn proof(is_proven: bool, of: u64) -> &'static str {
     }
 }
 
-fn tell_route(route: &DrilledRoute, took: &DrillTimes, printer: &mut Printer) {
+fn tell_route(route: &RehearsedRoute, took: &RehearsalTimes, printer: &mut Printer) {
     let rows = |when: &str, counts: &[ReasonCount]| -> Vec<Vec<String>> {
         let row = |one: &ReasonCount| {
             let target = one.target.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);

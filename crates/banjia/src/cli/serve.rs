@@ -241,7 +241,7 @@ async fn apply(running: &Running, ready: Ready, settings: &mut Settings, parts: 
         tracing::warn!("{line}");
     }
     let inventory = Inventory::of(&config);
-    let losses = shrink::losses(&settings.inventory, &inventory, parts.moves.courses());
+    let losses = shrink::losses(&settings.inventory, &inventory, parts.moves.route_moves());
     let is_allowed = is_meant || config.allow_shrink || losses.is_empty();
     for loss in &losses {
         if is_allowed {

@@ -7,8 +7,8 @@ use anyhow::{Context as _, bail};
 use banjia_control::survey::{EXCHANGES_MAX, Surveyor};
 use banjia_movement::survey::{Survey, coverage, peaks};
 use banjia_movement::usage_export;
-use banjia_store::{Capture, CaptureCursor, CaptureFilter, Period, Row, SealKey, Store};
-use banjia_types::Leg;
+use banjia_store::{Capture, CaptureCursor, CaptureFilter, EncryptionKey, Period, Row, Store};
+use banjia_types::TrafficKind;
 use banjia_types::visible::visible_line;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -111,11 +111,11 @@ async fn each_capture(
     period: Period,
     take: &mut impl FnMut(&Capture),
 ) -> anyhow::Result<()> {
-    let filter = CaptureFilter { legs: vec![Leg::Live], period, ..CaptureFilter::default() };
+    let filter = CaptureFilter { legs: vec![TrafficKind::Live], period, ..CaptureFilter::default() };
     if store.count_captures(&filter).await? == 0 {
         return Ok(());
     }
-    let key = SealKey::beside(path)?;
+    let key = EncryptionKey::beside(path)?;
     let mut next = Some(CaptureCursor::default());
     while let Some(after) = next {
         let page = store.captures(&filter, after, PAGE, &key).await?;

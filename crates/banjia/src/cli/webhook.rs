@@ -4,7 +4,7 @@ use super::database::Database;
 use super::{Printer, table};
 use crate::clock;
 use anyhow::{Context as _, bail};
-use banjia_control::Courier;
+use banjia_control::WebhookDispatcher;
 use banjia_control::webhooks::secret;
 use banjia_store::{DeliveryState, Store};
 use banjia_types::Timestamp;
@@ -132,7 +132,7 @@ async fn send_test(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     let loaded = database.loaded_with_secrets()?.context("there is no configuration file, so there are no webhooks")?;
-    let courier = Courier::new(store.clone(), &loaded.config.webhooks)?;
+    let courier = WebhookDispatcher::new(store.clone(), &loaded.config.webhooks)?;
     let id = format!("msg_test{:032x}", rand::random::<u128>());
     let Some(answer) = courier.test(name, id, now).await else {
         bail!("the configuration has no webhook {name:?}");

@@ -10,7 +10,7 @@ use super::{Loaded, Options, folder_of, read_file, read_with, text_of};
 use crate::border::Table;
 use crate::telemetry;
 use banjia_control::{Listeners, Mailer, SmtpConfig, Templates};
-use banjia_store::SealKey;
+use banjia_store::EncryptionKey;
 use std::path::Path;
 
 /// A configuration that can be used as it is.
@@ -79,7 +79,7 @@ fn parts(raw: &Raw<'_>, options: Options, findings: &mut Findings) -> Option<(Li
         problem("campaigns.templates", error.to_string(), "relative paths start at the working directory");
     }
     if let Some(key) = config.gateway.capture.key.as_ref().filter(|_| !options.without_secrets)
-        && let Err(error) = SealKey::parse(key.expose())
+        && let Err(error) = EncryptionKey::parse(key.expose())
     {
         problem("capture.key", error.to_string(), "");
     }

@@ -14,7 +14,7 @@ use banjia_border::policy::Policy;
 use banjia_border::registry::{diff, embedded, find};
 use banjia_control::sink::Sink;
 use banjia_control::{Mailer, Runner, Templates};
-use banjia_store::{By, Period};
+use banjia_store::{Actor, Period};
 use banjia_types::Timestamp;
 use banjia_types::calendar;
 use cast::{ACCOUNTS, Account};
@@ -155,7 +155,7 @@ impl Story {
 
     async fn announce(&mut self, at: Timestamp, sink: &Sink, printer: &mut Printer) -> anyhow::Result<Runner> {
         self.stage.clock.set(at);
-        let by = By { actor: "demo", at };
+        let by = Actor { actor: "demo", at };
         let store = self.stage.running.store.clone();
         crate::cli::put(&store, &self.policy, by).await?;
         self.stage.running.handle.set_border(crate::border::rules(&store, None).await?);

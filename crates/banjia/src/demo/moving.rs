@@ -16,7 +16,7 @@ mod stage;
 use crate::cli::Printer;
 use anyhow::Context as _;
 use banjia_control::moves;
-use banjia_store::{By, write_private_file};
+use banjia_store::{Actor, write_private_file};
 use chrono_tz::Tz;
 use days::Days;
 use screen::wrapped;
@@ -108,7 +108,7 @@ async fn letter(days: &mut Days, settings: &Settings, printer: &mut Printer) -> 
     let file = settings.dir.join("move.toml");
     write_private_file(&file, &text).with_context(|| format!("writing {}", file.display()))?;
     let now = days.stage.clock.now();
-    let made = moves::make(&days.stage.running().store, &text, By { actor: PERSON, at: now }).await?;
+    let made = moves::make(&days.stage.running().store, &text, Actor { actor: PERSON, at: now }).await?;
     days.plot.cast(made.of.spec())?;
     days.stage.hand_over().await?;
     let spec = made.of.spec();

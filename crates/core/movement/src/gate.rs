@@ -24,7 +24,7 @@ pub struct Evidence {
     /// What they cost since the move began.
     pub spend_total: Vec<Money>,
     /// How the drill under way goes.
-    pub drill: Option<DrillEvidence>,
+    pub drill: Option<RehearsalEvidence>,
     /// The parts that could not be gathered, with the reasons. While a part is missing nothing goes
     /// forward. Dates, a source that refuses and gates that break still take effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -101,7 +101,7 @@ pub enum ParityVerdict {
 
 /// How a drill goes, there and back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrillEvidence {
+pub struct RehearsalEvidence {
     /// Requests whose source leg met the block.
     pub blocked: u64,
     /// Of these, those that another target answered.
@@ -135,23 +135,26 @@ pub enum Gate {
     SpendTotal,
 }
 
-/// What a gate says.
+/// The status of one gate. The stored words are those of the first version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Says {
-    /// It holds.
-    Holds,
-    /// It cannot be told yet.
-    NotYet,
-    /// It fails, perhaps by chance.
-    Fails,
-    /// It fails beyond chance: callers go back.
-    Breaks,
+pub enum GateStatus {
+    /// The condition is met.
+    #[serde(rename = "holds")]
+    Pass,
+    /// Not enough data.
+    #[serde(rename = "not_yet")]
+    Pending,
+    /// The condition is not met, perhaps by chance. The move stays where it is.
+    #[serde(rename = "fails")]
+    Fail,
+    /// The condition is not met, beyond chance. Callers go back to the source.
+    #[serde(rename = "breaks")]
+    Trip,
 }
 
 /// A gate's judgement, with the numbers that it rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct GateResult {
     /// Of which route.
     pub route: RouteName,
     /// Of which target.
@@ -160,7 +163,7 @@ pub struct Judged {
     #[serde(flatten)]
     pub gate: Gate,
     /// What it says.
-    pub says: Says,
+    pub says: GateStatus,
     /// Why, in a sentence with its numbers.
     pub why: String,
     /// What was measured: a count, milliseconds, millionths, or micro-units of money, by the gate.
@@ -173,7 +176,7 @@ pub struct Judged {
 
 /// How bad a target is, for choosing among bad ones: first health, then what breaks, what fails, what is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Badness {
+pub struct GateSeverity {
     /// Cut or down.
     pub is_unhealthy: bool,
     /// Gates that break.
@@ -184,12 +187,17 @@ pub struct Badness {
     pub not_yet: usize,
 }
 
-impl Badness {
+impl GateSeverity {
     /// Of a target's judgements.
-    pub fn of(judged: &[Judged]) -> Self {
+    pub fn of(judged: &[GateResult]) -> Self {
         let count = |says| judged.iter().filter(|one| one.says == says).count();
-        let is_unhealthy = judged.iter().any(|one| one.gate == Gate::Health && one.says != Says::Holds);
-        Self { is_unhealthy, breaks: count(Says::Breaks), fails: count(Says::Fails), not_yet: count(Says::NotYet) }
+        let is_unhealthy = judged.iter().any(|one| one.gate == Gate::Health && one.says != GateStatus::Pass);
+        Self {
+            is_unhealthy,
+            breaks: count(GateStatus::Trip),
+            fails: count(GateStatus::Fail),
+            not_yet: count(GateStatus::Pending),
+        }
     }
 
     /// Whether every gate holds.
@@ -199,7 +207,13 @@ impl Badness {
 }
 
 /// Every gate of a target for serving callers of `moved`.
-pub fn judge(spec: &MoveSpec, moved: &MovedRoute, target: &Target, evidence: &Evidence, now: Timestamp) -> Vec<Judged> {
+pub fn judge(
+    spec: &MoveSpec,
+    moved: &MovedRoute,
+    target: &Target,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Vec<GateResult> {
     let none = TargetEvidence::default();
     let route = evidence.routes.get(&moved.route);
     let of = |target: &Target| route.and_then(|route| route.targets.get(target)).unwrap_or(&none);
@@ -224,12 +238,12 @@ pub fn recorded(
     target: &Target,
     evidence: &Evidence,
     now: Timestamp,
-) -> Vec<Judged> {
+) -> Vec<GateResult> {
     let bench = Bench { gates: &spec.gates, moved, target, now };
     let route = evidence.routes.get(&moved.route);
     let captures = route.map_or(0, |route| route.captures);
     let least = spec.record.captures_min;
-    let says = if captures >= least { Says::Holds } else { Says::NotYet };
+    let says = if captures >= least { GateStatus::Pass } else { GateStatus::Pending };
     let why = format!("{captures} answers of the source are recorded; {least} are needed");
     let numbers = Numbers { value: Some(signed(captures)), limit: Some(signed(least)), count: None };
     let seen = route.and_then(|route| route.targets.get(target)).cloned().unwrap_or_default();
@@ -251,25 +265,25 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn said(&self, gate: Gate, says: Says, why: String, numbers: Numbers) -> Judged {
+    fn said(&self, gate: Gate, says: GateStatus, why: String, numbers: Numbers) -> GateResult {
         let Numbers { value, limit, count } = numbers;
         let (route, target) = (self.moved.route.clone(), self.target.clone());
-        Judged { route, target, gate, says, why, value, limit, count }
+        GateResult { route, target, gate, says, why, value, limit, count }
     }
 
-    fn health(&self, seen: &TargetEvidence) -> Judged {
+    fn health(&self, seen: &TargetEvidence) -> GateResult {
         let (says, why) = match (seen.is_cut, seen.is_down) {
-            (true, _) => (Says::Breaks, format!("{} is cut", self.target)),
-            (_, true) => (Says::Breaks, format!("{} has answered nothing for a whole window", self.target)),
-            _ => (Says::Holds, format!("{} answers, as far as is known", self.target)),
+            (true, _) => (GateStatus::Trip, format!("{} is cut", self.target)),
+            (_, true) => (GateStatus::Trip, format!("{} has answered nothing for a whole window", self.target)),
+            _ => (GateStatus::Pass, format!("{} answers, as far as is known", self.target)),
         };
         self.said(Gate::Health, says, why, Numbers::default())
     }
 
-    fn parity(&self, axis: &str, margin: u32, seen: &TargetEvidence) -> Judged {
+    fn parity(&self, axis: &str, margin: u32, seen: &TargetEvidence) -> GateResult {
         let gate = Gate::Parity { axis: axis.to_owned() };
         let Some(parity) = seen.parity.get(axis) else {
-            return self.said(gate, Says::NotYet, format!("no verdict on {axis} yet"), Numbers::default());
+            return self.said(gate, GateStatus::Pending, format!("no verdict on {axis} yet"), Numbers::default());
         };
         let numbers =
             Numbers { value: Some(parity.difference), limit: Some(i64::from(margin)), count: Some(parity.pairs) };
@@ -278,54 +292,59 @@ impl Bench<'_> {
         let is_stale = self.now.since(parity.at) > self.gates.parity_age_max;
         if parity.verdict == ParityVerdict::Unused {
             let why = format!("{axis}: no request of this route uses it");
-            return self.said(gate, Says::Holds, why, Numbers { value: None, ..numbers });
+            return self.said(gate, GateStatus::Pass, why, Numbers { value: None, ..numbers });
         }
         let (says, why) = match parity.verdict {
-            _ if is_stale => (Says::NotYet, format!("{told}; the verdict is of {} and too old", parity.at)),
-            ParityVerdict::NotWorse | ParityVerdict::Unused => (Says::Holds, told),
-            ParityVerdict::Worse => (Says::Breaks, format!("{told}; worse")),
-            ParityVerdict::Unclear => (Says::NotYet, format!("{told}; not enough data")),
+            _ if is_stale => (GateStatus::Pending, format!("{told}; the verdict is of {} and too old", parity.at)),
+            ParityVerdict::NotWorse | ParityVerdict::Unused => (GateStatus::Pass, told),
+            ParityVerdict::Worse => (GateStatus::Trip, format!("{told}; worse")),
+            ParityVerdict::Unclear => (GateStatus::Pending, format!("{told}; not enough data")),
         };
         self.said(gate, says, why, numbers)
     }
 
-    fn errors(&self, seen: &TargetEvidence) -> Judged {
+    fn errors(&self, seen: &TargetEvidence) -> GateResult {
         let max = self.gates.error_rate_max;
         let errors = seen.errors.min(seen.requests);
         let rate = ratio(errors, seen.requests);
         let numbers = Numbers { value: rate, limit: Some(i64::from(max)), count: Some(seen.requests) };
         let told = format!("{errors} of {} requests failed; at most {}", seen.requests, percent(i64::from(max)));
         let says = if lower_bound(errors, seen.requests) > i64::from(max) {
-            Says::Breaks
+            GateStatus::Trip
         } else if seen.requests < self.gates.requests_min.max(1) {
-            Says::NotYet
+            GateStatus::Pending
         } else if rate.is_some_and(|rate| rate > i64::from(max)) {
-            Says::Fails
+            GateStatus::Fail
         } else {
-            Says::Holds
+            GateStatus::Pass
         };
         let why = match says {
-            Says::NotYet => format!("{told}; {} requests are needed", self.gates.requests_min.max(1)),
+            GateStatus::Pending => format!("{told}; {} requests are needed", self.gates.requests_min.max(1)),
             _ => told,
         };
         self.said(Gate::ErrorRate, says, why, numbers)
     }
 
-    fn latency(&self, seen: &TargetEvidence, source: &TargetEvidence) -> Judged {
+    fn latency(&self, seen: &TargetEvidence, source: &TargetEvidence) -> GateResult {
         let max = i64::from(self.gates.latency_ratio_max);
         let enough = |one: &TargetEvidence| one.requests >= self.gates.requests_min.max(1);
         let (Some(mine), Some(its), true, true) =
             (seen.latency_p95_ms, source.latency_p95_ms, enough(seen), enough(source))
         else {
             let why = format!("latency needs {} requests of each side", self.gates.requests_min.max(1));
-            return self.said(Gate::Latency, Says::NotYet, why, Numbers { limit: Some(max), ..Numbers::default() });
+            return self.said(
+                Gate::Latency,
+                GateStatus::Pending,
+                why,
+                Numbers { limit: Some(max), ..Numbers::default() },
+            );
         };
         let found = ratio(mine, its.max(1)).unwrap_or(i64::MAX);
         let says = match found {
             // A quarter on top: latencies swing by the hour, and going back costs callers more than a slow tail.
-            found if found > max + max / 4 => Says::Breaks,
-            found if found > max => Says::Fails,
-            _ => Says::Holds,
+            found if found > max + max / 4 => GateStatus::Trip,
+            found if found > max => GateStatus::Fail,
+            _ => GateStatus::Pass,
         };
         let why = format!("95th percentile {mine} ms, the source's {its} ms; at most {} of it", percent(max));
         self.said(
@@ -336,12 +355,12 @@ impl Bench<'_> {
         )
     }
 
-    fn spend(&self, gate: Gate, limit: Money, spent: &[Money]) -> Judged {
+    fn spend(&self, gate: Gate, limit: Money, spent: &[Money]) -> GateResult {
         let micros = spent
             .iter()
             .filter(|money| money.currency == limit.currency)
             .fold(0_i64, |sum, money| sum.saturating_add(money.micros));
-        let says = if micros > limit.micros { Says::Breaks } else { Says::Holds };
+        let says = if micros > limit.micros { GateStatus::Trip } else { GateStatus::Pass };
         let why = format!("spent {} of {limit}", Money { micros, currency: limit.currency });
         self.said(gate, says, why, Numbers { value: Some(micros), limit: Some(limit.micros), count: None })
     }

@@ -6,7 +6,7 @@
 //! - [`stage`]: the move, its events, what is due
 //! - [`gate`]: conditions and evidence
 //! - [`balance`]: accepted against ended, minute by minute
-//! - [`course`]: what a gateway must know of it
+//! - [`route_move`]: what a gateway must know of it
 //! - [`seal`]: the end, and a signed report of it
 //! - [`plan`]: where to go, what it costs and loses, and by when
 //! - [`suggest`]: which targets stand nearest to a model
@@ -16,10 +16,10 @@
 #![warn(missing_docs)]
 
 pub mod balance;
-pub mod course;
 pub mod gate;
 pub mod plan;
 mod read;
+pub mod route_move;
 pub mod seal;
 pub mod spec;
 pub mod stage;

@@ -35,7 +35,7 @@ mod step;
 
 pub use apply::apply;
 pub use command::{Order, credentials_removed, override_to, pause, redate, rehearse, resume, switch};
-pub use event::{Because, Choice, Death, DrillFound, Event, Page, Urgency, Used, Warning, What};
+pub use event::{ActiveDestination, Because, Choice, Death, Event, Page, RehearsalFinding, Urgency, Warning, What};
 pub use impossible::Impossible;
 pub use step::{Action, create, step};
 
@@ -82,7 +82,7 @@ pub struct State {
     /// The source's date has passed and was seen to pass.
     pub is_source_past: bool,
     /// The routes that use their second destination, and since when; or that came back from it.
-    pub used: BTreeMap<RouteName, Used>,
+    pub used: BTreeMap<RouteName, ActiveDestination>,
     /// When a route changed its destination.
     pub switched_at: BTreeMap<RouteName, Timestamp>,
     /// Why the move is live, if it is.
@@ -96,7 +96,7 @@ pub struct State {
     /// A drill under way.
     pub rehearsal: Option<Rehearsal>,
     /// What the last drill found.
-    pub drill: Option<DrillFound>,
+    pub drill: Option<RehearsalFinding>,
     /// When the source's credentials were removed, and which.
     pub credentials_removed: Option<(Timestamp, Vec<String>)>,
     /// The SHA-256 of the signed report.
@@ -194,7 +194,7 @@ impl Move {
     /// The target that answers for a route when the source does not.
     pub fn target_in_use<'m>(&self, moved: &'m MovedRoute) -> &'m Target {
         match (self.state.used.get(&moved.route), &moved.second) {
-            (Some(Used::Second), Some(second)) => second,
+            (Some(ActiveDestination::Second), Some(second)) => second,
             _ => &moved.destination,
         }
     }

@@ -25,14 +25,14 @@ pub struct Candidate {
     /// A move leaves it: its date has come, or it is dead to us.
     pub left: bool,
     /// The turn that a move gives it.
-    pub turn: Turn,
+    pub turn: Priority,
     /// What its breaker says, from [`crate::Breaker::standing`] for the present moment.
     pub standing: Standing,
 }
 
 /// When a move wants a target to be asked. Earlier turns are smaller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Turn {
+pub enum Priority {
     /// Before the targets of which no move speaks, small numbers first.
     Early(u8),
     /// No move speaks of it.
@@ -68,7 +68,7 @@ pub enum Why {
     /// In the route's order.
     Route,
     /// A move put it there.
-    Course,
+    RouteMove,
     /// In its order, to learn whether it is well again.
     Probe,
     /// Last: its breaker is open.
@@ -87,7 +87,7 @@ impl Why {
         match self {
             Self::Sticky => "sticky",
             Self::Route => "route",
-            Self::Course => "course",
+            Self::RouteMove => "course",
             Self::Probe => "probe",
             Self::Open => "open",
             Self::Resting => "resting",
@@ -120,7 +120,7 @@ const fn reason(candidate: &Candidate, sticky: bool) -> Why {
         (_, Standing::Resting { .. }) => Why::Resting,
         (_, Standing::Probe | Standing::Closed) if sticky => Why::Sticky,
         (_, Standing::Probe) => Why::Probe,
-        (_, Standing::Closed) if !matches!(candidate.turn, Turn::Route) => Why::Course,
+        (_, Standing::Closed) if !matches!(candidate.turn, Priority::Route) => Why::RouteMove,
         (_, Standing::Closed) => Why::Route,
     }
 }
@@ -131,7 +131,7 @@ const OUT: u8 = 3;
 const fn rank(why: Why) -> u8 {
     match why {
         Why::Sticky => 0,
-        Why::Route | Why::Course | Why::Probe => 1,
+        Why::Route | Why::RouteMove | Why::Probe => 1,
         Why::Open | Why::Resting => 2,
         Why::Cut | Why::Left => OUT,
     }
@@ -143,7 +143,7 @@ mod tests {
     use banjia_types::Moment;
     use proptest::prelude::*;
 
-    const WELL: Candidate = Candidate { cut: false, left: false, turn: Turn::Route, standing: Standing::Closed };
+    const WELL: Candidate = Candidate { cut: false, left: false, turn: Priority::Route, standing: Standing::Closed };
     const CUT: Candidate = Candidate { cut: true, ..WELL };
     const LEFT: Candidate = Candidate { left: true, ..WELL };
     const OPEN: Candidate = Candidate { standing: Standing::Open { until: Moment(9) }, ..WELL };
@@ -177,14 +177,14 @@ mod tests {
     #[test]
     fn a_move_orders_its_targets_and_leaves_its_source_out() {
         let at = |turn| Candidate { turn, ..WELL };
-        let (source, destination) = (at(Turn::Late), at(Turn::Early(0)));
+        let (source, destination) = (at(Priority::Late), at(Priority::Early(0)));
         let all = [source, WELL, destination];
-        check(&all, None, &[2, 1, 0], &[Why::Course, Why::Route, Why::Course]);
-        check(&all, Some(1), &[1, 2, 0], &[Why::Course, Why::Sticky, Why::Course]);
-        let open = Candidate { turn: Turn::Early(0), ..OPEN };
-        check(&[source, WELL, open], None, &[1, 0, 2], &[Why::Course, Why::Route, Why::Open]);
+        check(&all, None, &[2, 1, 0], &[Why::RouteMove, Why::Route, Why::RouteMove]);
+        check(&all, Some(1), &[1, 2, 0], &[Why::RouteMove, Why::Sticky, Why::RouteMove]);
+        let open = Candidate { turn: Priority::Early(0), ..OPEN };
+        check(&[source, WELL, open], None, &[1, 0, 2], &[Why::RouteMove, Why::Route, Why::Open]);
         let left = Candidate { left: true, ..source };
-        check(&[left, WELL, destination], Some(0), &[2, 1], &[Why::Left, Why::Route, Why::Course]);
+        check(&[left, WELL, destination], Some(0), &[2, 1], &[Why::Left, Why::Route, Why::RouteMove]);
         check(&[Candidate { cut: true, ..left }], None, &[], &[Why::Cut]);
         check(&[LEFT], Some(0), &[], &[Why::Left]);
     }
@@ -200,7 +200,7 @@ mod tests {
             kinds in prop::collection::vec((0_usize..6, 0_u8..5), 0..8),
             sticky in prop::option::of(0_usize..8),
         ) {
-            let turns = [Turn::Early(0), Turn::Early(1), Turn::Early(2), Turn::Route, Turn::Late];
+            let turns = [Priority::Early(0), Priority::Early(1), Priority::Early(2), Priority::Route, Priority::Late];
             let kind = |kind: usize| [WELL, CUT, OPEN, RESTING, PROBE, LEFT][kind];
             let candidates: Vec<_> =
                 kinds.iter().map(|&(of, turn)| Candidate { turn: turns[usize::from(turn)], ..kind(of) }).collect();

@@ -10,7 +10,7 @@
 //! 3. After the first content has left there is no other target: a failure then is [`Action::Break`] and `failed`.
 //! 4. A frame of an abandoned target never leaves.
 //! 5. A client that went away is `abandoned`, not `failed`.
-//! 6. A vendor that answers with a region block is reported ([`Action::Reflex`]) and not asked again in this exchange, not
+//! 6. A vendor that answers with a region block is reported ([`Action::BlockVendor`]) and not asked again in this exchange, not
 //!    through any other of its targets either.
 //! 7. A wrong request, a blocked text and a prompt that is too long go back to the client at once: they are the client's
 //!    to mend, and another vendor would cost the same answer again.
@@ -276,7 +276,7 @@ impl<F> Exchange<F> {
             && let Some(planned) = self.plan.targets.get(self.at)
         {
             self.cut.push(planned.vendor);
-            out.push(Action::Reflex { target: planned.target });
+            out.push(Action::BlockVendor { target: planned.target });
         }
         if matches!(self.state, State::Streaming { .. }) {
             out.push(Action::Break { send: self.send, class: failure.class });

@@ -6,7 +6,7 @@
 //!
 //! - [`exchange`]: the life of one request
 //! - [`choose`](mod@choose): targets for a request
-//! - [`course`]: what a move asks of a request
+//! - [`route_move`]: what a move asks of a request
 //! - [`health`]: breakers from outcomes, first-content time and broken streams
 //! - [`limit`]: requests, tokens, concurrency
 //! - [`retry`]: pauses between two requests to one target
@@ -15,17 +15,17 @@
 #![warn(missing_docs)]
 
 pub mod choose;
-pub mod course;
 pub mod exchange;
 pub mod health;
 pub mod limit;
 pub mod retry;
+pub mod route_move;
 pub mod sticky;
 
-pub use choose::{Candidate, Choice, ChooseInput, Turn, Why, choose};
-pub use course::{Drill, Lot, Way, draw};
+pub use choose::{Candidate, Choice, ChooseInput, Priority, Why, choose};
 pub use exchange::{Action, Actions, Cause, Event, Exchange, FrameClass, Plan, PlannedTarget, Refusal};
 pub use health::{Breaker, HealthRules, Observation, Standing};
-pub use limit::{Admission, Bucket, Limit, LimitRules, Limiter, Room, Taken};
+pub use limit::{Admission, Bucket, Limit, LimitRules, Limiter, Remaining, Taken};
 pub use retry::RetryRules;
-pub use sticky::{Hints, Places, StickyKey};
+pub use route_move::{RehearsalPhase, RoutingDecision, SamplingPurpose, sample_hash};
+pub use sticky::{Hints, SessionAffinity, StickyKey};

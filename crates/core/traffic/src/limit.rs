@@ -16,7 +16,7 @@ mod bucket;
 #[cfg(test)]
 mod tests;
 
-pub use bucket::{Bucket, Room, Taken};
+pub use bucket::{Bucket, Remaining, Taken};
 
 use banjia_types::Moment;
 use std::fmt;
@@ -155,12 +155,12 @@ impl Limiter {
     }
 
     /// What is left of the requests, for `x-ratelimit-*-requests`.
-    pub fn requests(&self, now: Moment) -> Option<Room> {
+    pub fn requests(&self, now: Moment) -> Option<Remaining> {
         self.requests.as_ref().map(|bucket| bucket.room(now))
     }
 
     /// What is left of the tokens, for `x-ratelimit-*-tokens`.
-    pub fn tokens(&self, now: Moment) -> Option<Room> {
+    pub fn tokens(&self, now: Moment) -> Option<Remaining> {
         self.tokens.as_ref().map(|bucket| bucket.room(now))
     }
 }

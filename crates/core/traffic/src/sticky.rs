@@ -70,14 +70,14 @@ pub(crate) const fn mix(mut hash: u64) -> u64 {
 
 /// Where conversations sit. `T` names a target.
 #[derive(Clone, Debug)]
-pub struct Places<T> {
+pub struct SessionAffinity<T> {
     young: HashMap<StickyKey, (T, Moment)>,
     old: HashMap<StickyKey, (T, Moment)>,
     generation_len_max: usize,
     kept_for: Duration,
 }
 
-impl<T: Clone> Places<T> {
+impl<T: Clone> SessionAffinity<T> {
     /// Remembers at most `len_max` conversations (at least 2), each for `kept_for` after it was last spoken.
     pub fn new(len_max: usize, kept_for: Duration) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), generation_len_max: (len_max / 2).max(1), kept_for }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_conversation_stays_until_it_has_been_silent_too_long() {
-        let mut places = Places::new(10, HOUR);
+        let mut places = SessionAffinity::new(10, HOUR);
         places.put(StickyKey(1), "zhipu", NOW);
         assert_eq!(places.at(StickyKey(1), NOW + HOUR / 2), Some(&"zhipu"));
         assert_eq!(places.at(StickyKey(1), NOW + HOUR), None);
@@ -191,7 +191,7 @@ mod tests {
         fn memory_is_bounded_and_the_latest_is_never_forgotten(
             keys in prop::collection::vec(0_u64..50, 1..300), len_max in 0_usize..12,
         ) {
-            let mut places = Places::new(len_max, HOUR);
+            let mut places = SessionAffinity::new(len_max, HOUR);
             for (step, &key) in keys.iter().enumerate() {
                 places.put(StickyKey(key), step, NOW);
                 prop_assert_eq!(places.at(StickyKey(key), NOW), Some(&step));

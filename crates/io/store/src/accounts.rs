@@ -2,7 +2,7 @@
 //!
 //! Rules: an exemption has an owner and an end, is never deleted, and ends early by a person's act; every change is audited.
 
-use crate::policies::{By, Changed};
+use crate::policies::{Actor, Changed};
 use crate::{Store, StoreError};
 use banjia_border::policy::Exemption;
 use banjia_types::{AccountId, Timestamp};
@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// Grants an exemption. [`Changed::Already`] when there is one of that name.
-    pub async fn grant_exemption(&self, exemption: &Exemption, by: By<'_>) -> Result<Changed, StoreError> {
+    pub async fn grant_exemption(&self, exemption: &Exemption, by: Actor<'_>) -> Result<Changed, StoreError> {
         const SQL: &str = "INSERT INTO exemption (id, account, owner, reason, from_at, until_at, granted_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
         let failed = || StoreError::sql("grant an exemption");
@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// Ends an exemption now.
-    pub async fn end_exemption(&self, id: &str, by: By<'_>) -> Result<Changed, StoreError> {
+    pub async fn end_exemption(&self, id: &str, by: Actor<'_>) -> Result<Changed, StoreError> {
         const SQL: &str = "UPDATE exemption SET ended_at = $2 \
              WHERE id = $1 AND ended_at IS NULL AND until_at > $2 RETURNING account";
         let failed = || StoreError::sql("end an exemption");
@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// Records an appeal; returns its number.
-    pub async fn open_appeal(&self, account: &AccountId, said: &str, by: By<'_>) -> Result<i64, StoreError> {
+    pub async fn open_appeal(&self, account: &AccountId, said: &str, by: Actor<'_>) -> Result<i64, StoreError> {
         const SQL: &str = "INSERT INTO appeal (account, said, opened_at) VALUES ($1, $2, $3) RETURNING id";
         let failed = || StoreError::sql("record an appeal");
         let mut transaction = self.begin().await?;
@@ -137,7 +137,13 @@ impl Store {
     }
 
     /// Answers an open appeal.
-    pub async fn answer_appeal(&self, id: i64, granted: bool, said: &str, by: By<'_>) -> Result<Changed, StoreError> {
+    pub async fn answer_appeal(
+        &self,
+        id: i64,
+        granted: bool,
+        said: &str,
+        by: Actor<'_>,
+    ) -> Result<Changed, StoreError> {
         const SQL: &str = "UPDATE appeal SET granted = $2, answer = $3, answered_at = $4 \
              WHERE id = $1 AND answered_at IS NULL RETURNING account";
         let failed = || StoreError::sql("answer an appeal");
@@ -180,7 +186,7 @@ impl Store {
     }
 
     /// Records that an account wants no more notices. [`Changed::Already`] when it said so before.
-    pub async fn unsubscribe(&self, account: &AccountId, said: &str, by: By<'_>) -> Result<Changed, StoreError> {
+    pub async fn unsubscribe(&self, account: &AccountId, said: &str, by: Actor<'_>) -> Result<Changed, StoreError> {
         const SQL: &str = "INSERT INTO unsubscribed (account, said, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let failed = || StoreError::sql("record that an account has unsubscribed");
         let mut transaction = self.begin().await?;
@@ -196,7 +202,7 @@ impl Store {
     }
 
     /// Records that an account wants notices again, from the next step on.
-    pub async fn subscribe(&self, account: &AccountId, by: By<'_>) -> Result<Changed, StoreError> {
+    pub async fn subscribe(&self, account: &AccountId, by: Actor<'_>) -> Result<Changed, StoreError> {
         const SQL: &str = "DELETE FROM unsubscribed WHERE account = $1";
         let failed = || StoreError::sql("record that an account wants notices again");
         let mut transaction = self.begin().await?;

@@ -5,7 +5,7 @@
 //! primary key of a notice and a compare-and-set on its state make it one mail, whatever runs beside; what a runner that
 //! ended left intended becomes `unknown`, and only a person sends it again.
 
-use crate::policies::By;
+use crate::policies::Actor;
 use crate::unreadable::readable;
 use crate::webhooks::event;
 use crate::{Store, StoreError, audit};
@@ -130,7 +130,7 @@ impl RunnerLock {
 
 /// Which notice.
 #[derive(Clone, Copy, Debug)]
-pub struct Which<'a> {
+pub struct NoticeRef<'a> {
     /// The campaign.
     pub campaign: &'a str,
     /// The account.
@@ -200,7 +200,7 @@ impl Store {
         policy: &str,
         mandatory: Option<&str>,
         recipients: &[Recipient],
-        by: By<'_>,
+        by: Actor<'_>,
     ) -> Result<bool, StoreError> {
         const MAKE: &str = "INSERT INTO campaign (id, policy, round, state, created_at, changed_at, mandatory) \
              VALUES ($1, $2, 1, 'running', $3, $3, $4) ON CONFLICT DO NOTHING";
@@ -233,7 +233,7 @@ impl Store {
     }
 
     /// Lets a campaign run or rest. False when there is no such campaign.
-    pub async fn set_campaign(&self, id: &str, is_running: bool, by: By<'_>) -> Result<bool, StoreError> {
+    pub async fn set_campaign(&self, id: &str, is_running: bool, by: Actor<'_>) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE campaign SET state = $2, changed_at = $3 WHERE id = $1";
         let state = if is_running { "running" } else { "paused" };
         let kind = if is_running { "campaign.resume" } else { "campaign.pause" };
@@ -241,7 +241,7 @@ impl Store {
     }
 
     /// Begins another round, as after a new date. False when there is no such campaign.
-    pub async fn next_round(&self, id: &str, by: By<'_>) -> Result<bool, StoreError> {
+    pub async fn next_round(&self, id: &str, by: Actor<'_>) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE campaign SET round = round + 1, changed_at = $3 WHERE id = $1 AND $2 = ''";
         self.change_campaign(SQL, id, "", "campaign.round", by).await
     }
@@ -252,7 +252,7 @@ impl Store {
         id: &str,
         state: &str,
         kind: &'static str,
-        by: By<'_>,
+        by: Actor<'_>,
     ) -> Result<bool, StoreError> {
         let failed = || StoreError::sql("change a campaign");
         let mut transaction = self.begin().await?;
@@ -302,7 +302,7 @@ impl Store {
     /// this round, of this version of its policy. One statement sees all of that.
     pub async fn intend(
         &self,
-        which: Which<'_>,
+        which: NoticeRef<'_>,
         policy_version: u32,
         message_id: &str,
         runner: &str,
@@ -349,7 +349,7 @@ impl Store {
     /// Writes down what became of a notice that this runner intended. False when it is another's by now.
     pub async fn settle(
         &self,
-        which: Which<'_>,
+        which: NoticeRef<'_>,
         runner: &str,
         (state, said, retry_at): (NoticeState, String, Option<Timestamp>),
         now: Timestamp,
@@ -384,7 +384,7 @@ impl Store {
     /// Writes down that a notice is not sent, because its account has unsubscribed. False when it was sent, or is another's.
     pub async fn withhold(
         &self,
-        which: Which<'_>,
+        which: NoticeRef<'_>,
         message_id: &str,
         runner: &str,
         said: &str,
@@ -429,7 +429,7 @@ impl Store {
     }
 
     /// How often a notice was tried; none when it never was.
-    pub async fn attempts(&self, which: Which<'_>) -> Result<Option<u32>, StoreError> {
+    pub async fn attempts(&self, which: NoticeRef<'_>) -> Result<Option<u32>, StoreError> {
         const SQL: &str =
             "SELECT attempts FROM notice WHERE campaign = $1 AND account = $2 AND round = $3 AND step = $4";
         let found: Option<(i64,)> = sqlx::query_as(SQL)
@@ -465,7 +465,7 @@ impl Store {
     }
 
     /// A person decides that notices whose result nobody knows are sent again. Returns how many.
-    pub async fn resend_unknown(&self, campaign: &str, by: By<'_>) -> Result<u64, StoreError> {
+    pub async fn resend_unknown(&self, campaign: &str, by: Actor<'_>) -> Result<u64, StoreError> {
         const SQL: &str = "UPDATE notice SET state = 'retrying', retry_at = $2, changed_at = $2 \
              WHERE campaign = $1 AND state = 'unknown'";
         let failed = || StoreError::sql("send notices again");

@@ -13,7 +13,7 @@ mod tests;
 pub use table::{CaptureCursor, CaptureFilter, CaptureMark, CapturePage, CaptureSum};
 
 use crate::StoreError;
-use banjia_types::{AccountId, ErrorClass, Leg, Money, Outcome, RouteName, Target, Timestamp, Usage};
+use banjia_types::{AccountId, ErrorClass, Money, Outcome, RouteName, Target, Timestamp, TrafficKind, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::BufRead;
@@ -26,7 +26,7 @@ pub struct Capture {
     /// the same for the same request.
     pub id: String,
     /// Who asked.
-    pub leg: Leg,
+    pub leg: TrafficKind,
     /// Which of several of this leg, from 0 on.
     #[serde(default)]
     pub number: u32,

@@ -4,11 +4,11 @@
 //! before it, so of several processes that want to add the next one exactly one does; each writes its audit entry in the
 //! same transaction and moves the number by which gateways learn of it. What an event means is not known here.
 
-pub(crate) mod drill;
 pub(crate) mod end;
+pub(crate) mod rehearsal;
 
 use crate::audit::{NewAudit, append};
-use crate::policies::By;
+use crate::policies::Actor;
 use crate::webhooks::event::tell;
 use crate::{Store, StoreError};
 use banjia_types::Timestamp;
@@ -86,7 +86,7 @@ impl Store {
     }
 
     /// Makes a move with its first event. False when there is one of that name.
-    pub async fn create_move(&self, id: &str, text: &str, first: &Value, by: By<'_>) -> Result<bool, StoreError> {
+    pub async fn create_move(&self, id: &str, text: &str, first: &Value, by: Actor<'_>) -> Result<bool, StoreError> {
         const SQL: &str =
             "INSERT INTO move (id, text, version, created_at) VALUES ($1, $2, 0, $3) ON CONFLICT DO NOTHING";
         let failed = || StoreError::sql("make a move");
@@ -119,7 +119,7 @@ impl Store {
         expected: u64,
         event: &Value,
         page: Option<&Value>,
-        by: By<'_>,
+        by: Actor<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         if !add(&mut transaction, (id, expected), event, by).await? {
@@ -204,7 +204,7 @@ async fn add(
     into: &mut SqliteConnection,
     (id, expected): (&str, u64),
     event: &Value,
-    by: By<'_>,
+    by: Actor<'_>,
 ) -> Result<bool, StoreError> {
     const TURN: &str = "UPDATE move SET version = version + 1 WHERE id = $1 AND version = $2";
     const EVENT: &str = "INSERT INTO move_event (move, seq, at, actor, body) VALUES ($1, $2, $3, $4, $5)";

@@ -55,7 +55,7 @@ pub struct PolicyRow {
 
 /// Who changes something, and when.
 #[derive(Clone, Copy, Debug)]
-pub struct By<'a> {
+pub struct Actor<'a> {
     /// Who.
     pub actor: &'a str,
     /// When.
@@ -116,16 +116,16 @@ impl Store {
     }
 
     /// Puts a version in force; the one before it is retired. `row.state` and `row.changed_at` are not looked at.
-    pub async fn activate_policy(&self, row: &PolicyRow, by: By<'_>) -> Result<Changed, StoreError> {
+    pub async fn activate_policy(&self, row: &PolicyRow, by: Actor<'_>) -> Result<Changed, StoreError> {
         self.put_policy(row, "policy.activate", by).await
     }
 
     /// The same for a version that differs from the one before in its dates only.
-    pub async fn redate_policy(&self, row: &PolicyRow, by: By<'_>) -> Result<Changed, StoreError> {
+    pub async fn redate_policy(&self, row: &PolicyRow, by: Actor<'_>) -> Result<Changed, StoreError> {
         self.put_policy(row, "policy.redate", by).await
     }
 
-    async fn put_policy(&self, row: &PolicyRow, kind: &'static str, by: By<'_>) -> Result<Changed, StoreError> {
+    async fn put_policy(&self, row: &PolicyRow, kind: &'static str, by: Actor<'_>) -> Result<Changed, StoreError> {
         const FIND: &str = "SELECT hash, state FROM policy WHERE id = $1 AND version = $2";
         const RETIRE: &str =
             "UPDATE policy SET state = 'retired', changed_at = $2 WHERE id = $1 AND state <> 'retired'";
@@ -167,7 +167,7 @@ impl Store {
     }
 
     /// Pauses, resumes or retires the version of a policy that is in force.
-    pub async fn set_policy_state(&self, id: &str, state: PolicyState, by: By<'_>) -> Result<Changed, StoreError> {
+    pub async fn set_policy_state(&self, id: &str, state: PolicyState, by: Actor<'_>) -> Result<Changed, StoreError> {
         const FIND: &str = "SELECT version, rule_set, state FROM policy WHERE id = $1 AND state <> 'retired'";
         const SET: &str = "UPDATE policy SET state = $3, changed_at = $4 WHERE id = $1 AND version = $2";
         let failed = || StoreError::sql("change a policy's state");
@@ -199,7 +199,7 @@ impl Store {
     pub(crate) async fn note(
         &self,
         into: &mut SqliteConnection,
-        by: By<'_>,
+        by: Actor<'_>,
         kind: &'static str,
         subject: &str,
         rule_set: &str,

@@ -1,13 +1,13 @@
 //! Rows of the ledger into the database and out of it.
 //!
-//! Rules: what rows have in common is written once ([`Kinds`]); a batch is few statements with many rows each; a row that is
+//! Rules: what rows have in common is written once ([`LedgerDimensions`]); a batch is few statements with many rows each; a row that is
 //! already there is left as it is, so that a batch may be written again when nobody knows whether it arrived.
 //! Why not one JSON argument that the database takes apart: measured, that costs two and a half times as much per row.
 
 mod kinds;
 mod values;
 
-pub(crate) use kinds::Kinds;
+pub(crate) use kinds::LedgerDimensions;
 
 use crate::sums::{self, WideSum};
 use crate::unreadable::readable;
@@ -48,7 +48,11 @@ fn insert_of(rows: usize) -> String {
 }
 
 /// Inserts rows, as many as possible with one statement.
-pub(crate) async fn insert(rows: &[Row], kinds: &mut Kinds, into: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert(
+    rows: &[Row],
+    kinds: &mut LedgerDimensions,
+    into: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
     let mut left = rows;
     for (step, sql) in STEPS.into_iter().zip(INSERTS.iter()) {
         let whole = left.len() - left.len() % step;

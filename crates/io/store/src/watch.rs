@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 
 /// One target over a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watched {
+pub struct TargetStats {
     /// Which.
     pub target: Target,
     /// Requests that it was asked, on every leg.
@@ -47,7 +47,7 @@ pub(crate) async fn insert_failures(batch: &[Row], into: &mut SqliteConnection) 
 
 impl Store {
     /// How each target of a route did in a period, in the order of their names.
-    pub async fn watch(&self, route: &RouteName, period: Period) -> Result<Vec<Watched>, StoreError> {
+    pub async fn watch(&self, route: &RouteName, period: Period) -> Result<Vec<TargetStats>, StoreError> {
         // One line for each target that a request was asked at: the one that ended it, and those that failed before.
         const SQL: &str = "WITH ended AS (SELECT accepted_at, request_id, vendor, model, outcome, \
               class NOT IN ('bad_request', 'content') AS is_its_fault, CAST(ended_at - accepted_at AS INTEGER) AS ms FROM ledger \
@@ -74,7 +74,7 @@ impl Store {
             .fetch_all(&self.read)
             .await
             .map_err(StoreError::sql("see how targets do"))?;
-        let watched = |(vendor, model, requests, errors, p95): (String, String, i64, i64, Option<i64>)| Watched {
+        let watched = |(vendor, model, requests, errors, p95): (String, String, i64, i64, Option<i64>)| TargetStats {
             target: Target { vendor: vendor.into(), model: model.into() },
             requests: requests.cast_unsigned(),
             errors: errors.cast_unsigned(),

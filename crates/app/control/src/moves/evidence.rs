@@ -5,11 +5,11 @@
 //! the rest is gathered all the same: a date or a vendor's refusal must not wait for a number that
 //! nobody can read.
 
-use super::{Loaded, add_up, drill};
+use super::{Loaded, add_up, rehearsal};
 use banjia_movement::gate::{Evidence, RouteEvidence, TargetEvidence};
 use banjia_movement::spec::MovedRoute;
 use banjia_store::{CaptureFilter, Cut, Period, Store, StoreError};
-use banjia_types::{Leg, Money, Target, Timestamp, VendorName};
+use banjia_types::{Money, Target, Timestamp, TrafficKind, VendorName};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub async fn gather(store: &Store, seen: &Seen<'_>) -> Evidence {
     let source_cut = seen.cut(spec.source_vendor(), &cuts).map(|cut| cut.evidence.to_string());
     let mut evidence = Evidence { source_cut, ..Evidence::default() };
     if of.state().rehearsal.is_some() {
-        let drill = missing.or_default("the drill", drill::last(store, seen.loaded).await);
+        let drill = missing.or_default("the drill", rehearsal::last(store, seen.loaded).await);
         evidence.drill = drill.map(|drill| drill.evidence());
     }
     let window = seen.since(seen.now - spec.gates.window);
@@ -94,7 +94,7 @@ async fn route(
 ) -> RouteEvidence {
     let recorded = CaptureFilter {
         routes: vec![moved.route.clone()],
-        legs: vec![Leg::Live],
+        legs: vec![TrafficKind::Live],
         target: Some(moved.source.clone()),
         period: seen.since(seen.loaded.created_at),
         ..CaptureFilter::default()

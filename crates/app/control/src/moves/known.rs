@@ -9,7 +9,7 @@
 
 use super::{Loaded, MoveError, ReadMove, catch_up, courses_of, read};
 use banjia_store::{MoveRow, Store};
-use banjia_types::{Course, RouteName};
+use banjia_types::{RouteMove, RouteName};
 use std::collections::BTreeMap;
 
 /// Reads moves and keeps what it has read.
@@ -26,12 +26,12 @@ impl KnownMoves {
         Self { store, moves: Vec::new() }
     }
 
-    /// The courses of all moves, like [`super::courses`], also of those that cannot be read any
+    /// The courses of all moves, like [`super::route_moves`], also of those that cannot be read any
     /// more.
     ///
     /// # Errors
     /// The database.
-    pub async fn courses(&mut self) -> Result<BTreeMap<RouteName, Course>, MoveError> {
+    pub async fn route_moves(&mut self) -> Result<BTreeMap<RouteName, RouteMove>, MoveError> {
         self.read_again().await?;
         Ok(courses_of(&self.store, self.moves.iter().filter_map(|known| known.loaded.as_ref())).await)
     }

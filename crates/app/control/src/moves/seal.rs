@@ -10,12 +10,12 @@
 
 use super::{Loaded, MoveError, append, body, load};
 use banjia_movement::balance::{Balance, Lost};
-use banjia_movement::gate::{Gate, Judged, ParityVerdict, Says};
+use banjia_movement::gate::{Gate, GateResult, GateStatus, ParityVerdict};
 use banjia_movement::seal::{
     Head, LastCaller, ParitySummary, Report, SignedReport, SigningKey, Unmet, sealed, sign, unmet, verify,
 };
 use banjia_movement::stage::{Order, What, credentials_removed};
-use banjia_store::{By, Period, ReportKey, Seal, Store};
+use banjia_store::{Actor, Period, ReportKey, Seal, Store};
 use banjia_types::{Stage, Target, Timestamp, VendorName};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -120,7 +120,7 @@ pub async fn seal(store: &Store, id: &str, asked: &Asked<'_>, key: &ReportKey) -
     for _ in 0..TRIES_MAX {
         let mut loaded = load(store, id).await?;
         let of = &loaded.of;
-        let by = By { actor: by, at: at.max(of.state().last_at) };
+        let by = Actor { actor: by, at: at.max(of.state().last_at) };
         if of.stage() == Stage::Sealed {
             return kept(store, id).await;
         }
@@ -288,12 +288,12 @@ pub fn parity(loaded: &Loaded) -> Vec<ParitySummary> {
 }
 
 /// None where there was no verdict. Where it holds without a number, no request had to do with the axis.
-fn verdict(judged: &Judged) -> Option<ParityVerdict> {
+fn verdict(judged: &GateResult) -> Option<ParityVerdict> {
     match (judged.says, judged.value) {
-        (Says::Holds, None) => Some(ParityVerdict::Unused),
+        (GateStatus::Pass, None) => Some(ParityVerdict::Unused),
         (_, None) => None,
-        (Says::Holds, Some(_)) => Some(ParityVerdict::NotWorse),
-        (Says::Breaks, Some(_)) => Some(ParityVerdict::Worse),
-        (Says::NotYet | Says::Fails, Some(_)) => Some(ParityVerdict::Unclear),
+        (GateStatus::Pass, Some(_)) => Some(ParityVerdict::NotWorse),
+        (GateStatus::Trip, Some(_)) => Some(ParityVerdict::Worse),
+        (GateStatus::Pending | GateStatus::Fail, Some(_)) => Some(ParityVerdict::Unclear),
     }
 }

@@ -12,14 +12,14 @@ use banjia_movement::gate::{Evidence, Parity, ParityVerdict};
 use banjia_movement::spec::MovedRoute;
 use banjia_parity::compare::{About, Absent};
 use banjia_parity::{Axis, Report, Rules, Verdict, compare};
-use banjia_store::{Capture, CaptureCursor, CaptureFilter, SealKey, Store};
-use banjia_types::{Leg, RouteName, Target, Timestamp};
+use banjia_store::{Capture, CaptureCursor, CaptureFilter, EncryptionKey, Store};
+use banjia_types::{RouteName, Target, Timestamp, TrafficKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::task::JoinError;
 
 /// The legs that answer a request another time.
-const COPIES: [Leg; 3] = [Leg::Repeat, Leg::Shadow, Leg::Replay];
+const COPIES: [TrafficKind; 3] = [TrafficKind::Repeat, TrafficKind::Shadow, TrafficKind::Replay];
 /// The most requests of a route that are compared for each of these legs: those that were copied last.
 const REQUESTS_MAX: usize = 4_000;
 /// Requests whose captures are read with one query.
@@ -54,7 +54,7 @@ impl Verdicts {
     pub(super) async fn add(
         &mut self,
         store: &Store,
-        key: &SealKey,
+        key: &EncryptionKey,
         seen: &Seen<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), MoveError> {
@@ -89,7 +89,7 @@ fn filter(loaded: &Loaded, moved: &MovedRoute) -> CaptureFilter {
 /// do not push out the repeats that tell how much the source differs from itself, and another destination's copies push out none.
 async fn read(
     store: &Store,
-    key: &SealKey,
+    key: &EncryptionKey,
     (moved, target): (&MovedRoute, &Target),
     filter: &CaptureFilter,
 ) -> Result<Vec<Capture>, MoveError> {
@@ -135,7 +135,7 @@ async fn judge(
 /// The database, or a comparison that ended by a bug.
 pub async fn parity(
     store: &Store,
-    key: &SealKey,
+    key: &EncryptionKey,
     loaded: &Loaded,
     moved: &MovedRoute,
     target: &Target,

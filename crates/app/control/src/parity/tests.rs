@@ -2,7 +2,7 @@ use super::*;
 use banjia_types::Timestamp;
 use serde_json::json;
 
-fn capture(id: &str, leg: Leg, number: u32, target: &str) -> Capture {
+fn capture(id: &str, leg: TrafficKind, number: u32, target: &str) -> Capture {
     let body = json!({"choices": [{"message": {"content": format!("{target} {leg} {number}")}}]});
     Capture {
         id: id.to_owned(),
@@ -29,12 +29,12 @@ fn capture(id: &str, leg: Leg, number: u32, target: &str) -> Capture {
 
 fn set() -> Vec<Capture> {
     vec![
-        capture("b", Leg::Replay, 1, "new/m"),
-        capture("b", Leg::Replay, 0, "new/m"),
-        capture("b", Leg::Repeat, 0, "old/m"),
-        capture("b", Leg::Live, 0, "old/m"),
-        capture("a", Leg::Live, 0, "old/m"),
-        capture("c", Leg::Shadow, 0, "new/m"),
+        capture("b", TrafficKind::Replay, 1, "new/m"),
+        capture("b", TrafficKind::Replay, 0, "new/m"),
+        capture("b", TrafficKind::Repeat, 0, "old/m"),
+        capture("b", TrafficKind::Live, 0, "old/m"),
+        capture("a", TrafficKind::Live, 0, "old/m"),
+        capture("c", TrafficKind::Shadow, 0, "new/m"),
     ]
 }
 
@@ -55,9 +55,9 @@ fn legs_of_one_request_become_a_pair_and_the_rest_is_counted() {
 #[test]
 fn a_leg_told_twice_is_one_answer_and_one_abandoned_is_none() {
     let mut set = set();
-    set.push(capture("b", Leg::Repeat, 0, "old/m"));
-    set.push(Capture { outcome: Outcome::Abandoned, ..capture("b", Leg::Repeat, 1, "old/m") });
-    set.push(Capture { outcome: Outcome::Refused, answer: None, ..capture("a", Leg::Replay, 0, "new/m") });
+    set.push(capture("b", TrafficKind::Repeat, 0, "old/m"));
+    set.push(Capture { outcome: Outcome::Abandoned, ..capture("b", TrafficKind::Repeat, 1, "old/m") });
+    set.push(Capture { outcome: Outcome::Refused, answer: None, ..capture("a", TrafficKind::Replay, 0, "new/m") });
     let sides = Sides::of(&set, None, None).unwrap();
     let made = pairs_of(&set, &sides, None, &Expectations::default());
     assert_eq!((made.pairs[0].repeats.len(), made.repeated_lines), (1, 1));
@@ -67,7 +67,7 @@ fn a_leg_told_twice_is_one_answer_and_one_abandoned_is_none() {
 #[test]
 fn unclear_sides_are_told_with_what_there_is() {
     let mut set = set();
-    set.push(capture("a", Leg::Replay, 0, "third/m"));
+    set.push(capture("a", TrafficKind::Replay, 0, "third/m"));
     let error = Sides::of(&set, None, None).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -81,9 +81,9 @@ fn unclear_sides_are_told_with_what_there_is() {
 #[test]
 fn one_target_may_be_held_against_itself() {
     let set = [
-        capture("a", Leg::Live, 0, "old/m"),
-        capture("a", Leg::Repeat, 0, "old/m"),
-        capture("a", Leg::Replay, 0, "old/m"),
+        capture("a", TrafficKind::Live, 0, "old/m"),
+        capture("a", TrafficKind::Repeat, 0, "old/m"),
+        capture("a", TrafficKind::Replay, 0, "old/m"),
     ];
     let sides = Sides { source: "old/m".parse().unwrap(), destination: "old/m".parse().unwrap() };
     let made = pairs_of(&set, &sides, None, &Expectations::default());

@@ -2,7 +2,7 @@
 
 use super::{Replay, Wanted};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, CaptureMark, StoreError};
-use banjia_types::{Leg, Money, Outcome, Place, Target};
+use banjia_types::{Money, Outcome, Place, Target, TrafficKind};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ const PAGE: u32 = 200;
 #[derive(Clone, Debug)]
 pub(super) struct Asking {
     pub(super) capture: Arc<Capture>,
-    pub(super) leg: Leg,
+    pub(super) leg: TrafficKind,
     pub(super) number: u32,
     pub(super) target: Target,
     /// From which network's place the end user called, by the ledger.
@@ -60,7 +60,7 @@ impl<'r> Reader<'r> {
         let Wanted { route, period, source, .. } = wanted;
         let filter = CaptureFilter {
             routes: vec![route.clone()],
-            legs: vec![Leg::Live],
+            legs: vec![TrafficKind::Live],
             target: source.clone(),
             period: *period,
             ..CaptureFilter::default()
@@ -68,7 +68,8 @@ impl<'r> Reader<'r> {
         let page = store.captures(&filter, after, PAGE, key).await?;
         self.after = page.next;
         let ids = page.captures.iter().map(|capture| capture.id.clone()).collect();
-        let marks = CaptureFilter { ids, legs: vec![Leg::Replay, Leg::Repeat], ..CaptureFilter::default() };
+        let marks =
+            CaptureFilter { ids, legs: vec![TrafficKind::Replay, TrafficKind::Repeat], ..CaptureFilter::default() };
         let marks = if page.captures.is_empty() { Vec::new() } else { store.capture_marks(&marks).await? };
         let recorded: HashMap<_, _> = marks.into_iter().map(key_of).collect();
         let mut steps = Vec::new();
@@ -86,7 +87,7 @@ impl<'r> Reader<'r> {
     }
 }
 
-type Key = (String, Leg, u32, Target);
+type Key = (String, TrafficKind, u32, Target);
 
 fn key_of(mark: CaptureMark) -> (Key, Option<Money>) {
     ((mark.id, mark.leg, mark.number, mark.target), mark.cost)
@@ -100,8 +101,8 @@ fn add(
     recorded: &HashMap<Key, Option<Money>>,
     steps: &mut Vec<Step>,
 ) {
-    let replay = wanted.target.iter().filter(|_| is_new).map(|target| (Leg::Replay, 0, target));
-    let repeats = (0..wanted.repeats).map(|number| (Leg::Repeat, number, &capture.target));
+    let replay = wanted.target.iter().filter(|_| is_new).map(|target| (TrafficKind::Replay, 0, target));
+    let repeats = (0..wanted.repeats).map(|number| (TrafficKind::Repeat, number, &capture.target));
     for (leg, number, target) in replay.chain(repeats) {
         let key = (capture.id.clone(), leg, number, target.clone());
         steps.push(match recorded.get(&key) {

@@ -1,6 +1,6 @@
 use super::*;
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, Location};
-use banjia_types::{Currency, ErrorClass, Leg, Outcome, Price, PriceTier, Timestamp, Usage};
+use banjia_types::{Currency, ErrorClass, Outcome, Price, PriceTier, Timestamp, TrafficKind, Usage};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ fn target(text: &str) -> Target {
 fn recorded(id: &str) -> Capture {
     Capture {
         id: id.to_owned(),
-        leg: Leg::Live,
+        leg: TrafficKind::Live,
         number: 0,
         at: Timestamp(1_000),
         account: Some("acme".into()),
@@ -56,7 +56,7 @@ fn refused(class: ErrorClass, may_differ_later: bool) -> Reply {
 }
 
 async fn replay(ids: &[&str], more: &[Capture]) -> Replay {
-    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), SealKey::random());
+    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), EncryptionKey::random());
     let captures: Vec<_> = ids.iter().map(|id| recorded(id)).chain(more.iter().cloned()).collect();
     store.write_captures(&captures, &key).await.unwrap();
     let wanted = Wanted {
@@ -108,7 +108,7 @@ async fn run(
     (sums, asked)
 }
 
-async fn kept(replay: &Replay, leg: Leg) -> Vec<Capture> {
+async fn kept(replay: &Replay, leg: TrafficKind) -> Vec<Capture> {
     let filter = CaptureFilter { legs: vec![leg], ..CaptureFilter::default() };
     replay.store.captures(&filter, CaptureCursor::default(), 10_000, &replay.key).await.unwrap().captures
 }
@@ -118,7 +118,7 @@ async fn what_is_recorded_is_not_asked_again_and_answers_keep_the_requests_own_f
     let mut replay = replay(&["a", "b"], &[]).await;
     let (first, asked) = run(&replay, FOUR, |_| Ok(reply())).await;
     assert_eq!((first.answered, first.recorded, asked.len()), (2, 0, 2));
-    let one = &kept(&replay, Leg::Replay).await[0];
+    let one = &kept(&replay, TrafficKind::Replay).await[0];
     assert_eq!((one.id.as_str(), one.at, one.redactions, one.account.is_some()), ("a", Timestamp(1_000), 3, true));
     assert_eq!((one.answer.clone(), one.request.clone()), (reply().answer, recorded("a").request));
     let (second, asked) = run(&replay, FOUR, |_| Ok(reply())).await;
@@ -128,7 +128,8 @@ async fn what_is_recorded_is_not_asked_again_and_answers_keep_the_requests_own_f
     let (third, asked) = run(&replay, FOUR, |_| Ok(reply())).await;
     assert_eq!((third.answered, third.recorded), (6, 0));
     assert_eq!(asked.iter().filter(|(_, of)| *of == target(SOURCE)).count(), 4);
-    let repeats: HashSet<_> = kept(&replay, Leg::Repeat).await.iter().map(|it| (it.id.clone(), it.number)).collect();
+    let repeats: HashSet<_> =
+        kept(&replay, TrafficKind::Repeat).await.iter().map(|it| (it.id.clone(), it.number)).collect();
     assert_eq!(repeats, [("a", 0), ("a", 1), ("b", 0), ("b", 1)].map(|(id, n)| (id.to_owned(), n)).into());
     replay.wanted.repeats = 3;
     assert_eq!(run(&replay, FOUR, |_| Ok(reply())).await.0.answered, 2, "the third ones alone are new");
@@ -142,7 +143,7 @@ async fn a_run_that_is_broken_off_loses_nothing_that_was_written_and_the_next_on
     assert_eq!((plan.requests, plan.to_ask()), (40, 40));
     let (mut asked, mut broken) = (Vec::new(), 0_usize);
     loop {
-        let before: HashSet<String> = kept(&replay, Leg::Replay).await.into_iter().map(|it| it.id).collect();
+        let before: HashSet<String> = kept(&replay, TrafficKind::Replay).await.into_iter().map(|it| it.id).collect();
         let now = Asked::default();
         let ask = |question: Question| {
             let id = question.body["messages"][0]["content"].as_str().unwrap().to_owned();
@@ -177,7 +178,7 @@ async fn a_run_that_is_broken_off_loses_nothing_that_was_written_and_the_next_on
         }
         assert!(broken < 500, "each run must come further");
     }
-    let kept: Vec<_> = kept(&replay, Leg::Replay).await.into_iter().map(|it| it.id).collect();
+    let kept: Vec<_> = kept(&replay, TrafficKind::Replay).await.into_iter().map(|it| it.id).collect();
     assert_eq!((kept.len(), kept.iter().collect::<HashSet<_>>().len()), (40, 40));
     assert!(broken > 0 && asked.len() >= 40, "{broken} {}", asked.len());
 }
@@ -259,7 +260,7 @@ async fn no_more_are_under_way_than_may_be_and_a_stop_lets_them_end() {
     let sums = replay.run((&plan, FOUR), free, ask, tell).await.unwrap();
     assert_eq!((sums.questions, sums.answered, sums.is_stopped), (20, 20, true));
     assert_eq!(most.load(Ordering::SeqCst), 4);
-    assert_eq!(kept(&replay, Leg::Replay).await.len(), 20);
+    assert_eq!(kept(&replay, TrafficKind::Replay).await.len(), 20);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ fn a_capture_of_a_counted_row_is_read_and_not_counted_again() {
     surveyor.capture(&capture(&id.to_string(), &json!({"model": "shop"})));
     surveyor.capture(&capture("imported", &json!({"model": "shop"})));
     surveyor.capture(&capture("imported", &json!({"model": "shop"})));
-    surveyor.capture(&Capture { leg: Leg::Shadow, ..capture("other", &json!({})) });
+    surveyor.capture(&Capture { leg: TrafficKind::Shadow, ..capture("other", &json!({})) });
     let survey = surveyor.done();
     let route = &survey.routes["shop"];
     assert_eq!((route.requests, route.shapes), (2, 2));

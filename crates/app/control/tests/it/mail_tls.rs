@@ -6,7 +6,7 @@ use banjia_control::mail::{MailTls, SmtpConfig};
 use banjia_control::runner::RunError;
 use banjia_control::sink::{Mood, Sink};
 use banjia_control::{Mailer, Runner, Templates};
-use banjia_store::{By, Location, Store};
+use banjia_store::{Actor, Location, Store};
 use banjia_types::{Secret, Timestamp};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::net::SocketAddr;
@@ -83,7 +83,7 @@ impl Front {
     /// Sends the two mails of a campaign that are due, or does not.
     async fn campaign(&self, config: SmtpConfig) -> (Result<u64, RunError>, usize) {
         let store = Store::open(&Location::Temporary).await.unwrap();
-        let by = By { actor: "kim", at: Timestamp(1) };
+        let by = Actor { actor: "kim", at: Timestamp(1) };
         store.create_campaign("july", "openai-2024", None, &crate::recipients(&TWO), by).await.unwrap();
         let templates = Templates::new("Example AI", None).unwrap();
         let mut runner = Runner::start(store.clone(), Mailer::new(config).unwrap(), templates, "one".to_owned(), by.at)

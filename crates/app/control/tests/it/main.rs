@@ -17,13 +17,13 @@ use banjia_border::registry::embedded;
 use banjia_control::mail::{MailTls, SmtpConfig};
 use banjia_control::sink::{Mood, Sink};
 use banjia_control::{Done, Mailer, Runner, Templates};
-use banjia_store::{By, Campaign, Intent, Location, Recipient, Store};
+use banjia_store::{Actor, Campaign, Intent, Location, Recipient, Store};
 use banjia_types::Timestamp;
 use banjia_types::calendar;
 use serde_json::json;
 use std::time::Duration;
 
-const BY: By<'static> = By { actor: "kim", at: Timestamp(1) };
+const BY: Actor<'static> = Actor { actor: "kim", at: Timestamp(1) };
 
 fn policy() -> Policy {
     Policy::parse(include_str!("../../../../core/border/policies/openai-2024.toml"), embedded()).unwrap()
@@ -180,7 +180,7 @@ async fn a_mail_whose_result_nobody_saw_is_not_sent_again_by_itself() {
     assert_eq!(rig.tick("2024-06-25T10:00").await.unknown, 1);
     rig.sink.set(Mood::Willing);
     assert_eq!(rig.tick("2024-06-25T22:00").await, Done::default());
-    assert_eq!(rig.store.resend_unknown("july", By { at: day("2024-06-25T23:00"), ..BY }).await.unwrap(), 1);
+    assert_eq!(rig.store.resend_unknown("july", Actor { at: day("2024-06-25T23:00"), ..BY }).await.unwrap(), 1);
     assert_eq!(rig.tick("2024-06-25T23:00").await.sent, 1, "a person said so");
 }
 
@@ -189,7 +189,7 @@ async fn what_an_ended_process_had_begun_is_unknown() {
     let mut rig = Rig::new(&TWO[..1]).await;
     rig.runner = None;
     let account = "acme".into();
-    let which = banjia_store::Which { campaign: "july", account: &account, round: 1, step: Step::TwoWeeks };
+    let which = banjia_store::NoticeRef { campaign: "july", account: &account, round: 1, step: Step::TwoWeeks };
     let intend = async |runner| rig.store.intend(which, 1, "1@example.com", runner, day("2024-06-25T10:00")).await;
     assert_eq!(intend("one").await.unwrap(), Intent::Ours);
     assert_eq!(intend("two").await.unwrap(), Intent::Others, "it is taken");

@@ -1,9 +1,9 @@
 //! Faults of one move, of stored rows and of the database: no deadline, no page and no other move
 //! waits for them.
 
-use banjia_control::moves::{self, KnownMoves, Mover};
+use banjia_control::moves::{self, KnownMoves, MoveReconciler};
 use banjia_movement::stage::{self, Order, Page, Urgency};
-use banjia_store::{By, Location, SealKey, Store};
+use banjia_store::{Actor, EncryptionKey, Location, Store};
 use banjia_types::{Share, Stage, Timestamp};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// 1 January 2027, noon in Shanghai.
 const START: Timestamp = Timestamp(1_798_776_000_000);
-const BY: By<'static> = By { actor: "kim", at: START };
+const BY: Actor<'static> = Actor { actor: "kim", at: START };
 
 const TEXT: &str = r#"
 id = "spring"
@@ -65,7 +65,7 @@ type Called = Arc<Mutex<Vec<(String, Page)>>>;
 struct Rig {
     store: Store,
     raw: SqlitePool,
-    mover: Mover,
+    mover: MoveReconciler,
     called: Called,
     _folder: tempfile::TempDir,
 }
@@ -116,11 +116,11 @@ impl Rig {
     }
 }
 
-fn mover(store: &Store, holder: &str) -> (Mover, Called) {
+fn mover(store: &Store, holder: &str) -> (MoveReconciler, Called) {
     let called = Called::default();
     let calls = called.clone();
     let on_page = Box::new(move |id: &str, page: &Page| calls.lock().unwrap().push((id.to_owned(), page.clone())));
-    (Mover::new(store.clone(), holder.to_owned(), Some(SealKey::random()), on_page), called)
+    (MoveReconciler::new(store.clone(), holder.to_owned(), Some(EncryptionKey::random()), on_page), called)
 }
 
 fn call(id: &str, urgency: Urgency) -> (String, Urgency) {
@@ -139,7 +139,7 @@ async fn hostile_numbers_hold_up_no_deadline() {
     assert!(evidence.spend_total.iter().all(|sum| sum.micros == 0), "{:?}", evidence.spend_total);
     rig.tick(late()).await;
     assert_eq!(rig.stage().await, Stage::Live);
-    assert_eq!(rig.mover.courses().await.unwrap()["chat"].stage, Stage::Live);
+    assert_eq!(rig.mover.route_moves().await.unwrap()["chat"].stage, Stage::Live);
     assert_eq!(rig.calls(), []);
 }
 
@@ -153,8 +153,8 @@ async fn missing_evidence_holds_up_no_deadline() {
     assert_eq!(loaded.of.stage(), Stage::Live);
     let cut = loaded.events.iter().find(|event| event.what.kind() == "cut").unwrap();
     assert!(cut.reason.contains("evidence is missing: the cuts: "), "{}", cut.reason);
-    let course = &rig.mover.courses().await.unwrap()["chat"];
-    assert_eq!((course.stage, course.may_ask_source(late())), (Stage::Live, false));
+    let route_move = &rig.mover.route_moves().await.unwrap()["chat"];
+    assert_eq!((route_move.stage, route_move.may_ask_source(late())), (Stage::Live, false));
 }
 
 #[tokio::test]
@@ -175,8 +175,8 @@ async fn an_unreadable_move_stops_no_other_move() {
     rig.store.append_move_event("summer", 1, &json!({ "kind": "unheard_of" }), None, BY).await.unwrap();
     rig.tick(late()).await;
     assert_eq!(rig.stage().await, Stage::Live);
-    let courses = rig.mover.courses().await.unwrap();
-    assert_eq!((courses["chat"].stage, courses["other"].stage), (Stage::Live, Stage::Record));
+    let route_moves = rig.mover.route_moves().await.unwrap();
+    assert_eq!((route_moves["chat"].stage, route_moves["other"].stage), (Stage::Live, Stage::Record));
     let all = moves::all(&rig.store).await.unwrap();
     let seen: Vec<_> = all.iter().map(|one| (one.id.as_str(), one.loaded.is_some(), one.error.is_some())).collect();
     assert_eq!(seen, [("broken", false, true), ("spring", true, false), ("summer", true, true)]);
@@ -190,7 +190,7 @@ async fn an_unreadable_move_stops_no_other_move() {
 async fn a_move_that_becomes_unreadable_keeps_its_course() {
     let mut rig = Rig::new().await.in_canary().await;
     rig.tick(after(2)).await;
-    let before = rig.mover.courses().await.unwrap();
+    let before = rig.mover.route_moves().await.unwrap();
     assert_eq!(before["chat"].share, Share::of(9_000));
     rig.run(
         "INSERT INTO move_event (move, seq, at, actor, body) \
@@ -199,24 +199,26 @@ async fn a_move_that_becomes_unreadable_keeps_its_course() {
     .await;
     rig.run("UPDATE move SET version = version + 1 WHERE id = 'spring'").await;
     rig.tick(after(3)).await;
-    assert_eq!(rig.mover.courses().await.unwrap(), before);
+    assert_eq!(rig.mover.route_moves().await.unwrap(), before);
     // A process that begins only now knows everything before the damage.
-    assert_eq!(KnownMoves::new(rig.store.clone()).courses().await.unwrap(), before);
+    assert_eq!(KnownMoves::new(rig.store.clone()).route_moves().await.unwrap(), before);
     rig.run("UPDATE move SET text = 'no = \"move\"' WHERE id = 'spring'").await;
     rig.tick(after(4)).await;
-    assert_eq!(rig.mover.courses().await.unwrap(), before);
+    assert_eq!(rig.mover.route_moves().await.unwrap(), before);
 }
 
 #[tokio::test]
 async fn costs_that_cannot_be_read_stop_only_copies() {
     let mut rig = Rig::new().await.in_canary().await;
-    let whole = rig.mover.courses().await.unwrap()["chat"].clone();
+    let whole = rig.mover.route_moves().await.unwrap()["chat"].clone();
     assert!(whole.shadow > Share::NONE && whole.spend_left[0].micros > 0);
     rig.run("ALTER TABLE capture RENAME TO capture_away").await;
-    let course = &rig.mover.courses().await.unwrap()["chat"];
-    assert_eq!((course.shadow, course.repeat, course.spend_left[0].micros), (Share::NONE, Share::NONE, 0));
-    let same = |course: &banjia_types::Course| (course.stage, course.share, course.source_until, course.record);
-    assert_eq!(same(course), same(&whole));
+    let route_move = &rig.mover.route_moves().await.unwrap()["chat"];
+    assert_eq!((route_move.shadow, route_move.repeat, route_move.spend_left[0].micros), (Share::NONE, Share::NONE, 0));
+    let same = |route_move: &banjia_types::RouteMove| {
+        (route_move.stage, route_move.share, route_move.source_until, route_move.record)
+    };
+    assert_eq!(same(route_move), same(&whole));
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Moves on a real database: what a look brings forward, and that two who look do it once.
 
-use banjia_control::moves::{self, MoveError, Mover};
+use banjia_control::moves::{self, MoveError, MoveReconciler};
 use banjia_movement::gate::ParityVerdict;
 use banjia_movement::stage::{self, Order};
 use banjia_parity::{Axis, Verdict};
-use banjia_store::{By, Capture, Location, Row, SealKey, Store, WriterConfig};
-use banjia_types::{Leg, Outcome, RequestId, Stage, Target, Timestamp};
+use banjia_store::{Actor, Capture, EncryptionKey, Location, Row, Store, WriterConfig};
+use banjia_types::{Outcome, RequestId, Stage, Target, Timestamp, TrafficKind};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn target(text: &str) -> Target {
     text.parse().unwrap()
 }
 
-fn capture(n: u128, leg: Leg, by: &str, text: &str) -> Capture {
+fn capture(n: u128, leg: TrafficKind, by: &str, text: &str) -> Capture {
     let message = json!({ "role": "assistant", "content": text });
     Capture {
         id: RequestId(Uuid::from_u128(n)).to_string(),
@@ -73,10 +73,10 @@ fn capture(n: u128, leg: Leg, by: &str, text: &str) -> Capture {
 }
 
 /// A database in which the source answered forty requests, recorded, and the destination's copies say `copy`.
-async fn recorded(copy: Option<&str>) -> (Store, SealKey) {
+async fn recorded(copy: Option<&str>) -> (Store, EncryptionKey) {
     let store = Store::open(&Location::Temporary).await.unwrap();
     let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
-    let key = SealKey::random();
+    let key = EncryptionKey::random();
     let mut captures = Vec::new();
     for n in 0..40 {
         let mut slot = ledger.try_reserve().unwrap();
@@ -86,8 +86,8 @@ async fn recorded(copy: Option<&str>) -> (Store, SealKey) {
         (row.route, row.target, row.first_content_ms) =
             (Some("gpt-4o".into()), Some(target("openai/gpt-4o")), Some(100));
         slot.fill(row);
-        captures.push(capture(n, Leg::Live, "openai/gpt-4o", r#"{"id": 7}"#));
-        captures.extend(copy.map(|text| capture(n, Leg::Shadow, "zhipu/glm-4.7", text)));
+        captures.push(capture(n, TrafficKind::Live, "openai/gpt-4o", r#"{"id": 7}"#));
+        captures.extend(copy.map(|text| capture(n, TrafficKind::Shadow, "zhipu/glm-4.7", text)));
     }
     ledger.close().await.unwrap();
     store.write_captures(&captures, &key).await.unwrap();
@@ -96,13 +96,13 @@ async fn recorded(copy: Option<&str>) -> (Store, SealKey) {
 
 type Pages = Arc<Mutex<Vec<String>>>;
 
-fn mover(store: &Store, key: &SealKey, holder: &str) -> (Mover, Pages) {
+fn mover(store: &Store, key: &EncryptionKey, holder: &str) -> (MoveReconciler, Pages) {
     let pages = Pages::default();
     let told = pages.clone();
     let on_page = Box::new(move |id: &str, page: &stage::Page| {
         told.lock().unwrap().push(format!("{id}: {}", page.why));
     });
-    (Mover::new(store.clone(), holder.to_owned(), Some(key.clone()), on_page), pages)
+    (MoveReconciler::new(store.clone(), holder.to_owned(), Some(key.clone()), on_page), pages)
 }
 
 async fn stage_of(store: &Store) -> Stage {
@@ -112,8 +112,8 @@ async fn stage_of(store: &Store) -> Stage {
 #[tokio::test]
 async fn gates_bring_a_move_forward_one_stage_at_a_time_and_only_one_process_looks() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
-    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
-    let again = moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap_err();
+    moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
+    let again = moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap_err();
     assert!(matches!(again, MoveError::Taken(_)), "{again}");
     let ((mut one, _), (mut other, _)) = (mover(&store, &key, "one"), mover(&store, &key, "other"));
     // The copies are there already, so both steps are due at once; each is an event of its own.
@@ -125,8 +125,8 @@ async fn gates_bring_a_move_forward_one_stage_at_a_time_and_only_one_process_loo
     assert!(!other.tick(after(1)).await.unwrap().is_ours, "the lease is the first one's");
     one.leave().await.unwrap();
     assert!(other.tick(after(2)).await.unwrap().is_ours);
-    let course = &moves::courses(&store).await.unwrap()["gpt-4o"];
-    assert_eq!((course.stage, course.share.ten_thousandths()), (Stage::Canary, 100));
+    let route_move = &moves::route_moves(&store).await.unwrap()["gpt-4o"];
+    assert_eq!((route_move.stage, route_move.share.ten_thousandths()), (Stage::Canary, 100));
     // With the same evidence there is nothing more to do before the share was watched for its time.
     assert_eq!(other.tick(after(2)).await.unwrap().events, 0);
 }
@@ -134,7 +134,7 @@ async fn gates_bring_a_move_forward_one_stage_at_a_time_and_only_one_process_loo
 #[tokio::test]
 async fn a_destination_that_breaks_what_callers_need_stays_in_the_shadow() {
     let (store, key) = recorded(Some("Of course! Here is your order.")).await;
-    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     let (mut mover, _) = mover(&store, &key, "one");
     for minute in 1..6 {
         mover.tick(after(minute)).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_destination_that_breaks_what_callers_need_stays_in_the_shadow() {
 #[tokio::test]
 async fn a_report_on_a_destination_is_what_its_gates_read() {
     let (store, key) = recorded(Some("Of course! Here is your order.")).await;
-    let made = moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    let made = moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     let moved = made.of.spec().routes[0].clone();
     let report = moves::parity(&store, &key, &made, &moved, &moved.destination).await.unwrap();
     let about = (report.about.source.as_str(), report.about.destination.as_str(), report.about.route.as_deref());
@@ -161,12 +161,12 @@ async fn a_report_on_a_destination_is_what_its_gates_read() {
 #[tokio::test]
 async fn a_verdict_is_made_anew_when_there_are_new_copies_and_not_for_other_captures() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
-    let made = moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    let made = moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     let (mut mover, _) = mover(&store, &key, "one");
     for (minute, more, judged_at, pairs) in [
         (1, None, 1, 40),
-        (9, Some(capture(90, Leg::Live, "openai/gpt-4o", r#"{"id": 7}"#)), 1, 40),
-        (20, Some(capture(90, Leg::Shadow, "zhipu/glm-4.7", r#"{"id": 7}"#)), 20, 41),
+        (9, Some(capture(90, TrafficKind::Live, "openai/gpt-4o", r#"{"id": 7}"#)), 1, 40),
+        (20, Some(capture(90, TrafficKind::Shadow, "zhipu/glm-4.7", r#"{"id": 7}"#)), 20, 41),
     ] {
         store.write_captures(more.as_slice(), &key).await.unwrap();
         let evidence = mover.evidence(&made, after(minute)).await;
@@ -178,21 +178,21 @@ async fn a_verdict_is_made_anew_when_there_are_new_copies_and_not_for_other_capt
 #[tokio::test]
 async fn a_source_that_refuses_is_left_at_once_and_people_are_called_once() {
     let (store, key) = recorded(None).await;
-    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     store.record_cut(&"openai".into(), after(3), &json!({ "said": "not here" })).await.unwrap();
     let (mut mover, pages) = mover(&store, &key, "one");
     let ticked = mover.tick(after(4)).await.unwrap();
     assert_eq!((stage_of(&store).await, ticked.pages), (Stage::Live, 1));
     assert_eq!(mover.tick(after(5)).await.unwrap().pages, 0, "a page is handed on once");
     assert!(pages.lock().unwrap()[0].starts_with("spring: "));
-    let course = &moves::courses(&store).await.unwrap()["gpt-4o"];
-    assert!(!course.may_ask_source(after(5)));
+    let route_move = &moves::route_moves(&store).await.unwrap()["gpt-4o"];
+    assert!(!route_move.may_ask_source(after(5)));
 }
 
 #[tokio::test]
 async fn an_order_is_in_the_log_with_its_reason_or_refused_with_ours() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
-    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     let said = |reason| Order { by: "lee", reason, at: after(1) };
     moves::order(&store, "spring", |of| stage::pause(of, said("a holiday"))).await.unwrap();
     let (mut mover, _) = mover(&store, &key, "one");
@@ -212,27 +212,27 @@ async fn an_order_is_in_the_log_with_its_reason_or_refused_with_ours() {
 async fn what_others_do_is_seen_although_nothing_is_read_twice() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
     let (mut mover, _) = mover(&store, &key, "one");
-    assert!(mover.courses().await.unwrap().is_empty());
-    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    assert!(mover.route_moves().await.unwrap().is_empty());
+    moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     mover.tick(after(1)).await.unwrap();
-    assert_eq!(mover.courses().await.unwrap(), moves::courses(&store).await.unwrap());
+    assert_eq!(mover.route_moves().await.unwrap(), moves::route_moves(&store).await.unwrap());
     let said = Order { by: "lee", reason: "a test", at: after(2) };
     moves::order(&store, "spring", |of| stage::override_to(of, Stage::Live, None, said)).await.unwrap();
-    let courses = mover.courses().await.unwrap();
-    assert_eq!(courses["gpt-4o"].stage, Stage::Live);
-    assert_eq!(courses, moves::courses(&store).await.unwrap());
+    let route_moves = mover.route_moves().await.unwrap();
+    assert_eq!(route_moves["gpt-4o"].stage, Stage::Live);
+    assert_eq!(route_moves, moves::route_moves(&store).await.unwrap());
     let other = TEXT.replace("spring", "summer").replace("gpt-4o\"", "gpt-4\"");
-    moves::make(&store, &other, By { actor: "kim", at: after(3) }).await.unwrap();
+    moves::make(&store, &other, Actor { actor: "kim", at: after(3) }).await.unwrap();
     mover.tick(after(3)).await.unwrap();
-    assert_eq!(mover.courses().await.unwrap().len(), 2);
-    assert_eq!(mover.courses().await.unwrap(), moves::courses(&store).await.unwrap());
+    assert_eq!(mover.route_moves().await.unwrap().len(), 2);
+    assert_eq!(mover.route_moves().await.unwrap(), moves::route_moves(&store).await.unwrap());
 }
 
 #[tokio::test]
 async fn what_calls_people_is_told_to_those_who_listen_and_says_nothing_that_was_said() {
     let (store, key) = recorded(None).await;
     store.know_webhooks(&["ops"], START).await.unwrap();
-    moves::make(&store, TEXT, By { actor: "kim", at: START }).await.unwrap();
+    moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     store.record_cut(&"openai".into(), after(3), &json!({ "said": "not here, sk-1" })).await.unwrap();
     let (mut mover, pages) = mover(&store, &key, "one");
     mover.tick(after(4)).await.unwrap();
@@ -249,7 +249,8 @@ async fn what_calls_people_is_told_to_those_who_listen_and_says_nothing_that_was
     moves::order(&store, "spring", |of| stage::pause(of, said("a holiday"))).await.unwrap();
     store.give_out("ops", |kind| kind == "move.page", after(8)).await.unwrap();
     assert_eq!(store.due_deliveries("ops", after(8), 10).await.unwrap().len(), 1);
-    let second = |of: &stage::Move| stage::switch(of, &"gpt-4o".into(), stage::Used::Second, said("it is better"));
+    let second =
+        |of: &stage::Move| stage::switch(of, &"gpt-4o".into(), stage::ActiveDestination::Second, said("it is better"));
     moves::order(&store, "spring", second).await.unwrap();
     store.give_out("ops", |kind| kind == "move.page", after(8)).await.unwrap();
     let told = store.due_deliveries("ops", after(8), 10).await.unwrap();
@@ -262,7 +263,7 @@ async fn what_calls_people_is_told_to_those_who_listen_and_says_nothing_that_was
 #[tokio::test]
 async fn a_route_is_moved_by_one_move_at_a_time() {
     let (store, _) = recorded(None).await;
-    let by = By { actor: "kim", at: START };
+    let by = Actor { actor: "kim", at: START };
     moves::make(&store, TEXT, by).await.unwrap();
     let second = TEXT.replace("\"spring\"", "\"summer\"");
     let refused = moves::make(&store, &second, by).await.unwrap_err();
@@ -273,5 +274,5 @@ async fn a_route_is_moved_by_one_move_at_a_time() {
     );
     let other = second.replace("route = \"gpt-4o\"", "route = \"other\"");
     moves::make(&store, &other, by).await.unwrap();
-    assert_eq!(moves::courses(&store).await.unwrap().len(), 2);
+    assert_eq!(moves::route_moves(&store).await.unwrap().len(), 2);
 }

@@ -6,7 +6,7 @@ use banjia_control::report::plan::Lang;
 use banjia_control::report::seal::{html, markdown};
 use banjia_movement::seal::{LastCaller, SignedReport, Unmet, verify};
 use banjia_movement::stage::{self, LiveBy, Order};
-use banjia_store::{By, LedgerWriter, Location, ReportKey, Row, Store, WriterConfig};
+use banjia_store::{Actor, LedgerWriter, Location, ReportKey, Row, Store, WriterConfig};
 use banjia_types::{Outcome, RequestId, Stage, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Rig {
         let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
         let key = ReportKey::beside(store.path()).unwrap();
         let rig = Self { store, ledger, key, now: Timestamp::from(chrono::Utc::now()) };
-        moves::make(&rig.store, TEXT, By { actor: "kim", at: rig.ago(30) }).await.unwrap();
+        moves::make(&rig.store, TEXT, Actor { actor: "kim", at: rig.ago(30) }).await.unwrap();
         rig
     }
 
@@ -219,7 +219,7 @@ async fn books_of_a_run_that_could_not_write_are_refused() {
     let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
     let key = ReportKey::beside(store.path()).unwrap();
     let rig = Rig { store, ledger, key, now: Timestamp::from(chrono::Utc::now()) };
-    moves::make(&rig.store, TEXT, By { actor: "kim", at: rig.ago(30) }).await.unwrap();
+    moves::make(&rig.store, TEXT, Actor { actor: "kim", at: rig.ago(30) }).await.unwrap();
     rig.go_live().await;
     // The file is away while a request ends, and the process has to end as well.
     let away = folder.path().join("away");

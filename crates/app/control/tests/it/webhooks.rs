@@ -1,8 +1,8 @@
 //! Events on their way to a real receiver on loopback.
 
 use banjia_control::webhooks::{Heard, Listeners, StoreAlerts, secret};
-use banjia_control::{Courier, WebhookConfig};
-use banjia_store::{By, DeliveryState, Location, PolicyRow, PolicyState, Store, WriterConfig};
+use banjia_control::{WebhookConfig, WebhookDispatcher};
+use banjia_store::{Actor, DeliveryState, Location, PolicyRow, PolicyState, Store, WriterConfig};
 use banjia_types::{Secret, Timestamp};
 use banjia_upstream::Upstream;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 const NOW: Timestamp = Timestamp(1_720_483_200_000);
-const BY: By<'static> = By { actor: "kim", at: NOW };
+const BY: Actor<'static> = Actor { actor: "kim", at: NOW };
 
 /// What arrived: the head in small letters, and the body.
 type Seen = (String, String);
@@ -80,7 +80,7 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
 async fn an_event_is_signed_and_holds_names_only() {
     let store = store(&["ops"]).await;
     let (addr, mut seen) = receiver(vec![204, 204]).await;
-    let mut courier = Courier::new(store.clone(), &[config("ops", addr, &["*"])]).unwrap();
+    let mut courier = WebhookDispatcher::new(store.clone(), &[config("ops", addr, &["*"])]).unwrap();
     something_happens(&store).await;
     store.record_cut(&"openai".into(), NOW, &"SAID by a vendor".into()).await.unwrap();
     assert_eq!(courier.tick(NOW).await.unwrap(), Heard { delivered: 2, ..Heard::default() });
@@ -104,7 +104,7 @@ async fn what_was_not_written_down_is_sent_again_with_the_same_id() {
     let (addr, mut seen) = receiver(vec![0, 200]).await;
     let configs = [config("ops", addr, &["*"])];
     something_happens(&store).await;
-    let mut courier = Courier::new(store.clone(), &configs).unwrap();
+    let mut courier = WebhookDispatcher::new(store.clone(), &configs).unwrap();
     let first = {
         // The process ends after the receiver has the event and before it is written down.
         let sending = courier.tick(NOW);
@@ -115,7 +115,7 @@ async fn what_was_not_written_down_is_sent_again_with_the_same_id() {
         }
     };
     drop(courier);
-    let mut courier = Courier::new(store.clone(), &configs).unwrap();
+    let mut courier = WebhookDispatcher::new(store.clone(), &configs).unwrap();
     assert_eq!(courier.tick(NOW).await.unwrap().delivered, 1);
     let second = seen.recv().await.unwrap();
     assert_eq!(header(&first.0, "webhook-id"), header(&second.0, "webhook-id"));
@@ -126,7 +126,7 @@ async fn what_was_not_written_down_is_sent_again_with_the_same_id() {
 async fn a_clock_set_back_lengthens_no_pause() {
     let store = store(&["ops"]).await;
     let (addr, _seen) = receiver(vec![500, 500, 200]).await;
-    let mut courier = Courier::new(store.clone(), &[config("ops", addr, &["*"])]).unwrap();
+    let mut courier = WebhookDispatcher::new(store.clone(), &[config("ops", addr, &["*"])]).unwrap();
     something_happens(&store).await;
     let back = NOW - Duration::from_hours(1);
     assert_eq!(courier.tick(NOW).await.unwrap().later, 1);
@@ -139,7 +139,7 @@ async fn a_clock_set_back_lengthens_no_pause() {
 async fn failures_and_redirects_are_tried_again_and_410_ends_it_until_a_person_says_otherwise() {
     let store = store(&["ops"]).await;
     let (addr, mut seen) = receiver(vec![500, 302, 410, 200, 200]).await;
-    let mut courier = Courier::new(store.clone(), &[config("ops", addr, &["*"])]).unwrap();
+    let mut courier = WebhookDispatcher::new(store.clone(), &[config("ops", addr, &["*"])]).unwrap();
     something_happens(&store).await;
     let mut now = NOW;
     for (what, heard) in [
@@ -168,7 +168,7 @@ async fn each_hears_what_it_wants_and_one_that_fails_keeps_nobody_waiting() {
     let (bad, _bad) = receiver(vec![500]).await;
     let (good, mut seen) = receiver(vec![200, 200]).await;
     let configs = [config("all", bad, &["*"]), config("policies", good, &["policy.*"])];
-    let mut courier = Courier::new(store.clone(), &configs).unwrap();
+    let mut courier = WebhookDispatcher::new(store.clone(), &configs).unwrap();
     let row = PolicyRow {
         id: "p".to_owned(),
         version: 1,
@@ -193,10 +193,10 @@ async fn only_one_process_delivers_and_nothing_is_kept_where_nobody_listens() {
     something_happens(&store).await;
     let (addr, _seen) = receiver(vec![]).await;
     let configs = [config("late", addr, &["*"])];
-    let mut one = Courier::new(store.clone(), &configs).unwrap();
+    let mut one = WebhookDispatcher::new(store.clone(), &configs).unwrap();
     assert_eq!(one.tick(NOW).await.unwrap(), Heard::default(), "what happened before it listened is not its own");
     something_happens(&store).await;
-    let mut two = Courier::new(store.clone(), &configs).unwrap();
+    let mut two = WebhookDispatcher::new(store.clone(), &configs).unwrap();
     assert_eq!(two.tick(NOW).await.unwrap(), Heard::default(), "the other one holds the lock");
     assert_eq!(store.deliveries("late", 10).await.unwrap(), []);
 }

@@ -5,7 +5,7 @@
 //! is 403 with the body that the official SDKs know; a brownout is 403 with its own code, because SDKs silently retry 408,
 //! 409, 429 and 5xx; 451 (RFC 7725) only where the deciding rule records a legal demand.
 
-use super::{Crossing, InForce, Rules};
+use super::{ActivePolicies, ActivePolicy, BorderCheck};
 use crate::error::{BORDER, Failure};
 use banjia_border::decide::{RuleRef, Verdict, draw};
 use banjia_border::facts::FactKind;
@@ -18,7 +18,7 @@ const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
 /// The name of the rule that decided. Names that are built in cost nothing.
-pub(super) fn rule_name(rules: &Rules, rule: &InForce, verdict: &Verdict) -> Cow<'static, str> {
+pub(super) fn rule_name(rules: &ActivePolicies, rule: &ActivePolicy, verdict: &Verdict) -> Cow<'static, str> {
     match verdict.rule {
         RuleRef::Served => "served".into(),
         RuleRef::Unknown => "unknown".into(),
@@ -30,7 +30,7 @@ pub(super) fn rule_name(rules: &Rules, rule: &InForce, verdict: &Verdict) -> Cow
     }
 }
 
-impl Crossing {
+impl BorderCheck {
     /// What the caller is told; none for whoever is served and stays so.
     pub(crate) fn told(&self) -> Option<HeaderMap> {
         if self.kind() == VerdictKind::Allow {

@@ -4,7 +4,7 @@
 //! never waited for; what the queue did not take is offered again at the next request like it. Memory is bounded: when it is
 //! full it begins anew, so a case may be written twice and none is left out.
 
-use super::{Crossing, answer};
+use super::{BorderCheck, answer};
 use crate::live::lock;
 use banjia_border::decide::draw;
 use banjia_border::facts::{Fact, Facts};
@@ -38,7 +38,7 @@ impl Evidence {
     }
 
     /// Offers a crossing to the audit when it is a new case.
-    pub(crate) fn keep(&self, crossing: &Crossing) {
+    pub(crate) fn keep(&self, crossing: &BorderCheck) {
         let Some((rule, verdict)) = crossing.ruling() else { return };
         // A brownout by requests differs from request to request; its draw is part of the case only where it refused.
         let facts = &crossing.facts;

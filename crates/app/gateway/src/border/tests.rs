@@ -8,8 +8,8 @@ fn addresses_are_cut_to_their_network() {
 }
 
 /// The facts and the note of a caller that connects from an address, with a home for private ones.
-fn crossing(peer: &str) -> Crossing {
-    let rules = Rules::default();
+fn crossing(peer: &str) -> BorderCheck {
+    let rules = ActivePolicies::default();
     let config = BorderConfig { home: Some("SG".parse().unwrap()), ..BorderConfig::default() };
     let headers = HeaderMap::new();
     let caller =

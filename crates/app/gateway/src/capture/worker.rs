@@ -8,7 +8,7 @@
 
 use super::{CaptureRules, Counters, Job, Recorded, add, seal_key};
 use crate::clock::Clock;
-use banjia_store::{Capture, SealKey, Store, StoreError};
+use banjia_store::{Capture, EncryptionKey, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) struct Worker {
     counters: Arc<Counters>,
     clock: Clock,
     /// Known from the first batch on.
-    key: Option<SealKey>,
+    key: Option<EncryptionKey>,
     forget_at: Instant,
 }
 

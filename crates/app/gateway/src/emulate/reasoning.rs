@@ -21,7 +21,7 @@ type CallKey = (AccountId, String);
 
 /// The cache. See the module's text.
 #[derive(Debug, Default)]
-pub(crate) struct Replay(Mutex<Kept>);
+pub(crate) struct ReasoningCache(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -30,7 +30,7 @@ struct Kept {
     bytes: usize,
 }
 
-impl Replay {
+impl ReasoningCache {
     /// Keeps the reasoning that came with these tool calls.
     pub(crate) fn keep(&self, account: &AccountId, calls: &[String], reasoning: &str) {
         if reasoning.is_empty() || reasoning.len() > BYTES_MAX {
@@ -83,7 +83,7 @@ impl Replay {
 
 /// Reasoning and tool call ids of one choice, gathered from a stream or read from a whole answer.
 #[derive(Debug, Default)]
-pub(crate) struct Gather {
+pub(crate) struct ReasoningCollector {
     reasoning: String,
     calls: Vec<String>,
     /// Its memory; `None` for a whole answer, whose bytes are held anyway.
@@ -92,7 +92,7 @@ pub(crate) struct Gather {
     is_too_large: bool,
 }
 
-impl Gather {
+impl ReasoningCollector {
     /// One that grows with a stream.
     pub(crate) fn within(held: &Arc<HeldBytes>) -> Self {
         Self { hold: Some(Hold::new(held)), ..Self::default() }
@@ -130,7 +130,7 @@ impl Gather {
     }
 
     /// Hands over what was gathered.
-    pub(crate) fn keep(&self, replay: &Replay, account: &AccountId) {
+    pub(crate) fn keep(&self, replay: &ReasoningCache, account: &AccountId) {
         replay.keep(account, &self.calls, &self.reasoning);
     }
 }
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn kept_reasoning_goes_back_to_its_account_and_call_only() {
-        let (replay, acme, other) = (Replay::default(), AccountId::from("acme"), AccountId::from("other"));
-        let mut gather = Gather::default();
+        let (replay, acme, other) = (ReasoningCache::default(), AccountId::from("acme"), AccountId::from("other"));
+        let mut gather = ReasoningCollector::default();
         gather.add_chunk(&json!({"choices": [{"delta": {"reasoning_content": "first "}}]}));
         gather.add_chunk(
             &json!({"choices": [{"delta": {"reasoning_content": "then", "tool_calls": [{"id": "call_1"}]}}]}),
@@ -160,8 +160,8 @@ mod tests {
 
     #[test]
     fn reasoning_without_room_is_given_up() {
-        let (replay, acme, held) = (Replay::default(), AccountId::from("acme"), HeldBytes::new(10));
-        let mut gather = Gather::within(&held);
+        let (replay, acme, held) = (ReasoningCache::default(), AccountId::from("acme"), HeldBytes::new(10));
+        let mut gather = ReasoningCollector::within(&held);
         for text in ["0123456789", "x", "y"] {
             gather.add(&json!({"reasoning_content": text, "tool_calls": [{"id": "call_1"}]}));
         }
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_cache_is_bounded_in_number_and_bytes() {
-        let (replay, acme) = (Replay::default(), AccountId::from("acme"));
+        let (replay, acme) = (ReasoningCache::default(), AccountId::from("acme"));
         for number in 0..ENTRIES_MAX + 10 {
             replay.keep(&acme, &[format!("call_{number}")], "x");
         }

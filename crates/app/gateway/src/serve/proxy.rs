@@ -4,7 +4,7 @@
 //! header is read byte by byte, so that nothing of what follows is taken; it is a hundred bytes once per connection.
 
 use super::connections::Place;
-use crate::shared::Shared;
+use crate::state::State;
 use banjia_border::proxy_protocol::{HEADER_BYTES_MAX, ProxyRead, read};
 use hyper::server::conn::http1;
 use std::net::IpAddr;
@@ -14,8 +14,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 /// Whether a connection from `peer` begins with a header.
-pub(super) fn speaks(shared: &Shared, peer: IpAddr) -> bool {
-    let world = shared.world();
+pub(super) fn speaks(state: &State, peer: IpAddr) -> bool {
+    let world = state.world();
     let border = &world.snapshot.border;
     border.proxy_protocol && border.peer.trusts(peer)
 }
@@ -27,12 +27,12 @@ pub(super) fn connect(
     mut socket: TcpStream,
     peer: IpAddr,
     place: Place,
-    shared: Arc<Shared>,
+    state: Arc<State>,
 ) {
     let within = place.connections().header_read();
-    shared.drain.connections.clone().spawn(async move {
+    state.drain.connections.clone().spawn(async move {
         match tokio::time::timeout(within, header(&mut socket)).await {
-            Ok(Ok(client)) => super::connect(&http, stall, socket, client.unwrap_or(peer), place, &shared),
+            Ok(Ok(client)) => super::connect(&http, stall, socket, client.unwrap_or(peer), place, &state),
             Ok(Err(why)) => tracing::warn!(%peer, why, "a connection without a good PROXY header was closed"),
             Err(_) => tracing::warn!(%peer, "a connection's PROXY header did not come in time"),
         }

@@ -4,7 +4,7 @@ use crate::rig::{Answer, KEY, MOVING, Rig, hello};
 use banjia_border::policy::{Exemption, Policy};
 use banjia_border::registry::embedded;
 use banjia_gateway::config::{AccountConfig, Config, KeyConfig, LimitConfig};
-use banjia_gateway::{InForce, Rules, keys};
+use banjia_gateway::{ActivePolicies, ActivePolicy, keys};
 use banjia_types::{Outcome, Timestamp, VerdictKind};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -25,9 +25,12 @@ fn moment(text: &str) -> Timestamp {
     banjia_types::calendar::moment(banjia_types::calendar::read(text).unwrap(), chrono_tz::Tz::Asia__Shanghai)
 }
 
-fn rules(text: &str) -> Rules {
+fn rules(text: &str) -> ActivePolicies {
     let policy = Policy::parse(text, embedded()).unwrap_or_else(|problems| panic!("{problems:?}"));
-    Rules { policies: vec![InForce { policy: Arc::new(policy), is_paused: false }], ..Rules::default() }
+    ActivePolicies {
+        policies: vec![ActivePolicy { policy: Arc::new(policy), is_paused: false }],
+        ..ActivePolicies::default()
+    }
 }
 
 fn behind_a_proxy(config: &mut Config) {
@@ -213,7 +216,7 @@ async fn the_accounts_record_counts_beside_the_address() {
         from: moment("2024-07-01"),
         until: moment("2024-08-01"),
     };
-    rig.gateway.set_border(Rules { exemptions: vec![granted], ..rules(EXAMPLE) });
+    rig.gateway.set_border(ActivePolicies { exemptions: vec![granted], ..rules(EXAMPLE) });
     rig.send(ask()).await.is(200);
     rig.clock.set(moment("2024-08-01"));
     rig.send(ask()).await.is(403);
@@ -333,7 +336,7 @@ async fn a_paused_policy_refuses_nobody_and_the_place_is_still_recorded() {
     chat(&rig, HONG_KONG).await.is(200);
     let note = rig.rows().await.remove(0).border.unwrap();
     assert_eq!((note.verdict, note.rule.as_ref()), (VerdictKind::Allow, "list.network"));
-    rig.gateway.set_border(Rules::default());
+    rig.gateway.set_border(ActivePolicies::default());
     chat(&rig, HONG_KONG).await.is(200);
     assert!(rig.rows().await.iter().any(|row| row.border.as_ref().is_some_and(|note| note.policy.is_none())));
 }

@@ -1,12 +1,12 @@
 //! Recording: what is kept, what is taken out, what is dropped, and that nobody waits.
 
-use crate::course::{course, set};
 use crate::rig::{MOVING, Rig, config, hello, profiles};
+use crate::route_move::{route_move, set};
 use banjia_gateway::config::{CaptureConfig, PatternConfig};
 use banjia_gateway::{Clock, Gateway, Parts, Snapshot, StartError, seal_key};
 use banjia_sandbox::{Fault, Options, Sandbox, When};
-use banjia_store::{Capture, CaptureCursor, CaptureFilter, Location, SealKey, Store, StoreError, WriterConfig};
-use banjia_types::{AccountId, Course, ErrorClass, Leg, Outcome, Secret, Share, Stage};
+use banjia_store::{Capture, CaptureCursor, CaptureFilter, EncryptionKey, Location, Store, StoreError, WriterConfig};
+use banjia_types::{AccountId, ErrorClass, Outcome, RouteMove, Secret, Share, Stage, TrafficKind};
 use banjia_upstream::Upstream;
 use serde_json::json;
 
@@ -46,7 +46,7 @@ async fn whole_answers_and_streams_become_the_same_kind_of_capture() {
     let rows = rig.rows().await;
     for (capture, answer) in kept.iter().zip([&whole, &streamed]) {
         assert_eq!(capture.id, answer.header("x-request-id"));
-        assert_eq!((capture.leg, capture.number, capture.outcome), (Leg::Live, 0, Outcome::Answered));
+        assert_eq!((capture.leg, capture.number, capture.outcome), (TrafficKind::Live, 0, Outcome::Answered));
         assert_eq!((capture.route.as_str(), capture.target.to_string().as_str()), ("one-zhipu", "zhipu/glm-4.6"));
         assert_eq!(capture.account.as_ref().map(AccountId::as_str), Some("acme"));
         let row = rows.iter().find(|row| row.request_id.to_string() == capture.id).unwrap();
@@ -125,9 +125,9 @@ async fn the_share_is_a_draw_of_the_id_and_a_course_has_its_own() {
     let kept = captures(&rig).await;
     assert!((8..=32).contains(&kept.len()), "{} of 40 at a share of a half", kept.len());
     assert!(kept.iter().all(|capture| capture.route.as_str() == "one-openai"));
-    set(&rig, Course { record: Share::ALL, ..course(Stage::Record) });
+    set(&rig, RouteMove { record: Share::ALL, ..route_move(Stage::Record) });
     rig.ask(MOVING, false).await.is(200);
-    set(&rig, course(Stage::Record));
+    set(&rig, route_move(Stage::Record));
     rig.ask(MOVING, false).await.is(200);
     let moved = captures(&rig).await.into_iter().filter(|capture| capture.route.as_str() == MOVING).count();
     assert_eq!(moved, 1, "the course's own share decides for a route that moves");
@@ -178,7 +178,7 @@ async fn start(store: &Store, capture: CaptureConfig) -> Result<banjia_gateway::
 #[tokio::test]
 async fn a_wrong_key_is_refused_at_the_start_and_bad_settings_before_it() {
     let store = Store::open(&Location::Temporary).await.unwrap();
-    store.check_seal(&SealKey::parse(KEY).unwrap()).await.unwrap();
+    store.check_seal(&EncryptionKey::parse(KEY).unwrap()).await.unwrap();
     let with = |key: &str| CaptureConfig { key: Some(Secret::new(key)), ..CaptureConfig::default() };
     let wrong = start(&store, with(&KEY.replace('0', "1"))).await.unwrap_err();
     assert!(matches!(wrong, StartError::Seal(StoreError::WrongKey { .. })), "{wrong:?}");

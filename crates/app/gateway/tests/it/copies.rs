@@ -1,14 +1,14 @@
 //! Shadows, repeats and legs: asked outside of callers' requests, within bounds of their own.
 
 use crate::capture::captures;
-use crate::course::{course, set};
 use crate::rig::{MOVING, Rig, hello, profiles};
+use crate::route_move::{route_move, set};
 use crate::vendor::{Vendor, said};
 use banjia_gateway::config::{AccountConfig, Config, RouteConfig};
-use banjia_gateway::{Clock, Gateway, LegRequest, LegsParts, NotAsked, Snapshot};
+use banjia_gateway::{Clock, Gateway, NotAsked, SideRequest, SideRequestParts, Snapshot};
 use banjia_sandbox::Fault;
 use banjia_store::Capture;
-use banjia_types::{Course, Currency, ErrorClass, Leg, Money, Outcome, Share, Stage};
+use banjia_types::{Currency, ErrorClass, Money, Outcome, RouteMove, Share, Stage, TrafficKind};
 use banjia_upstream::Upstream;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ async fn pair(source: &Vendor, destination: &Vendor, change: impl FnOnce(&mut Co
     .await
 }
 
-fn moving(stage: Stage, repeat: Share, shadow: Share) -> Course {
-    Course {
+fn moving(stage: Stage, repeat: Share, shadow: Share) -> RouteMove {
+    RouteMove {
         route: ROUTE.into(),
         source: "leaving/gpt-4o".parse().unwrap(),
         destination: "staying/glm-4.6".parse().unwrap(),
@@ -36,7 +36,7 @@ fn moving(stage: Stage, repeat: Share, shadow: Share) -> Course {
         record: Share::ALL,
         repeat,
         shadow,
-        ..course(stage)
+        ..route_move(stage)
     }
 }
 
@@ -70,8 +70,8 @@ async fn a_recorded_exchange_is_repeated_and_shadowed_under_its_own_id() {
     kept.sort_by_key(|capture| capture.leg);
     let seen: Vec<_> = kept.iter().map(|it| (it.leg, it.target.to_string(), text(it))).collect();
     let source_said = |leg| (leg, "leaving/gpt-4o".to_owned(), "from the source");
-    let shadow = (Leg::Shadow, "staying/glm-4.6".to_owned(), "from the destination");
-    assert_eq!(seen, [source_said(Leg::Live), source_said(Leg::Repeat), shadow]);
+    let shadow = (TrafficKind::Shadow, "staying/glm-4.6".to_owned(), "from the destination");
+    assert_eq!(seen, [source_said(TrafficKind::Live), source_said(TrafficKind::Repeat), shadow]);
     assert!(kept.iter().all(|it| it.id == answer.header("x-request-id") && it.request == kept[0].request));
     assert_eq!((source.asked(), destination.asked()), (2, 1));
     assert_eq!(rig.tally().await.accepted, 1, "copies are no requests of anybody");
@@ -104,14 +104,14 @@ async fn callers_are_answered_while_every_shadow_hangs_and_the_rest_is_dropped_a
 async fn a_canary_is_compared_with_the_source_while_it_may_be_asked() {
     let (source, destination) = vendors().await;
     let rig = pair(&source, &destination, |_| {}).await;
-    let canary = Course { share: Share::ALL, ..moving(Stage::Canary, Share::NONE, Share::ALL) };
+    let canary = RouteMove { share: Share::ALL, ..moving(Stage::Canary, Share::NONE, Share::ALL) };
     set(&rig, canary.clone());
     rig.ask(ROUTE, false).await.is(200);
     let kept = until(&rig, 2).await;
     let legs: Vec<_> = kept.iter().map(|it| (it.leg, text(it))).collect();
-    assert_eq!(legs, [(Leg::Live, "from the destination"), (Leg::Repeat, "from the source")]);
+    assert_eq!(legs, [(TrafficKind::Live, "from the destination"), (TrafficKind::Repeat, "from the source")]);
     // The date stops repeats by itself: nobody changed the course.
-    set(&rig, Course { source_until: Some(rig.clock.now()), ..canary });
+    set(&rig, RouteMove { source_until: Some(rig.clock.now()), ..canary });
     rig.ask(ROUTE, false).await.is(200);
     while rig.gateway.stats().1.not_asked == 0 {
         tokio::task::yield_now().await;
@@ -142,7 +142,7 @@ async fn the_money_for_copies_is_a_bound() {
     let (source, destination) = vendors().await;
     let rig = pair(&source, &destination, |config| config.capture.copies_at_once_max = 1).await;
     let cap = |micros| vec![Money { micros, currency: Currency::Cny }];
-    set(&rig, Course { spend_left: cap(1), ..moving(Stage::Shadow, Share::NONE, Share::ALL) });
+    set(&rig, RouteMove { spend_left: cap(1), ..moving(Stage::Shadow, Share::NONE, Share::ALL) });
     for _ in 0..4 {
         rig.ask(ROUTE, false).await.is(200);
     }
@@ -156,14 +156,14 @@ async fn the_money_for_copies_is_a_bound() {
         tokio::task::yield_now().await;
     }
     assert_eq!(destination.asked(), 1, "a reload gives no new money");
-    set(&rig, Course { spend_left: cap(1_000_000), ..moving(Stage::Shadow, Share::NONE, Share::ALL) });
+    set(&rig, RouteMove { spend_left: cap(1_000_000), ..moving(Stage::Shadow, Share::NONE, Share::ALL) });
     rig.ask(ROUTE, false).await.is(200);
     until(&rig, 8).await;
     assert_eq!(destination.asked(), 2);
 }
 
-fn ask(target: &str, account: Option<&str>) -> LegRequest {
-    LegRequest {
+fn ask(target: &str, account: Option<&str>) -> SideRequest {
+    SideRequest {
         route: ROUTE.into(),
         target: target.parse().unwrap(),
         endpoint: "chat".to_owned(),
@@ -191,7 +191,7 @@ async fn the_border_the_residency_and_dates_hold_for_legs_too() {
     let refused = legs.ask(ask(source_target, Some("hk"))).await.unwrap_err();
     assert_eq!(refused, NotAsked::NotServed(source_target.parse().unwrap()));
     for account in [None, Some("sg")] {
-        let from = LegRequest { network: Some("HK".parse().unwrap()), ..ask(source_target, account) };
+        let from = SideRequest { network: Some("HK".parse().unwrap()), ..ask(source_target, account) };
         let refused = legs.ask(from).await.unwrap_err();
         assert_eq!(
             refused,
@@ -203,22 +203,22 @@ async fn the_border_the_residency_and_dates_hold_for_legs_too() {
     assert_eq!((answer.outcome, answer.usage.map(|usage| usage.prompt)), (Outcome::Answered, Some(10)));
     assert_eq!(answer.answer.unwrap()["choices"][0]["message"]["content"], "from the source");
     assert!(source.seen.lock().unwrap().iter().all(|body| body.get("stream") != Some(&json!(true))));
-    set(&rig, Course { source_until: Some(rig.clock.now()), ..moving(Stage::Record, Share::NONE, Share::NONE) });
+    set(&rig, RouteMove { source_until: Some(rig.clock.now()), ..moving(Stage::Record, Share::NONE, Share::NONE) });
     let left = legs.ask(ask(source_target, Some("sg"))).await.unwrap_err();
     assert_eq!(left, NotAsked::Left(source_target.parse().unwrap()));
     rig.reload(|config| config.capture.residency = vec!["CN".into()]);
     let away = legs.ask(ask("staying/glm-4.6", None)).await.unwrap_err();
     assert!(matches!(away, NotAsked::Residency { .. }) && away.to_string().contains("unknown place"), "{away}");
     assert_eq!((source.asked(), destination.asked(), legs.stats().asked, legs.stats().refused), (1, 0, 1, 5));
-    let no_target = LegRequest { target: "openai/gpt-4o".parse().unwrap(), ..ask(source_target, None) };
+    let no_target = SideRequest { target: "openai/gpt-4o".parse().unwrap(), ..ask(source_target, None) };
     assert!(matches!(legs.ask(no_target).await, Err(NotAsked::NoTarget(_))));
-    let bad = LegRequest { body: json!({ "messages": 7 }), ..ask(source_target, None) };
+    let bad = SideRequest { body: json!({ "messages": 7 }), ..ask(source_target, None) };
     assert!(matches!(legs.ask(bad).await, Err(NotAsked::BadRequest(_))));
     let image = json!([{ "type": "image_url", "image_url": { "url": "[data image/png 99 bytes sha256:00]" } }]);
     let body = json!({ "messages": [{ "role": "user", "content": image }] });
-    let without = LegRequest { body, ..ask(source_target, None) };
+    let without = SideRequest { body, ..ask(source_target, None) };
     assert_eq!(legs.ask(without).await, Err(NotAsked::DataNotKept));
-    let no_route = LegRequest { route: "nowhere".into(), ..ask(source_target, None) };
+    let no_route = SideRequest { route: "nowhere".into(), ..ask(source_target, None) };
     assert!(matches!(legs.ask(no_route).await, Err(NotAsked::NoRoute(_))));
 }
 
@@ -245,7 +245,7 @@ async fn a_shadow_does_not_leave_for_a_vendor_that_does_not_serve_the_caller() {
 async fn a_leg_tells_errors_retries_nothing_and_a_region_block_is_final() {
     let rig = Rig::new().await;
     let legs = rig.gateway.legs();
-    let request = || LegRequest { route: MOVING.into(), ..ask("openai/gpt-4o", Some("acme")) };
+    let request = || SideRequest { route: MOVING.into(), ..ask("openai/gpt-4o", Some("acme")) };
     rig.fault("openai", Fault::Overload);
     let busy = legs.ask(request()).await.unwrap();
     assert_eq!((busy.outcome, busy.class, rig.asked("openai")), (Outcome::Refused, Some(ErrorClass::Overload), 1));
@@ -263,25 +263,25 @@ async fn a_leg_tells_errors_retries_nothing_and_a_region_block_is_final() {
 #[tokio::test]
 async fn legs_can_be_asked_beside_a_running_gateway() {
     let rig = Rig::new().await;
-    let parts = |courses| LegsParts {
+    let parts = |route_moves| SideRequestParts {
         snapshot: Snapshot::compile(&rig.config, &profiles()).unwrap(),
         upstream: Upstream::new(&banjia_upstream::Config::default()).unwrap(),
         store: rig.store.clone(),
         clock: Clock::default(),
-        courses,
+        route_moves,
     };
-    let request = || LegRequest { route: MOVING.into(), ..ask("openai/gpt-4o", None) };
-    let legs = Gateway::legs_only(parts(BTreeMap::new())).await.unwrap();
+    let request = || SideRequest { route: MOVING.into(), ..ask("openai/gpt-4o", None) };
+    let legs = Gateway::side_requests_only(parts(BTreeMap::new())).await.unwrap();
     assert_eq!(legs.ask(request()).await.unwrap().outcome, Outcome::Answered);
     rig.fault("openai", Fault::Region);
     assert_eq!(legs.ask(request()).await.unwrap().class, Some(ErrorClass::Region));
     legs.finish().await;
     assert_eq!(rig.store.cuts().await.unwrap().len(), 1, "a cut outlives the command");
-    let again = Gateway::legs_only(parts(BTreeMap::new())).await.unwrap();
+    let again = Gateway::side_requests_only(parts(BTreeMap::new())).await.unwrap();
     assert!(matches!(again.ask(request()).await, Err(NotAsked::Cut(_))));
-    let wrong = Course { route: "nowhere".into(), ..course(Stage::Record) };
+    let wrong = RouteMove { route: "nowhere".into(), ..route_move(Stage::Record) };
     // A move that does not fit is no reason to ask nothing of the other routes.
-    let legs = Gateway::legs_only(parts(BTreeMap::from([(wrong.route.clone(), wrong)]))).await.unwrap();
+    let legs = Gateway::side_requests_only(parts(BTreeMap::from([(wrong.route.clone(), wrong)]))).await.unwrap();
     assert!(matches!(legs.ask(request()).await, Err(NotAsked::Cut(_))));
 }
 

@@ -1,11 +1,11 @@
 //! A source that is left while a request is under way: what the request still needs is not asked there.
 
-use crate::course::{DESTINATION, course, set, target};
 use crate::rig::{Rig, hello};
+use crate::route_move::{DESTINATION, route_move, set, target};
 use crate::vendor::{Vendor, busy, said};
 use banjia_gateway::config::RouteConfig;
-use banjia_gateway::{LegRequest, NotAsked};
-use banjia_types::{Course, Stage, Target, Timestamp};
+use banjia_gateway::{NotAsked, SideRequest};
+use banjia_types::{RouteMove, Stage, Target, Timestamp};
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -33,7 +33,10 @@ async fn leaving_at_first_request(
     clock.set(rig.clock.clone()).ok().unwrap();
     let source = target.parse().unwrap();
     let second = None;
-    set(&rig, Course { route: "moving".into(), source, second, source_until: Some(date), ..course(Stage::Canary) });
+    set(
+        &rig,
+        RouteMove { route: "moving".into(), source, second, source_until: Some(date), ..route_move(Stage::Canary) },
+    );
     (rig, vendor)
 }
 
@@ -65,7 +68,7 @@ async fn a_second_try_at_a_promised_form_does_not_ask_the_source_after_its_date(
 async fn a_leg_that_is_held_back_on_its_way_is_not_told_as_the_targets_refusal() {
     let (rig, vendor) = leaving_at_first_request("zhipu", "leaving/glm-4.6", |_| said("no JSON")).await;
     let target: Target = "leaving/glm-4.6".parse().unwrap();
-    let request = LegRequest {
+    let request = SideRequest {
         route: "moving".into(),
         target: target.clone(),
         endpoint: "chat".to_owned(),

@@ -21,11 +21,11 @@ fn adder() -> Tool {
     }
 }
 
-fn think(ask: &Ask) -> Thought {
-    Brain::new(1).think(ask)
+fn think(ask: &Ask) -> Completion {
+    ScriptedModel::new(1).think(ask)
 }
 
-fn arguments(thought: &Thought) -> Vec<Value> {
+fn arguments(thought: &Completion) -> Vec<Value> {
     thought.calls.iter().map(|call| serde_json::from_str(&call.arguments).unwrap()).collect()
 }
 

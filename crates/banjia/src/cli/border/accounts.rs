@@ -3,7 +3,7 @@
 use super::super::{Printer, table};
 use anyhow::{Context as _, bail};
 use banjia_border::policy::Exemption;
-use banjia_store::{By, Changed, Store};
+use banjia_store::{Actor, Changed, Store};
 use banjia_types::Timestamp;
 use chrono::NaiveDate;
 use std::process::ExitCode;
@@ -84,7 +84,7 @@ pub(super) enum AppealCommand {
 pub(super) async fn exempt(
     store: &Store,
     what: &Exempt,
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     match what {
@@ -131,7 +131,7 @@ pub(super) async fn exempt(
 pub(super) async fn unsubscribe(
     store: &Store,
     what: &Unsubscribe,
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     match what {
@@ -166,7 +166,7 @@ pub(super) async fn unsubscribe(
 pub(super) async fn appeal(
     store: &Store,
     what: &AppealCommand,
-    by: By<'_>,
+    by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     match what {

@@ -5,7 +5,7 @@
 //! with the assistant's turn has its answer there. What a log does not say gets a sensible value.
 
 use banjia_store::Capture;
-use banjia_types::{Leg, Outcome, RouteName, Target, Timestamp, Usage};
+use banjia_types::{Outcome, RouteName, Target, Timestamp, TrafficKind, Usage};
 use serde_json::{Map, Value, json};
 use std::hash::{DefaultHasher, Hasher as _};
 
@@ -51,7 +51,7 @@ pub(super) fn capture(text: &str, defaults: &Defaults) -> Result<Capture, String
     let usage = answer.as_ref().and_then(|answer| usage(answer.get("usage")?));
     Ok(Capture {
         id: id.unwrap_or_else(|| id_of(&request)),
-        leg: Leg::Live,
+        leg: TrafficKind::Live,
         number: 0,
         at: time(&beside, answer.as_ref()).unwrap_or(defaults.at),
         account: text_of(&beside, "account").map(Into::into),

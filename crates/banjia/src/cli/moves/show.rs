@@ -4,7 +4,7 @@ use crate::cli::database::Database;
 use crate::cli::{Printer, table};
 use banjia_control::moves::{self, Loaded, Seen, gather};
 use banjia_gateway::seal_key;
-use banjia_movement::gate::{ParityVerdict, Says};
+use banjia_movement::gate::{GateStatus, ParityVerdict};
 use banjia_movement::stage::Move;
 use banjia_store::Store;
 use banjia_types::{Stage, Timestamp};
@@ -110,7 +110,7 @@ pub(super) async fn show(store: &Store, id: &str, beside: Beside<'_>, printer: &
     let gates: Vec<_> = of
         .gates_ahead(&evidence, now)
         .into_iter()
-        .filter(|judged| judged.says != Says::Holds)
+        .filter(|judged| judged.says != GateStatus::Pass)
         .map(|judged| vec![judged.route.to_string(), judged.target.to_string(), judged.why])
         .collect();
     if let Some(rehearsal) = of.state().rehearsal {

@@ -6,7 +6,7 @@
 
 use crate::clock;
 use banjia_control::webhooks::StoreAlerts;
-use banjia_control::{Courier, Listeners, WebhookConfig};
+use banjia_control::{Listeners, WebhookConfig, WebhookDispatcher};
 use banjia_store::Store;
 use banjia_upstream::Upstream;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Task {
             return;
         }
         let alerts = StoreAlerts::with(store, self.upstream.clone(), listeners.clone(), clock::now);
-        let courier = Courier::with(store.clone(), self.upstream.clone(), listeners);
+        let courier = WebhookDispatcher::with(store.clone(), self.upstream.clone(), listeners);
         for (name, origin) in courier.listeners() {
             tracing::info!(webhook = name, origin, "hears of what happens");
         }
@@ -69,7 +69,7 @@ impl Task {
     }
 }
 
-async fn run(mut courier: Courier) {
+async fn run(mut courier: WebhookDispatcher) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut log_at = Instant::now();

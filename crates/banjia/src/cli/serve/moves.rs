@@ -7,10 +7,10 @@
 use crate::clock;
 use crate::compose::Running;
 use crate::config::Config;
-use banjia_control::moves::Mover;
+use banjia_control::moves::MoveReconciler;
 use banjia_gateway::seal_key;
 use banjia_movement::stage::Urgency;
-use banjia_types::{Course, RouteName, VendorName};
+use banjia_types::{RouteMove, RouteName, VendorName};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -21,10 +21,10 @@ const EVERY: Duration = Duration::from_secs(2);
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Moves {
-    mover: Mover,
+    mover: MoveReconciler,
     ticks: Interval,
     /// The courses that were read last.
-    courses: BTreeMap<RouteName, Course>,
+    route_moves: BTreeMap<RouteName, RouteMove>,
     /// The number of the last change whose courses could not be taken, so that it is told once.
     unfit: Option<i64>,
 }
@@ -44,12 +44,13 @@ impl Moves {
                 Urgency::Notice => tracing::warn!(id, page = number, "{}", page.why),
             }
         });
-        let mut mover = Mover::new(running.store.clone(), Uuid::now_v7().simple().to_string(), Some(key), on_page);
+        let mut mover =
+            MoveReconciler::new(running.store.clone(), Uuid::now_v7().simple().to_string(), Some(key), on_page);
         mover.set_borders(borders);
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
-        let mut made = Self { mover, ticks, courses: BTreeMap::new(), unfit: None };
+        let mut made = Self { mover, ticks, route_moves: BTreeMap::new(), unfit: None };
         running.handle.take_cuts().await?;
         made.hand_over(running).await?;
         Ok(made)
@@ -83,8 +84,8 @@ impl Moves {
         if version == 0 {
             return Ok(());
         }
-        self.courses = self.mover.courses().await?;
-        match running.handle.set_courses(self.courses.clone()) {
+        self.route_moves = self.mover.route_moves().await?;
+        match running.handle.set_route_moves(self.route_moves.clone()) {
             Ok(()) => self.unfit = None,
             Err(_) if self.unfit == Some(version) => {}
             Err(problems) => {
@@ -98,8 +99,8 @@ impl Moves {
     }
 
     /// The courses that were read last.
-    pub(super) const fn courses(&self) -> &BTreeMap<RouteName, Course> {
-        &self.courses
+    pub(super) const fn route_moves(&self) -> &BTreeMap<RouteName, RouteMove> {
+        &self.route_moves
     }
 
     /// Takes up another configuration's vendors.

@@ -5,7 +5,7 @@
 
 use crate::border::{self, Table};
 use crate::compose::Running;
-use banjia_gateway::{InForce, Rules};
+use banjia_gateway::{ActivePolicies, ActivePolicy};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(super) struct Border {
     version: i64,
     /// The policies in force, for when one cannot be read any more.
-    last: Vec<InForce>,
+    last: Vec<ActivePolicy>,
     table: Table,
     /// The table changed and the gateway does not have it yet.
     is_new_table: bool,
@@ -63,14 +63,14 @@ impl Border {
     }
 
     /// Reads the border's rules from the database, with this table. Changes nothing.
-    pub(super) async fn rules_with(&self, running: &Running, table: &Table) -> anyhow::Result<Rules> {
+    pub(super) async fn rules_with(&self, running: &Running, table: &Table) -> anyhow::Result<ActivePolicies> {
         // A policy that cannot be read was logged when it changed, and keeps its last good version.
         let (rules, _) = border::rules_after(&self.last, &running.store, table.mmdb.clone()).await?;
         Ok(rules)
     }
 
     /// Takes up another table, and the rules that were made with it.
-    pub(super) fn set_table(&mut self, running: &Running, table: Table, rules: Rules) {
+    pub(super) fn set_table(&mut self, running: &Running, table: Table, rules: ActivePolicies) {
         self.last.clone_from(&rules.policies);
         running.handle.set_border(rules);
         self.table = table;

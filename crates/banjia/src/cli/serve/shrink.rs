@@ -9,7 +9,7 @@
 //! A live move does not need its source: its credential must be gone before the move can be sealed.
 
 use crate::config::Config;
-use banjia_types::{Course, RouteName, Stage, Target};
+use banjia_types::{RouteMove, RouteName, Stage, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The largest number of names in one sentence.
@@ -55,20 +55,20 @@ impl Inventory {
 }
 
 /// The losses from `old` to `new` that a person must allow, as sentences.
-pub(super) fn losses(old: &Inventory, new: &Inventory, courses: &BTreeMap<RouteName, Course>) -> Vec<String> {
+pub(super) fn losses(old: &Inventory, new: &Inventory, route_moves: &BTreeMap<RouteName, RouteMove>) -> Vec<String> {
     let counted = [
         ("keys", &old.keys, &new.keys),
         ("accounts", &old.accounts, &new.accounts),
         ("routes", &old.route_names(), &new.route_names()),
     ];
     let mut found: Vec<_> = counted.into_iter().filter_map(|(what, old, new)| most_of(what, old, new)).collect();
-    for course in courses.values().filter(|course| course.stage != Stage::Sealed) {
-        let (route, of) = (&course.route, &course.of);
+    for route_move in route_moves.values().filter(|route_move| route_move.stage != Stage::Sealed) {
+        let (route, of) = (&route_move.route, &route_move.of);
         if old.routes.contains_key(route) && !new.routes.contains_key(route) {
             found.push(format!("it takes away the route {route}, which the move {of} moves"));
             continue;
         }
-        for (part, target) in needed(course) {
+        for (part, target) in needed(route_move) {
             if old.has_target(route, target) && !new.has_target(route, target) {
                 found.push(format!(
                     "it takes away the target {target} of the route {route}, the {part} of the move {of}"
@@ -80,11 +80,11 @@ pub(super) fn losses(old: &Inventory, new: &Inventory, courses: &BTreeMap<RouteN
 }
 
 /// The targets that a move still asks.
-fn needed(course: &Course) -> Vec<(&'static str, &Target)> {
-    let has_left = course.stage == Stage::Live || course.is_source_dead;
-    let source = (!has_left).then_some(("source", &course.source));
-    let second = course.second.as_ref().map(|second| ("other destination", second));
-    source.into_iter().chain([("destination", &course.destination)]).chain(second).collect()
+fn needed(route_move: &RouteMove) -> Vec<(&'static str, &Target)> {
+    let has_left = route_move.stage == Stage::Live || route_move.is_source_dead;
+    let source = (!has_left).then_some(("source", &route_move.source));
+    let second = route_move.second.as_ref().map(|second| ("other destination", second));
+    source.into_iter().chain([("destination", &route_move.destination)]).chain(second).collect()
 }
 
 /// A sentence if all or more than half of the names are gone.
@@ -117,8 +117,8 @@ mod tests {
         }
     }
 
-    fn course(stage: Stage) -> Course {
-        Course {
+    fn route_move(stage: Stage) -> RouteMove {
+        RouteMove {
             of: "q3".into(),
             route: "one".into(),
             stage,
@@ -136,8 +136,8 @@ mod tests {
         }
     }
 
-    fn lost(old: &Inventory, new: &Inventory, courses: &[Course]) -> Vec<String> {
-        losses(old, new, &courses.iter().map(|course| (course.route.clone(), course.clone())).collect())
+    fn lost(old: &Inventory, new: &Inventory, route_moves: &[RouteMove]) -> Vec<String> {
+        losses(old, new, &route_moves.iter().map(|route_move| (route_move.route.clone(), route_move.clone())).collect())
     }
 
     const TARGETS: &[&str] = &["openai/gpt-4o", "zhipu/glm-4.7", "deepseek/chat"];
@@ -167,10 +167,10 @@ mod tests {
         assert_eq!(lost(&old, &new, &[]), Vec::<String>::new());
         let said = ["it takes away the route one, which the move q3 moves"];
         for stage in [Stage::Record, Stage::Shadow, Stage::Canary, Stage::Live] {
-            assert_eq!(lost(&old, &new, &[course(stage)]), said, "{stage}");
+            assert_eq!(lost(&old, &new, &[route_move(stage)]), said, "{stage}");
         }
-        assert_eq!(lost(&old, &new, &[course(Stage::Sealed)]), Vec::<String>::new());
-        assert_eq!(lost(&new, &new, &[course(Stage::Canary)]), Vec::<String>::new(), "it was not there before");
+        assert_eq!(lost(&old, &new, &[route_move(Stage::Sealed)]), Vec::<String>::new());
+        assert_eq!(lost(&new, &new, &[route_move(Stage::Canary)]), Vec::<String>::new(), "it was not there before");
     }
 
     #[test]
@@ -181,12 +181,12 @@ mod tests {
             inventory(1, &[("one", &left)])
         };
         for target in TARGETS {
-            assert_eq!(lost(&old, &without(target), &[course(Stage::Canary)]).len(), 1, "{target}");
+            assert_eq!(lost(&old, &without(target), &[route_move(Stage::Canary)]).len(), 1, "{target}");
             assert!(old.loses_to(&without(target)));
         }
-        assert_eq!(lost(&old, &without("openai/gpt-4o"), &[course(Stage::Live)]), Vec::<String>::new());
-        let dead = Course { is_source_dead: true, ..course(Stage::Canary) };
+        assert_eq!(lost(&old, &without("openai/gpt-4o"), &[route_move(Stage::Live)]), Vec::<String>::new());
+        let dead = RouteMove { is_source_dead: true, ..route_move(Stage::Canary) };
         assert_eq!(lost(&old, &without("openai/gpt-4o"), &[dead]), Vec::<String>::new());
-        assert_eq!(lost(&old, &without("zhipu/glm-4.7"), &[course(Stage::Live)]).len(), 1);
+        assert_eq!(lost(&old, &without("zhipu/glm-4.7"), &[route_move(Stage::Live)]).len(), 1);
     }
 }

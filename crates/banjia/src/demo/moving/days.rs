@@ -11,7 +11,7 @@ use crate::demo::client::Observed;
 use crate::demo::mix::{Mix, WEEKS};
 use anyhow::{Context as _, ensure};
 use banjia_control::moves::Loaded;
-use banjia_movement::gate::{Judged, Says};
+use banjia_movement::gate::{GateResult, GateStatus};
 use banjia_movement::stage::{Impossible, Move, What};
 use banjia_types::calendar;
 use banjia_types::{Stage as At, Timestamp};
@@ -246,8 +246,8 @@ fn said(of: &Move) -> String {
 }
 
 /// What keeps the move from going on.
-fn waits(of: &Move, ahead: &[Judged], at: Timestamp) -> String {
-    let open: Vec<_> = ahead.iter().filter(|judged| judged.says != Says::Holds).collect();
+fn waits(of: &Move, ahead: &[GateResult], at: Timestamp) -> String {
+    let open: Vec<_> = ahead.iter().filter(|judged| judged.says != GateStatus::Pass).collect();
     match (of.obstacle(at), open.as_slice()) {
         _ if of.stage() >= At::Live => String::new(),
         (Some(Impossible::TooEarly { from }), _) => format!("for its next step until {}", clock(from)),

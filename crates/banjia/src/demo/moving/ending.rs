@@ -9,7 +9,7 @@ use crate::demo::client::End;
 use crate::demo::mix::{Mix, WEEKS};
 use anyhow::Context as _;
 use banjia_border::country::Lang;
-use banjia_control::moves::{self, Loaded, drill};
+use banjia_control::moves::{self, Loaded, rehearsal};
 use banjia_control::report::parity_html;
 use banjia_movement::balance::Balance;
 use banjia_movement::stage::{LiveBy, What};
@@ -87,9 +87,9 @@ async fn closed(days: &Days, wrong: &mut Wrong, printer: &mut Printer) -> anyhow
 
 /// The drill that was held while the source still answered.
 async fn rehearsed(store: &Store, loaded: &Loaded, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
-    let held = drill::last(store, loaded).await?.context("there was no drill")?;
+    let held = rehearsal::last(store, loaded).await?.context("there was no drill")?;
     printer.line("\nThe drill (banjia rehearse):\n");
-    let times = drill::times(store, &held).await?;
+    let times = rehearsal::times(store, &held).await?;
     let is_proven = tell_drill(MOVE, (&held, &times), printer) == ExitCode::SUCCESS;
     wrong.must(is_proven, || "the drill did not prove both ways".to_owned());
     Ok(())

@@ -5,9 +5,9 @@
 use super::stage::Stage;
 use super::{PERSON, SOURCE_UNTIL, ZONE, stage::moment};
 use anyhow::{Context as _, ensure};
-use banjia_control::moves::{self, Loaded, drill};
+use banjia_control::moves::{self, Loaded, rehearsal};
 use banjia_movement::spec::{MoveSpec, MovedRoute};
-use banjia_movement::stage::{self, Order, Used, What};
+use banjia_movement::stage::{self, ActiveDestination, Order, What};
 use banjia_parity::{Report, Verdict};
 use banjia_sandbox::{Fault, When};
 use banjia_types::calendar;
@@ -136,7 +136,8 @@ impl Plot {
             let worse: Vec<_> = worse.map(|axis| axis.axis.as_str()).collect();
             let reason = format!("{target} is worse than {} on {}", moved.source, worse.join(", "));
             let order = Order { by: PERSON, reason: &reason, at: now };
-            moves::order(store, super::MOVE, |of| stage::switch(of, &moved.route, Used::Second, order)).await?;
+            moves::order(store, super::MOVE, |of| stage::switch(of, &moved.route, ActiveDestination::Second, order))
+                .await?;
             return Ok(Some(Seen { moved: moved.clone(), report }));
         }
         Ok(None)
@@ -154,7 +155,7 @@ impl Plot {
         let (span, share) = DRILL;
         let reason = "to see what happens when the source refuses, while it still answers";
         let order = Order { by: PERSON, reason, at: now };
-        drill::begin(&stage.running().store, super::MOVE, share, span, order).await?;
+        rehearsal::begin(&stage.running().store, super::MOVE, share, span, order).await?;
         Ok(true)
     }
 
@@ -180,8 +181,10 @@ pub(super) fn did(what: &What) -> String {
         What::Advanced { from, to } => format!("{from} -> {to}"),
         What::ShareSet { from, to } => format!("canary {from} -> {to}"),
         What::SteppedBack { from } => format!("{from} -> shadow, back to the source"),
-        What::Switched { route, to: Used::Second } => format!("{route} switches to its second destination"),
-        What::Switched { route, to: Used::First } => format!("{route} switches to its first destination"),
+        What::Switched { route, to: ActiveDestination::Second } => {
+            format!("{route} switches to its second destination")
+        }
+        What::Switched { route, to: ActiveDestination::First } => format!("{route} switches to its first destination"),
         What::Overridden { from, to, .. } => format!("{from} -> {to}, ordered"),
         What::SourceDied { .. } => "the source is gone".to_owned(),
         What::SourcePassed => "the source's date".to_owned(),

@@ -10,15 +10,15 @@ use crate::demo::shop;
 use crate::lend::lend;
 use anyhow::{Context as _, bail};
 use banjia_control::moves::seal::SourceKeys;
-use banjia_control::moves::{self, Loaded, Mover, OnPage};
+use banjia_control::moves::{self, Loaded, MoveReconciler, OnPage};
 use banjia_control::replay::{Bounds, Known, Replay, Sums, Wanted};
 use banjia_control::survey::Profiles;
 use banjia_gateway::config::Config;
 use banjia_gateway::{Clock, CopyStats, Snapshot, seal_key};
-use banjia_movement::gate::Judged;
+use banjia_movement::gate::GateResult;
 use banjia_movement::spec::{MoveSpec, MovedRoute};
 use banjia_sandbox::{Options, Pace, Sandbox, key_of};
-use banjia_store::{Location, Period, SealKey, Store};
+use banjia_store::{EncryptionKey, Location, Period, Store};
 use banjia_types::{RouteName, Secret, Target, Timestamp, VendorName};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -51,10 +51,10 @@ pub(super) struct Stage {
     pub(super) profiles: Profiles,
     /// Which vendors serve these callers, where that is known.
     pub(super) served: BTreeMap<VendorName, bool>,
-    pub(super) key: SealKey,
+    pub(super) key: EncryptionKey,
     pub(super) dir: PathBuf,
     gateway: Config,
-    mover: Mover,
+    mover: MoveReconciler,
 }
 
 impl Stage {
@@ -84,7 +84,7 @@ impl Stage {
         let (borders, served) = (snapshot.borders(), snapshot.served(clock.now()));
         let running = compose::start(snapshot, &Location::File(database), None, clock.clone()).await?;
         let key = seal_key(&gateway.capture, running.store.path())?;
-        let mut mover = Mover::new(running.store.clone(), "demo".to_owned(), Some(key.clone()), on_page);
+        let mut mover = MoveReconciler::new(running.store.clone(), "demo".to_owned(), Some(key.clone()), on_page);
         mover.set_borders(borders);
         let client = shop::client(&format!("http://{}/v1", running.handle.addr), &secrets)?;
         let (dir, profiles) = (settings.dir.clone(), loaded.profiles);
@@ -118,7 +118,7 @@ impl Stage {
 
     /// Does what is due of the move, and tells the gateway. Returns the move as it stands then, and the gates of its next step;
     /// none before there is a move.
-    pub(super) async fn look(&mut self) -> anyhow::Result<Option<(Loaded, Vec<Judged>)>> {
+    pub(super) async fn look(&mut self) -> anyhow::Result<Option<(Loaded, Vec<GateResult>)>> {
         let now = self.clock.now();
         self.mover.tick(now).await?;
         self.hand_over().await?;
@@ -130,8 +130,8 @@ impl Stage {
 
     /// The gateway learns where its requests go from now on.
     pub(super) async fn hand_over(&self) -> anyhow::Result<()> {
-        let courses = moves::courses(&self.running().store).await?;
-        self.running().handle.set_courses(courses).map_err(|problems| anyhow::anyhow!("{problems:?}"))
+        let route_moves = moves::route_moves(&self.running().store).await?;
+        self.running().handle.set_route_moves(route_moves).map_err(|problems| anyhow::anyhow!("{problems:?}"))
     }
 
     /// The move as it stands, if there is one.

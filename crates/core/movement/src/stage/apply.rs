@@ -4,10 +4,10 @@
 //! step forward needs is checked here a second time, from the evidence in the event: a log that passed this needs no trust in
 //! whoever wrote it.
 
-use super::event::{Choice, DrillFound, Event, Page, Urgency, Used, Warning, What};
+use super::event::{ActiveDestination, Choice, Event, Page, RehearsalFinding, Urgency, Warning, What};
 use super::next::Forward;
 use super::{Because, Death, Impossible, LiveBy, Move};
-use crate::gate::Says;
+use crate::gate::GateStatus;
 use crate::spec::OnDeadline;
 use banjia_types::{Rehearsal, Share, Stage, Timestamp};
 use std::collections::BTreeSet;
@@ -61,7 +61,7 @@ fn check_what(of: &Move, event: &Event) -> Result<(), Impossible> {
         What::SteppedBack { from } => {
             is_from(of, *from)?;
             when(of.may_step_back(at), || Impossible::NoSource)?;
-            when(event.because.iter().any(|judged| judged.says == Says::Breaks), || Impossible::NothingBreaks)
+            when(event.because.iter().any(|judged| judged.says == GateStatus::Trip), || Impossible::NothingBreaks)
         }
         What::Switched { route, to } => {
             let moved = spec.route(route).ok_or_else(|| Impossible::NoRoute(route.clone()))?;
@@ -163,7 +163,9 @@ fn deadline(of: &Move, at: Timestamp, policy: OnDeadline) -> Result<(), Impossib
 fn are_choices(of: &Move, choices: &[Choice]) -> Result<(), Impossible> {
     let named: BTreeSet<_> = choices.iter().map(|choice| &choice.route).collect();
     let fits = |choice: &Choice| {
-        of.spec.route(&choice.route).is_some_and(|moved| choice.to == Used::First || moved.second.is_some())
+        of.spec
+            .route(&choice.route)
+            .is_some_and(|moved| choice.to == ActiveDestination::First || moved.second.is_some())
     };
     let is_whole = named.len() == choices.len() && choices.len() == of.spec.routes.len();
     when(is_whole && choices.iter().all(fits), || Impossible::ChoicesDiffer)
@@ -293,7 +295,7 @@ impl Move {
 
     fn cut_drill_short(&mut self) {
         if self.state.rehearsal.take().is_some() {
-            self.state.drill = Some(DrillFound { is_cut_short: true, ..DrillFound::default() });
+            self.state.drill = Some(RehearsalFinding { is_cut_short: true, ..RehearsalFinding::default() });
         }
     }
 

@@ -1,6 +1,6 @@
 //! What people order. Each order is checked against the move and becomes an event, or is refused with a reason.
 
-use super::event::{Event, Used, What};
+use super::event::{ActiveDestination, Event, What};
 use super::{Impossible, Move, apply};
 use banjia_types::{RouteName, Share, Stage, Timestamp, VendorName};
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub fn override_to(of: &Move, to: Stage, share: Option<Share>, order: Order<'_>)
 ///
 /// # Errors
 /// Why that cannot be.
-pub fn switch(of: &Move, route: &RouteName, to: Used, order: Order<'_>) -> Result<Event, Impossible> {
+pub fn switch(of: &Move, route: &RouteName, to: ActiveDestination, order: Order<'_>) -> Result<Event, Impossible> {
     order.event(of, What::Switched { route: route.clone(), to })
 }
 

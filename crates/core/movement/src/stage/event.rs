@@ -4,7 +4,7 @@
 //! names here are for ever. Whether people are called is read from the event: a page is never lost with the process that
 //! appended it.
 
-use crate::gate::Judged;
+use crate::gate::GateResult;
 use banjia_types::{RouteName, Share, Stage, Timestamp, VendorName};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Event {
     pub reason: String,
     /// The judgements that justified it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub because: Vec<Judged>,
+    pub because: Vec<GateResult>,
     /// What.
     #[serde(flatten)]
     pub what: What,
@@ -58,7 +58,7 @@ pub enum What {
         /// Which route.
         route: RouteName,
         /// To which.
-        to: Used,
+        to: ActiveDestination,
     },
     /// Nothing goes forward any more.
     Paused,
@@ -108,7 +108,7 @@ pub enum What {
     /// It ended.
     RehearsalEnded {
         /// What it found.
-        found: DrillFound,
+        found: RehearsalFinding,
     },
     /// The source's credentials are gone.
     CredentialsRemoved {
@@ -137,7 +137,7 @@ pub enum What {
 /// Which destination a route uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Used {
+pub enum ActiveDestination {
     /// The destination.
     #[default]
     First,
@@ -151,7 +151,7 @@ pub struct Choice {
     /// Which route.
     pub route: RouteName,
     /// Where.
-    pub to: Used,
+    pub to: ActiveDestination,
     /// Whether all gates of that target held.
     pub is_passing: bool,
 }
@@ -182,7 +182,7 @@ pub struct Because {
 
 /// What a drill found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrillFound {
+pub struct RehearsalFinding {
     /// Requests whose source leg met the block.
     pub blocked: u64,
     /// Of these, those that another target answered.
@@ -195,7 +195,7 @@ pub struct DrillFound {
     pub is_cut_short: bool,
 }
 
-impl DrillFound {
+impl RehearsalFinding {
     /// Whether the way there is proven: some requests met the block, and all of them were answered.
     pub const fn is_there_proven(&self) -> bool {
         self.blocked > 0 && self.answered == self.blocked

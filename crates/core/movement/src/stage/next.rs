@@ -1,7 +1,7 @@
 //! The step forward that would be next, what stands in its way, and which gates it needs.
 
 use super::{Impossible, Move};
-use crate::gate::{Evidence, Gate, Judged, Says, judge, recorded};
+use crate::gate::{Evidence, Gate, GateResult, GateStatus, judge, recorded};
 use banjia_types::{Share, Stage, Timestamp};
 
 /// A step forward.
@@ -44,7 +44,7 @@ impl Move {
     }
 
     /// The gates that the next step forward needs, judged; and so what to show a person who asks why nothing moves.
-    pub fn gates_ahead(&self, evidence: &Evidence, now: Timestamp) -> Vec<Judged> {
+    pub fn gates_ahead(&self, evidence: &Evidence, now: Timestamp) -> Vec<GateResult> {
         let routes = self.spec.routes.iter();
         match self.state.stage {
             Stage::Record => {
@@ -58,8 +58,8 @@ impl Move {
     }
 
     /// Whether `because` shows, for every route, every gate of the next step forward as holding.
-    pub(super) fn check_gates(&self, because: &[Judged]) -> Result<(), Impossible> {
-        if let Some(open) = because.iter().find(|judged| judged.says != Says::Holds) {
+    pub(super) fn check_gates(&self, because: &[GateResult]) -> Result<(), Impossible> {
+        if let Some(open) = because.iter().find(|judged| judged.says != GateStatus::Pass) {
             return Err(Impossible::GateOpen { route: open.route.clone(), gate: open.gate.clone() });
         }
         let gates = self.gates_needed();

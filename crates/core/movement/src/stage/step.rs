@@ -1,9 +1,9 @@
 //! What is due now.
 
-use super::event::{Choice, Death, DrillFound, Event, Page, Used, Warning, What};
+use super::event::{ActiveDestination, Choice, Death, Event, Page, RehearsalFinding, Warning, What};
 use super::next::Forward;
 use super::{Move, apply};
-use crate::gate::{Badness, Evidence, Gate, Judged, Says, judge};
+use crate::gate::{Evidence, Gate, GateResult, GateSeverity, GateStatus, judge};
 use crate::spec::{MovedRoute, OnDeadline};
 use banjia_types::{Stage, Timestamp};
 use std::time::Duration;
@@ -64,7 +64,7 @@ pub fn step(of: &Move, evidence: &Evidence, now: Timestamp) -> Vec<Action> {
     actions
 }
 
-fn event(at: Timestamp, reason: String, because: Vec<Judged>, what: What) -> Event {
+fn event(at: Timestamp, reason: String, because: Vec<GateResult>, what: What) -> Event {
     Event { at, by: ITSELF.to_owned(), reason, because, what }
 }
 
@@ -134,7 +134,7 @@ fn drill_ended(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> 
     if now < until || is_watched {
         return None;
     }
-    let found = DrillFound {
+    let found = RehearsalFinding {
         blocked: seen.blocked,
         answered: seen.answered,
         back: seen.back,
@@ -158,16 +158,18 @@ fn broken(of: &Move, evidence: &Evidence, now: Timestamp) -> Option<Event> {
         return None;
     }
     let judged = |moved: &MovedRoute| judge(&of.spec, moved, of.target_in_use(moved), evidence, now);
-    let counts = |one: &Judged| one.says == Says::Breaks && (of.state.overridden.is_none() || one.gate == Gate::Health);
-    let breaking: Vec<Judged> = of.spec.routes.iter().flat_map(judged).filter(|one| one.says == Says::Breaks).collect();
-    let counted: Vec<&Judged> = breaking.iter().filter(|one| counts(one)).collect();
+    let counts =
+        |one: &GateResult| one.says == GateStatus::Trip && (of.state.overridden.is_none() || one.gate == Gate::Health);
+    let breaking: Vec<GateResult> =
+        of.spec.routes.iter().flat_map(judged).filter(|one| one.says == GateStatus::Trip).collect();
+    let counted: Vec<&GateResult> = breaking.iter().filter(|one| counts(one)).collect();
     if of.may_step_back(now) && !counted.is_empty() && source_answers(of, evidence) {
         let reason = format!("back to the source: {}", whys(&counted));
         return Some(event(now, reason, breaking, What::SteppedBack { from: of.state.stage }));
     }
     of.spec.routes.iter().find_map(|moved| {
-        let mine: Vec<&Judged> = breaking.iter().filter(|one| one.route == moved.route).collect();
-        let counted: Vec<&Judged> = mine.iter().copied().filter(|one| counts(one)).collect();
+        let mine: Vec<&GateResult> = breaking.iter().filter(|one| one.route == moved.route).collect();
+        let counted: Vec<&GateResult> = mine.iter().copied().filter(|one| counts(one)).collect();
         if mine.is_empty() {
             return None;
         }
@@ -188,20 +190,20 @@ fn source_answers(of: &Move, evidence: &Evidence) -> bool {
 }
 
 /// A route whose target breaks goes to its other target, if that one is better and the last change is not fresh.
-fn roll(of: &Move, moved: &MovedRoute, evidence: &Evidence, now: Timestamp, counted: &[&Judged]) -> Option<Event> {
+fn roll(of: &Move, moved: &MovedRoute, evidence: &Evidence, now: Timestamp, counted: &[&GateResult]) -> Option<Event> {
     let used = of.state.used.get(&moved.route).copied().unwrap_or_default();
     let (to, target) = match used {
-        Used::First => (Used::Second, moved.second.as_ref()?),
-        Used::Second => (Used::First, &moved.destination),
+        ActiveDestination::First => (ActiveDestination::Second, moved.second.as_ref()?),
+        ActiveDestination::Second => (ActiveDestination::First, &moved.destination),
     };
     let is_fresh = of.state.switched_at.get(&moved.route).is_some_and(|at| now < *at + of.spec.gates.window);
     let seen = evidence.routes.get(&moved.route).and_then(|route| route.targets.get(of.target_in_use(moved)));
     if is_fresh && !seen.is_some_and(|seen| seen.is_cut) {
         return None;
     }
-    let here = Badness::of(&judge(&of.spec, moved, of.target_in_use(moved), evidence, now));
+    let here = GateSeverity::of(&judge(&of.spec, moved, of.target_in_use(moved), evidence, now));
     let there_judged = judge(&of.spec, moved, target, evidence, now);
-    let there = Badness::of(&there_judged);
+    let there = GateSeverity::of(&there_judged);
     if there.is_unhealthy || (there.breaks, there.fails) >= (here.breaks, here.fails) && !here.is_unhealthy {
         return None;
     }
@@ -210,7 +212,7 @@ fn roll(of: &Move, moved: &MovedRoute, evidence: &Evidence, now: Timestamp, coun
     Some(event(now, reason, because, What::Switched { route: moved.route.clone(), to }))
 }
 
-fn warn(of: &Move, warning: Warning, now: Timestamp, because: &[&Judged]) -> Option<Event> {
+fn warn(of: &Move, warning: Warning, now: Timestamp, because: &[&GateResult]) -> Option<Event> {
     if of.state.warned.contains(&warning) {
         return None;
     }
@@ -256,18 +258,18 @@ fn near(of: &Move, now: Timestamp) -> Option<Event> {
 }
 
 /// Where each route goes when it must go now, and the judgements of the targets that were weighed.
-fn choose(of: &Move, evidence: &Evidence, now: Timestamp) -> (Vec<Choice>, Vec<Judged>) {
+fn choose(of: &Move, evidence: &Evidence, now: Timestamp) -> (Vec<Choice>, Vec<GateResult>) {
     let mut weighed = Vec::new();
     let choices = of.spec.routes.iter().map(|moved| {
         let used = of.state.used.get(&moved.route).copied().unwrap_or_default();
-        let mut candidates = vec![(Used::First, &moved.destination)];
-        candidates.extend(moved.second.as_ref().map(|second| (Used::Second, second)));
+        let mut candidates = vec![(ActiveDestination::First, &moved.destination)];
+        candidates.extend(moved.second.as_ref().map(|second| (ActiveDestination::Second, second)));
         // The one in use stands first: among equals it stays.
         candidates.sort_by_key(|(candidate, _)| *candidate != used);
-        let mut best: Option<(Badness, Used)> = None;
+        let mut best: Option<(GateSeverity, ActiveDestination)> = None;
         for (candidate, target) in candidates {
             let judged = judge(&of.spec, moved, target, evidence, now);
-            let badness = Badness::of(&judged);
+            let badness = GateSeverity::of(&judged);
             weighed.extend(judged);
             if best.is_none_or(|(other, _)| badness < other) {
                 best = Some((badness, candidate));
@@ -279,7 +281,7 @@ fn choose(of: &Move, evidence: &Evidence, now: Timestamp) -> (Vec<Choice>, Vec<J
     (choices.collect(), weighed)
 }
 
-fn whys(judged: &[&Judged]) -> String {
+fn whys(judged: &[&GateResult]) -> String {
     const SHOWN: usize = 3;
     let mut text =
         judged.iter().take(SHOWN).map(|one| format!("{}: {}", one.route, one.why)).collect::<Vec<_>>().join("; ");

@@ -80,8 +80,8 @@ fn a_right_report_is_verified_from_its_text_alone_and_the_move_is_sealed() {
     apply(&mut of, &event).unwrap();
     assert_eq!((of.stage(), of.state().sealed.as_deref()), (Stage::Sealed, Some(signed.hash.as_str())));
     assert_eq!(override_to(&of, Stage::Live, None, order(Timestamp(0))), Err(Impossible::IsSealed));
-    let course = of.course(&"chat".into(), &[]).unwrap();
-    assert!(!course.may_ask_source(Timestamp(0)));
+    let route_move = of.route_move(&"chat".into(), &[]).unwrap();
+    assert!(!route_move.may_ask_source(Timestamp(0)));
 }
 
 #[test]

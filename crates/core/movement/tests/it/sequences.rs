@@ -1,7 +1,7 @@
 //! Every sequence of events up to a length: what can follow keeps the move in shape, what cannot leaves it untouched.
 
 use crate::scene::{SHORT, created, fine, spec};
-use banjia_movement::stage::{Choice, Death, Event, Impossible, Move, Used, Warning, What, apply};
+use banjia_movement::stage::{ActiveDestination, Choice, Death, Event, Impossible, Move, Warning, What, apply};
 use banjia_types::{Share, Stage, Timestamp};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const LENGTH: usize = 3;
 fn pool(of: &Move) -> Vec<What> {
     let at = of.state().deadline;
     let choice = |route: &str, to| Choice { route: route.into(), to, is_passing: false };
-    let choices = vec![choice("chat", Used::Second), choice("small", Used::First)];
+    let choices = vec![choice("chat", ActiveDestination::Second), choice("small", ActiveDestination::First)];
     let stages = [Stage::Record, Stage::Shadow, Stage::Canary, Stage::Live, Stage::Sealed];
     let mut pool: Vec<What> = stages
         .into_iter()
@@ -30,8 +30,8 @@ fn pool(of: &Move) -> Vec<What> {
         What::Created { spec: of.spec().hash().to_owned() },
         What::ShareSet { from: of.state().share, to: Share::of(5_000) },
         What::SteppedBack { from: of.stage() },
-        What::Switched { route: "chat".into(), to: Used::Second },
-        What::Switched { route: "small".into(), to: Used::Second },
+        What::Switched { route: "chat".into(), to: ActiveDestination::Second },
+        What::Switched { route: "small".into(), to: ActiveDestination::Second },
         What::Paused,
         What::Resumed,
         What::Redated { deadline: at + Duration::from_hours(1), source_until: at + Duration::from_hours(2) },

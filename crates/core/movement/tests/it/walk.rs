@@ -62,10 +62,10 @@ fn a_source_that_refuses_makes_the_move_live_from_any_stage_and_is_not_gone_back
         evidence.source_cut = Some("unsupported_country".to_owned());
         seen(&mut evidence, "chat", "new/large").is_down = true;
         assert_eq!(kinds(&tick(&mut of, &evidence, at)), ["source_died", "paged"]);
-        let course = of.course(&"chat".into(), &[]).unwrap();
-        assert_eq!((course.stage, course.share, course.is_source_dead), (Stage::Live, Share::ALL, true));
-        assert_eq!(course.destination.to_string(), "other/large", "the first one is down");
-        assert_eq!(course.second.unwrap().to_string(), "new/large");
+        let route_move = of.route_move(&"chat".into(), &[]).unwrap();
+        assert_eq!((route_move.stage, route_move.share, route_move.is_source_dead), (Stage::Live, Share::ALL, true));
+        assert_eq!(route_move.destination.to_string(), "other/large", "the first one is down");
+        assert_eq!(route_move.second.unwrap().to_string(), "new/large");
         let back = override_to(&of, Stage::Canary, None, order(at)).unwrap_err();
         assert_eq!(back, Impossible::NoSource);
         // The other one breaks too: back to the first, not to the source; and only after a window.
@@ -95,7 +95,7 @@ fn a_deadline_cuts_to_the_best_target_at_each_stage() {
             }
             let events = tick(&mut of, &evidence, deadline);
             assert_eq!(kinds(&events)[0], "cut");
-            assert_eq!(of.course(&"chat".into(), &[]).unwrap().destination.to_string(), expected);
+            assert_eq!(of.route_move(&"chat".into(), &[]).unwrap().destination.to_string(), expected);
             assert_eq!((of.stage(), of.state().live_by), (Stage::Live, Some(LiveBy::Deadline)));
             let is_told = events[0].reason.contains("no target passes its gates for chat");
             assert_eq!(is_told, !first && !second, "{}", events[0].reason);
@@ -111,16 +111,16 @@ fn a_move_that_holds_stays_and_its_source_still_ends() {
     assert_eq!(kinds(&tick(&mut of, &evidence, deadline)), ["held", "paged"]);
     let until = of.state().source_until;
     assert_eq!(kinds(&tick(&mut of, &evidence, until - minutes(1))), [""; 0], "gates hold, and nothing goes forward");
-    let course = of.course(&"chat".into(), &[]).unwrap();
-    assert!(course.may_ask_source(until - minutes(1)) && !course.may_ask_source(until), "without any event");
+    let route_move = of.route_move(&"chat".into(), &[]).unwrap();
+    assert!(route_move.may_ask_source(until - minutes(1)) && !route_move.may_ask_source(until), "without any event");
     assert_eq!(kinds(&tick(&mut of, &evidence, until)), ["source_passed", "paged"]);
-    let course = of.course(&"chat".into(), &[]).unwrap();
-    assert!(!course.may_ask_source(until - minutes(60)), "a clock that steps back does not bring the source back");
-    assert_eq!(course.stage, Stage::Canary);
+    let route_move = of.route_move(&"chat".into(), &[]).unwrap();
+    assert!(!route_move.may_ask_source(until - minutes(60)), "a clock that steps back does not bring the source back");
+    assert_eq!(route_move.stage, Stage::Canary);
     // Later dates, said by a person, do.
     let event = redate(&of, until + minutes(600), until + minutes(600), order(until)).unwrap();
     apply(&mut of, &event).unwrap();
-    assert!(of.course(&"chat".into(), &[]).unwrap().may_ask_source(until + minutes(1)));
+    assert!(of.route_move(&"chat".into(), &[]).unwrap().may_ask_source(until + minutes(1)));
     assert_eq!(kinds(&tick(&mut of, &evidence, until + minutes(1))), ["share_set", "warned", "paged"]);
 }
 
@@ -172,7 +172,7 @@ fn a_drill_ends_with_what_it_found_and_holds_steps_back_until_then() {
     let mut evidence = fine(&of, at);
     assert_eq!(kinds(&tick(&mut of, &evidence, at + minutes(45))), [""; 0], "nothing goes forward in a drill");
     assert_eq!(kinds(&tick(&mut of, &evidence, at + minutes(60))), [""; 0], "the way back is not seen yet");
-    let drill = banjia_movement::gate::DrillEvidence { blocked: 10, answered: 10, back: 4, back_answered: 4 };
+    let drill = banjia_movement::gate::RehearsalEvidence { blocked: 10, answered: 10, back: 4, back_answered: 4 };
     evidence.drill = Some(drill);
     assert_eq!(kinds(&tick(&mut of, &evidence, at + minutes(61)))[0], "rehearsal_ended");
     let found = of.state().drill.unwrap();

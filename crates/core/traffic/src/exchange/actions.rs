@@ -23,7 +23,7 @@ pub enum Action<F> {
         until: Moment,
     },
     /// This target's vendor said that it does not serve our region: cut it at once for everybody, and tell people.
-    Reflex {
+    BlockVendor {
         /// The caller's number for the target.
         target: usize,
     },

@@ -82,7 +82,7 @@ impl Witness {
                     assert!(until > self.now || plan.deadline_within.is_zero(), "an alarm in the past");
                     self.alarm = Some(until);
                 }
-                Action::Reflex { target } => {
+                Action::BlockVendor { target } => {
                     let planned = plan.targets.iter().find(|planned| planned.target == target);
                     self.cut_vendors.insert(planned.expect("a reflex names a planned target").vendor);
                 }

@@ -19,7 +19,7 @@ pub enum Taken {
 
 /// What is left in a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct Remaining {
     /// How much there is when full.
     pub limit: u32,
     /// How much is left, rounded down.
@@ -28,7 +28,7 @@ pub struct Room {
     pub full_in: Duration,
 }
 
-impl Room {
+impl Remaining {
     /// `full_in` as OpenAI writes it in `x-ratelimit-reset-*`: `17ms`, `1.5s`, `6m0s`.
     pub fn reset_text(&self) -> String {
         // Rounded up to a millisecond: a client that waits as told must not come too early.
@@ -94,10 +94,10 @@ impl Bucket {
     }
 
     /// What is left.
-    pub fn room(&self, now: Moment) -> Room {
+    pub fn room(&self, now: Moment) -> Remaining {
         let left = (self.whole() - self.used(now)).max(0) / NANOS_PER_MINUTE;
         let full_in = if self.limit == 0 { Duration::ZERO } else { nanos(self.used(now), self.limit) };
-        Room { limit: self.limit, left: u32::try_from(left).unwrap_or(self.limit), full_in }
+        Remaining { limit: self.limit, left: u32::try_from(left).unwrap_or(self.limit), full_in }
     }
 
     /// A full bucket's content.

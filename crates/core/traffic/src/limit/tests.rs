@@ -17,7 +17,7 @@ fn a_bucket_gives_its_burst_and_then_its_rate() {
     assert_eq!(bucket.take(1, T0), Taken::No { retry_after: Some(MS(1_000)) });
     assert_eq!(bucket.take(1, T0 + MS(999)), Taken::No { retry_after: Some(MS(1)) });
     assert_eq!(bucket.take(1, T0 + MS(1_000)), Taken::Yes);
-    assert_eq!(bucket.room(T0 + MS(3_500)), Room { limit: 60, left: 2, full_in: MS(57_500) });
+    assert_eq!(bucket.room(T0 + MS(3_500)), Remaining { limit: 60, left: 2, full_in: MS(57_500) });
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_wait_is_rounded_up() {
 fn what_can_never_be_taken_says_so() {
     assert_eq!(Bucket::per_minute(0).take(0, T0), Taken::No { retry_after: None });
     assert_eq!(Bucket::per_minute(5).take(6, T0), Taken::No { retry_after: None });
-    assert_eq!(Bucket::per_minute(0).room(T0), Room { limit: 0, left: 0, full_in: MS(0) });
+    assert_eq!(Bucket::per_minute(0).room(T0), Remaining { limit: 0, left: 0, full_in: MS(0) });
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn more_than_was_reserved_leaves_a_debt_and_less_gives_back() {
     let mut bucket = Bucket::per_minute(600);
     assert_eq!(bucket.take(100, T0), Taken::Yes);
     bucket.settle(100, 900, T0);
-    assert_eq!(bucket.room(T0), Room { limit: 600, left: 0, full_in: MS(90_000) });
+    assert_eq!(bucket.room(T0), Remaining { limit: 600, left: 0, full_in: MS(90_000) });
     assert_eq!(bucket.would_take(0, T0), Taken::No { retry_after: Some(MS(30_000)) }, "a debt stops even nothing");
     assert_eq!(bucket.would_take(0, T0 + MS(30_000)), Taken::Yes);
     bucket.settle(900, 0, T0);
@@ -88,7 +88,7 @@ fn a_changed_configuration_keeps_what_it_did_not_change() {
 
 #[test]
 fn resets_are_written_as_clients_read_them() {
-    let text = |full_in: Duration| Room { limit: 1, left: 0, full_in }.reset_text();
+    let text = |full_in: Duration| Remaining { limit: 1, left: 0, full_in }.reset_text();
     for (full_in, expected) in [
         (MS(0), "0s"),
         (Duration::from_nanos(1), "1ms"),

@@ -13,7 +13,7 @@
 use crate::database_file::DatabaseLock;
 use crate::pool::now_ms;
 use crate::private_file;
-use crate::rows::{self, Kinds};
+use crate::rows::{self, LedgerDimensions};
 use crate::state_file::FailingRun;
 use crate::{Row, Store, StoreError};
 use banjia_types::Timestamp;
@@ -32,7 +32,7 @@ pub(super) struct Run {
     /// Batches of this run that are in the database.
     batches: AtomicI64,
     /// Taken for each batch and given back when it is written.
-    kinds: Mutex<Kinds>,
+    kinds: Mutex<LedgerDimensions>,
     /// A note is being written to the file beside the database.
     is_noting: Arc<AtomicBool>,
     /// Held for as long as this process may write; the system lets go of them when the process
@@ -185,7 +185,7 @@ impl Run {
     }
 
     /// The lock is held for a swap.
-    fn kinds(&self) -> MutexGuard<'_, Kinds> {
+    fn kinds(&self) -> MutexGuard<'_, LedgerDimensions> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

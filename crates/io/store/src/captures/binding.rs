@@ -9,7 +9,7 @@
 
 use super::Capture;
 use crate::StoreError;
-use banjia_types::{AccountId, ErrorClass, Leg, Target, Usage};
+use banjia_types::{AccountId, ErrorClass, Target, TrafficKind, Usage};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -163,6 +163,6 @@ fn put_text(into: &mut Vec<u8>, text: &str) {
 
 /// The associated data of [`FORM_OF_PLACE`]. A JSON text, so that no two places can be written
 /// alike.
-pub(super) fn place(id: &str, leg: Leg, number: u32, target: &Target, sealed_column: &str) -> Vec<u8> {
+pub(super) fn place(id: &str, leg: TrafficKind, number: u32, target: &Target, sealed_column: &str) -> Vec<u8> {
     serde_json::json!(["capture", id, leg, number, target, sealed_column]).to_string().into_bytes()
 }

@@ -1,7 +1,7 @@
 //! Which requests were copied last.
 
 use crate::{Store, StoreError};
-use banjia_types::{Leg, RouteName, Target, Timestamp};
+use banjia_types::{RouteName, Target, Timestamp, TrafficKind};
 use futures_util::TryStreamExt as _;
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ impl Store {
     /// copy first; at most `requests_max`. Reads the copies of that route and leg from the newest one on and stops there.
     pub async fn copied_last(
         &self,
-        (route, leg): (&RouteName, Leg),
+        (route, leg): (&RouteName, TrafficKind),
         targets: [&Target; 2],
         from: Timestamp,
         requests_max: usize,

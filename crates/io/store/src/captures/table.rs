@@ -10,8 +10,8 @@ use crate::query::Period;
 use crate::rows::{class, currency, outcome, target};
 use crate::sums::{self, WideSum, wide_sum};
 use crate::unreadable::{LeftOut, readable};
-use crate::{SealKey, Store, StoreError};
-use banjia_types::{Leg, Money, RouteName, Target, Timestamp};
+use crate::{EncryptionKey, Store, StoreError};
+use banjia_types::{Money, RouteName, Target, Timestamp, TrafficKind};
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -30,7 +30,7 @@ pub struct CaptureFilter {
     /// Of these routes.
     pub routes: Vec<RouteName>,
     /// Of these legs.
-    pub legs: Vec<Leg>,
+    pub legs: Vec<TrafficKind>,
     /// Of these requests.
     pub ids: Vec<String>,
     /// Answered by this target.
@@ -64,7 +64,7 @@ pub struct CaptureMark {
     /// The request.
     pub id: String,
     /// The leg.
-    pub leg: Leg,
+    pub leg: TrafficKind,
     /// Which of several of this leg.
     pub number: u32,
     /// Who answered.
@@ -79,7 +79,7 @@ pub struct CaptureSum {
     /// The route.
     pub route: RouteName,
     /// The leg.
-    pub leg: Leg,
+    pub leg: TrafficKind,
     /// Who answered.
     pub target: Target,
     /// How many.
@@ -101,7 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::WrongKey`], or a database that cannot be written.
-    pub async fn write_captures(&self, captures: &[Capture], key: &SealKey) -> Result<u64, StoreError> {
+    pub async fn write_captures(&self, captures: &[Capture], key: &EncryptionKey) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
         self.check_seal_in(key, &mut transaction).await?;
         let mut new = 0;
@@ -122,7 +122,7 @@ impl Store {
         filter: &CaptureFilter,
         after: CaptureCursor,
         limit: u32,
-        key: &SealKey,
+        key: &EncryptionKey,
     ) -> Result<CapturePage, StoreError> {
         self.page_of_captures(filter, (after, limit), key, Err).await
     }
@@ -138,7 +138,7 @@ impl Store {
         filter: &CaptureFilter,
         after: CaptureCursor,
         limit: u32,
-        key: &SealKey,
+        key: &EncryptionKey,
     ) -> Result<CapturePage, StoreError> {
         let mut left_out = LeftOut::default();
         let page = self.page_of_captures(filter, (after, limit), key, |error| {
@@ -154,7 +154,7 @@ impl Store {
         &self,
         filter: &CaptureFilter,
         (after, limit): (CaptureCursor, u32),
-        key: &SealKey,
+        key: &EncryptionKey,
         mut on_unreadable: impl FnMut(StoreError) -> Result<(), StoreError>,
     ) -> Result<CapturePage, StoreError> {
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
@@ -298,7 +298,7 @@ fn any_of(query: &mut QueryBuilder<Sqlite>, column: &str, values: Vec<&str>) {
     }
 }
 
-async fn insert(capture: &Capture, key: &SealKey, into: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+async fn insert(capture: &Capture, key: &EncryptionKey, into: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
     const SQL: &str = "INSERT INTO capture (id, leg, number, accepted_at, account, route, vendor, model, endpoint, stream, \
          client, outcome, class, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros, currency, \
          first_content_ms, total_ms, redactions, request_bytes, answer_bytes, seal_version, request, answer) \
@@ -326,7 +326,7 @@ async fn insert(capture: &Capture, key: &SealKey, into: &mut SqliteConnection) -
 /// # Errors
 /// A text that does not open, and in rows of the present form a column that is not what was
 /// written.
-fn open_texts(row: &SqliteRow, id: &str, key: &SealKey) -> Result<(Value, Option<Value>, usize), StoreError> {
+fn open_texts(row: &SqliteRow, id: &str, key: &EncryptionKey) -> Result<(Value, Option<Value>, usize), StoreError> {
     let changed = |what| StoreError::Changed { what, id: id.to_owned() };
     let sealed_request: Vec<u8> = row.try_get("request").map_err(|_| changed("request"))?;
     let sealed_answer: Option<Vec<u8>> = row.try_get("answer").map_err(|_| changed("answer"))?;
@@ -358,7 +358,7 @@ fn target_of(row: &SqliteRow, id: &str) -> Result<Target, StoreError> {
 }
 
 /// A capture, its cursor, and how many bytes its texts took.
-fn from_database(row: &SqliteRow, key: &SealKey) -> Result<(CaptureCursor, usize, Capture), StoreError> {
+fn from_database(row: &SqliteRow, key: &EncryptionKey) -> Result<(CaptureCursor, usize, Capture), StoreError> {
     let seq: i64 = get(row, "seq")?;
     let id = row.try_get::<String, _>("id").map_err(|_| StoreError::Changed { what: "id", id: seq.to_string() })?;
     // The texts first: they show whether the other columns can be believed.
@@ -414,7 +414,7 @@ where
     row.try_get(name).map_err(StoreError::sql("read a capture"))
 }
 
-fn leg(name: &str) -> Result<Leg, StoreError> {
-    let known = Leg::ALL.into_iter().find(|leg| leg.as_str() == name);
+fn leg(name: &str) -> Result<TrafficKind, StoreError> {
+    let known = TrafficKind::ALL.into_iter().find(|leg| leg.as_str() == name);
     known.ok_or_else(|| StoreError::Unknown { what: "a leg", found: name.to_owned() })
 }

@@ -3,8 +3,8 @@
 use super::binding::place;
 use super::{Capture, CaptureCursor, CaptureFilter};
 use crate::pool::migrator;
-use crate::{Location, SealKey, Store, StoreError};
-use banjia_types::{Currency, ErrorClass, Leg, Money, Outcome, Timestamp, Usage};
+use crate::{EncryptionKey, Location, Store, StoreError};
+use banjia_types::{Currency, ErrorClass, Money, Outcome, Timestamp, TrafficKind, Usage};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -16,7 +16,7 @@ const SEAL_VERSION: i64 = 20_261_130_100_000;
 fn capture() -> Capture {
     Capture {
         id: "req_1".to_owned(),
-        leg: Leg::Live,
+        leg: TrafficKind::Live,
         number: 0,
         at: Timestamp(1_719_273_600_000),
         account: Some("shop".into()),
@@ -37,7 +37,7 @@ fn capture() -> Capture {
     }
 }
 
-async fn read(store: &Store, key: &SealKey) -> Result<Vec<Capture>, StoreError> {
+async fn read(store: &Store, key: &EncryptionKey) -> Result<Vec<Capture>, StoreError> {
     let page = store.captures(&CaptureFilter::default(), CaptureCursor::default(), 10, key).await?;
     Ok(page.captures)
 }
@@ -47,7 +47,7 @@ async fn execute(pool: &SqlitePool, statement: &str) {
 }
 
 /// A database with the tables of the version before, and one capture that this version wrote.
-async fn old_database(path: &Path, key: &SealKey) {
+async fn old_database(path: &Path, key: &EncryptionKey) {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     migrator(SEAL_VERSION).run(&old).await.unwrap();
@@ -68,7 +68,7 @@ async fn old_database(path: &Path, key: &SealKey) {
 
 #[tokio::test]
 async fn every_changed_column_of_a_capture_is_noticed() {
-    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), SealKey::random());
+    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), EncryptionKey::random());
     store.write_captures(&[capture()], &key).await.unwrap();
     let table =
         sqlx::query("SELECT name, type FROM pragma_table_info('capture')").fetch_all(&store.write).await.unwrap();
@@ -107,7 +107,7 @@ async fn every_changed_column_of_a_capture_is_noticed() {
 
 #[tokio::test]
 async fn an_exchanged_text_of_a_capture_is_noticed() {
-    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), SealKey::random());
+    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), EncryptionKey::random());
     store.write_captures(&[capture()], &key).await.unwrap();
     execute(&store.write, "UPDATE capture SET request = answer, answer = request").await;
     let error = read(&store, &key).await.unwrap_err();
@@ -116,7 +116,7 @@ async fn an_exchanged_text_of_a_capture_is_noticed() {
 
 #[tokio::test]
 async fn a_capture_of_an_older_version_still_opens() {
-    let (folder, key) = (tempfile::tempdir().unwrap(), SealKey::random());
+    let (folder, key) = (tempfile::tempdir().unwrap(), EncryptionKey::random());
     let path = folder.path().join("old.db");
     old_database(&path, &key).await;
     let store = Store::open(&Location::File(path)).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_capture_of_an_older_version_still_opens() {
 
 #[tokio::test]
 async fn no_capture_opens_in_the_other_form() {
-    let (folder, key) = (tempfile::tempdir().unwrap(), SealKey::random());
+    let (folder, key) = (tempfile::tempdir().unwrap(), EncryptionKey::random());
     let path = folder.path().join("old.db");
     old_database(&path, &key).await;
     let store = Store::open(&Location::File(path)).await.unwrap();

@@ -1,7 +1,7 @@
 //! The end of a move: who asked its source last, how far the books are written, and the signed report.
 
 use super::add;
-use crate::policies::By;
+use crate::policies::Actor;
 use crate::query::Period;
 use crate::{Store, StoreError};
 use banjia_types::{AccountId, KeyId, RouteName, Target, Timestamp};
@@ -71,7 +71,7 @@ impl Store {
     }
 
     /// Adds the event that seals a move and keeps its report, both or neither. False when another event came first.
-    pub async fn seal_move(&self, id: &str, expected: u64, seal: Seal<'_>, by: By<'_>) -> Result<bool, StoreError> {
+    pub async fn seal_move(&self, id: &str, expected: u64, seal: Seal<'_>, by: Actor<'_>) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO move_report (move, hash, text) VALUES ($1, $2, $3)";
         let failed = || StoreError::sql("seal a move");
         let mut transaction = self.begin().await?;

@@ -22,7 +22,7 @@ const COLUMNS: usize = 18;
 
 /// The kinds that a writer has written, with their numbers in the database.
 #[derive(Debug, Default)]
-pub(crate) struct Kinds {
+pub(crate) struct LedgerDimensions {
     met: HashMap<Kind, i64>,
     /// Those of the generation before.
     older: HashMap<Kind, i64>,
@@ -54,7 +54,7 @@ struct KindBorder {
     policy: Option<Arc<str>>,
 }
 
-impl Kinds {
+impl LedgerDimensions {
     /// The number of a row's kind, which is written when it is not known.
     pub(super) async fn number_of(&mut self, row: &Row, into: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
         let kind = Kind::of(row);
@@ -135,7 +135,7 @@ mod tests {
     async fn a_kind_is_written_once_as_long_as_it_is_remembered_and_memory_stays_bounded() {
         let store = Store::open(&Location::Temporary).await.unwrap();
         let mut connection = store.write.acquire().await.unwrap();
-        let mut kinds = Kinds::default();
+        let mut kinds = LedgerDimensions::default();
         let row = |id: u128| Row::new(RequestId(Uuid::from_u128(id)), Timestamp(0), Timestamp(1), Outcome::Answered);
         let first = kinds.number_of(&row(1), &mut connection).await.unwrap();
         assert_eq!(kinds.number_of(&row(2), &mut connection).await.unwrap(), first);

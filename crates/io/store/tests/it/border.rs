@@ -3,13 +3,15 @@
 use super::{open, row};
 use banjia_border::audit::{FaultKind, Verifier};
 use banjia_border::policy::Exemption;
-use banjia_store::{BorderNote, By, Changed, Location, NewAudit, Period, PolicyRow, PolicyState, Store, WriterConfig};
+use banjia_store::{
+    Actor, BorderNote, Changed, Location, NewAudit, Period, PolicyRow, PolicyState, Store, WriterConfig,
+};
 use banjia_types::{Outcome, Timestamp, VerdictKind};
 use serde_json::json;
 use sqlx::Connection as _;
 use std::path::Path;
 
-const BY: By<'static> = By { actor: "kim", at: Timestamp(7) };
+const BY: Actor<'static> = Actor { actor: "kim", at: Timestamp(7) };
 
 fn policy(version: u32, text: &str) -> PolicyRow {
     PolicyRow {

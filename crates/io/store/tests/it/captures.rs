@@ -1,8 +1,10 @@
 //! Captures as lines of JSON.
 
 use crate::open;
-use banjia_store::{Capture, CaptureCursor, CaptureFilter, CapturePage, Location, Period, SealKey, Store, StoreError};
-use banjia_types::{Currency, ErrorClass, Leg, Money, Outcome, Timestamp, Usage};
+use banjia_store::{
+    Capture, CaptureCursor, CaptureFilter, CapturePage, EncryptionKey, Location, Period, Store, StoreError,
+};
+use banjia_types::{Currency, ErrorClass, Money, Outcome, Timestamp, TrafficKind, Usage};
 use serde_json::json;
 
 const COST: Money = Money { micros: 7, currency: Currency::Cny };
@@ -10,7 +12,7 @@ const COST: Money = Money { micros: 7, currency: Currency::Cny };
 fn capture(id: &str) -> Capture {
     Capture {
         id: id.to_owned(),
-        leg: Leg::Live,
+        leg: TrafficKind::Live,
         number: 0,
         at: Timestamp(1_719_273_600_000),
         account: Some("shop".into()),
@@ -53,7 +55,7 @@ async fn texts_are_sealed_in_the_file_and_come_back_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("banjia.db");
     let store = open(&path).await;
-    let key = SealKey::beside(&path).unwrap();
+    let key = EncryptionKey::beside(&path).unwrap();
     let mut whole = capture("req_1");
     whole.request["messages"][0]["content"] = json!("what is the launch code of the moon");
     whole.answer = Some(json!({ "choices": [{ "message": { "content": "nobody launches the moon" } }] }));
@@ -74,7 +76,7 @@ async fn texts_are_sealed_in_the_file_and_come_back_as_they_were() {
         }
     }
     let again = open(&path).await;
-    let key = SealKey::beside(&path).unwrap();
+    let key = EncryptionKey::beside(&path).unwrap();
     assert_eq!(again.captures(&filter(), CaptureCursor::default(), 10, &key).await.unwrap().captures.len(), 2);
 }
 
@@ -82,12 +84,12 @@ async fn texts_are_sealed_in_the_file_and_come_back_as_they_were() {
 async fn a_leg_is_recorded_once_and_a_bad_batch_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("banjia.db")).await;
-    let key = SealKey::random();
+    let key = EncryptionKey::random();
     let (first, mut changed) = (capture("a"), capture("a"));
     changed.request = json!("another text");
     let target = "zhipu/glm-4.7".parse().unwrap();
-    let elsewhere = Capture { leg: Leg::Replay, target, cost: Some(COST), ..capture("a") };
-    let legs = [first.clone(), changed, elsewhere.clone(), Capture { leg: Leg::Repeat, ..capture("a") }];
+    let elsewhere = Capture { leg: TrafficKind::Replay, target, cost: Some(COST), ..capture("a") };
+    let legs = [first.clone(), changed, elsewhere.clone(), Capture { leg: TrafficKind::Repeat, ..capture("a") }];
     assert_eq!(store.write_captures(&legs, &key).await.unwrap(), 3);
     assert_eq!(store.write_captures(&legs, &key).await.unwrap(), 0);
     let of_target = CaptureFilter { target: Some("zhipu/glm-4.7".parse().unwrap()), ..filter() };
@@ -96,8 +98,15 @@ async fn a_leg_is_recorded_once_and_a_bad_batch_not_at_all() {
     let marks = store.capture_marks(&CaptureFilter { ids: vec!["a".to_owned()], ..filter() }).await.unwrap();
     let marks: Vec<_> = marks.iter().map(|mark| (mark.leg, mark.target.to_string(), mark.cost)).collect();
     let own = |leg| (leg, "openai/gpt-4o".to_owned(), None);
-    assert_eq!(marks, [own(Leg::Live), (Leg::Replay, "zhipu/glm-4.7".to_owned(), Some(COST)), own(Leg::Repeat)]);
-    let lives = CaptureFilter { legs: vec![Leg::Live], ..filter() };
+    assert_eq!(
+        marks,
+        [
+            own(TrafficKind::Live),
+            (TrafficKind::Replay, "zhipu/glm-4.7".to_owned(), Some(COST)),
+            own(TrafficKind::Repeat)
+        ]
+    );
+    let lives = CaptureFilter { legs: vec![TrafficKind::Live], ..filter() };
     assert_eq!(store.captures(&lives, CaptureCursor::default(), 10, &key).await.unwrap().captures, [first]);
 }
 
@@ -105,7 +114,7 @@ async fn a_leg_is_recorded_once_and_a_bad_batch_not_at_all() {
 async fn another_key_is_refused_before_it_writes_or_reads() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("banjia.db")).await;
-    let (key, other) = (SealKey::random(), SealKey::random());
+    let (key, other) = (EncryptionKey::random(), EncryptionKey::random());
     store.check_seal(&key).await.unwrap();
     store.check_seal(&key).await.unwrap();
     for error in
@@ -124,7 +133,7 @@ async fn another_key_is_refused_before_it_writes_or_reads() {
 async fn pages_follow_each_other_and_are_bounded_in_bytes_too() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("banjia.db")).await;
-    let key = SealKey::random();
+    let key = EncryptionKey::random();
     let large = |n: usize| Capture { request: json!("x".repeat(2_500_000)), ..capture(&format!("large {n}")) };
     let all: Vec<_> = (0..5).map(|n| capture(&format!("small {n}"))).chain((0..3).map(large)).collect();
     store.write_captures(&all, &key).await.unwrap();
@@ -144,14 +153,19 @@ async fn pages_follow_each_other_and_are_bounded_in_bytes_too() {
 async fn captures_are_counted_by_leg_and_forgotten_by_age() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("banjia.db")).await;
-    let key = SealKey::random();
+    let key = EncryptionKey::random();
     let at = |id: &str, at: i64| Capture { at: Timestamp(at), ..capture(id) };
-    let shadow = Capture { leg: Leg::Shadow, redactions: 2, target: "zhipu/glm-4.7".parse().unwrap(), ..at("a", 10) };
+    let shadow =
+        Capture { leg: TrafficKind::Shadow, redactions: 2, target: "zhipu/glm-4.7".parse().unwrap(), ..at("a", 10) };
     let other = Capture { route: "gpt-4o-mini".into(), answer: None, ..at("c", 30) };
     store.write_captures(&[at("a", 10), shadow, at("b", 20), other], &key).await.unwrap();
     let sums = store.capture_sums(&filter()).await.unwrap();
     let counts: Vec<_> = sums.iter().map(|sum| (sum.route.as_str(), sum.leg, sum.captures, sum.answered)).collect();
-    let expected = [("gpt-4o", Leg::Live, 2, 2), ("gpt-4o", Leg::Shadow, 1, 1), ("gpt-4o-mini", Leg::Live, 1, 0)];
+    let expected = [
+        ("gpt-4o", TrafficKind::Live, 2, 2),
+        ("gpt-4o", TrafficKind::Shadow, 1, 1),
+        ("gpt-4o-mini", TrafficKind::Live, 1, 0),
+    ];
     assert_eq!(counts, expected);
     assert_eq!((sums[0].first, sums[0].last, sums[1].redactions), (Timestamp(10), Timestamp(20), 2));
     assert!(sums.iter().all(|sum| sum.bytes > 50), "{sums:?}");
@@ -169,24 +183,24 @@ fn the_key_beside_a_database_is_made_once_and_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("banjia.db");
-    assert!(SealKey::beside(&folder.path().join("no folder/banjia.db")).is_err());
-    SealKey::beside(&database).unwrap();
+    assert!(EncryptionKey::beside(&folder.path().join("no folder/banjia.db")).is_err());
+    EncryptionKey::beside(&database).unwrap();
     let file = folder.path().join("banjia.db.key");
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    SealKey::beside(&database).unwrap();
+    EncryptionKey::beside(&database).unwrap();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     assert_eq!((text.len(), std::fs::read_dir(folder.path()).unwrap().count()), (65, 1));
     std::fs::write(&file, "not a key").unwrap();
-    let error = SealKey::beside(&database).err().unwrap().to_string();
+    let error = EncryptionKey::beside(&database).err().unwrap().to_string();
     assert!(error.contains("banjia.db.key holds no key") && !error.contains("not a key\""), "{error}");
 }
 
 #[tokio::test]
 async fn the_requests_that_were_copied_last_come_first_and_each_once() {
-    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), SealKey::random());
+    let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), EncryptionKey::random());
     let (source, there) = ("openai/gpt-4o".parse().unwrap(), "zhipu/glm-4.7".parse().unwrap());
-    let copy = |id: &str, number: u32| Capture { leg: Leg::Shadow, number, ..capture(id) };
+    let copy = |id: &str, number: u32| Capture { leg: TrafficKind::Shadow, number, ..capture(id) };
     let at = |target: &str, id: &str| Capture { target: target.parse().unwrap(), ..copy(id, 0) };
     let written = [
         capture("never copied"),
@@ -196,12 +210,12 @@ async fn the_requests_that_were_copied_last_come_first_and_each_once() {
         at("alibaba/qwen-plus", "at another target"),
         Capture { at: Timestamp(5), ..copy("too old", 0) },
         Capture { route: "gpt-4".into(), ..copy("elsewhere", 0) },
-        Capture { leg: Leg::Replay, ..copy("on another leg", 0) },
+        Capture { leg: TrafficKind::Replay, ..copy("on another leg", 0) },
         at("zhipu/glm-4.7", "c"),
     ];
     store.write_captures(&written, &key).await.unwrap();
     for (requests_max, expected) in [(10, vec!["c", "a", "b"]), (2, vec!["c", "a"]), (0, vec![])] {
-        let place = (&"gpt-4o".into(), Leg::Shadow);
+        let place = (&"gpt-4o".into(), TrafficKind::Shadow);
         let last = store.copied_last(place, [&source, &there], Timestamp(6), requests_max).await.unwrap();
         assert_eq!(last, expected);
     }

@@ -3,14 +3,14 @@
 use super::open;
 use banjia_border::audit::replay::{Difference, Replay};
 use banjia_border::policy::Exemption;
-use banjia_store::{By, Location, PolicyRow, PolicyState, Recipient, Store};
+use banjia_store::{Actor, Location, PolicyRow, PolicyState, Recipient, Store};
 use banjia_types::Timestamp;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _};
 use std::path::Path;
 
-fn by(at: i64) -> By<'static> {
-    By { actor: "kim", at: Timestamp(at) }
+fn by(at: i64) -> Actor<'static> {
+    Actor { actor: "kim", at: Timestamp(at) }
 }
 
 fn policy(id: &str, version: u32) -> PolicyRow {

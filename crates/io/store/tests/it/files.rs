@@ -1,7 +1,7 @@
 //! Who may read the files of a database.
 
 use super::open;
-use banjia_store::{SealKey, WriterConfig};
+use banjia_store::{EncryptionKey, WriterConfig};
 use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +22,7 @@ async fn all_files_of_a_new_database_are_its_owners() {
     let store = open(&path).await;
     let ledger = store.ledger_writer(&WriterConfig::default()).await.unwrap();
     let locks = (store.runner_lock().unwrap(), store.webhook_lock().unwrap());
-    SealKey::beside(&path).unwrap();
+    EncryptionKey::beside(&path).unwrap();
     let modes = modes(folder.path());
     for ending in ["", "-wal", "-shm", ".lock", ".key"] {
         assert!(modes.contains_key(&format!("banjia.db{ending}")), "{ending}: {modes:?}");
@@ -37,7 +37,7 @@ async fn all_files_of_a_new_database_are_its_owners() {
 async fn an_old_database_loses_other_readers_when_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("banjia.db");
-    let key = SealKey::beside(&path).unwrap();
+    let key = EncryptionKey::beside(&path).unwrap();
     let store = open(&path).await;
     store.check_seal(&key).await.unwrap();
     store.close().await;

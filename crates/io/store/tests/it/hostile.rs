@@ -1,7 +1,7 @@
 //! Numbers and rows that no question may fail on, as an older version may have written them.
 
 use crate::{open, target};
-use banjia_store::{CaptureCursor, CaptureFilter, Period, SealKey, Store, unreadable_rows};
+use banjia_store::{CaptureCursor, CaptureFilter, EncryptionKey, Period, Store, unreadable_rows};
 use banjia_types::{Currency, Money, Outcome, Timestamp};
 use std::path::Path;
 
@@ -74,7 +74,7 @@ async fn rows_that_cannot_be_read_are_left_out_and_counted() {
 async fn captures_that_do_not_open_stop_only_strict_readers() {
     let folder = tempfile::tempdir().unwrap();
     let store = planted(&folder.path().join("banjia.db")).await;
-    let (all, key) = (CaptureFilter::default(), SealKey::random());
+    let (all, key) = (CaptureFilter::default(), EncryptionKey::random());
     assert!(store.captures(&all, CaptureCursor::default(), 10, &key).await.is_err());
     let mut next = Some(CaptureCursor::default());
     let mut pages = 0;

@@ -1,15 +1,15 @@
 //! Moves and leases: one process adds the next event, one does the work.
 
 use crate::open;
-use banjia_store::{By, MoveEventRow};
+use banjia_store::{Actor, MoveEventRow};
 use banjia_types::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
 const START: Timestamp = Timestamp(1_719_273_600_000);
 
-fn by(actor: &str, after_ms: u64) -> By<'_> {
-    By { actor, at: START + Duration::from_millis(after_ms) }
+fn by(actor: &str, after_ms: u64) -> Actor<'_> {
+    Actor { actor, at: START + Duration::from_millis(after_ms) }
 }
 
 #[tokio::test]

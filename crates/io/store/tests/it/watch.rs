@@ -1,8 +1,8 @@
 //! How targets do, failures that failover hid included.
 
 use crate::{open, row, target};
-use banjia_store::{Capture, Period, SealKey, Watched, WriterConfig};
-use banjia_types::{Currency, ErrorClass, Leg, Money, Outcome, Timestamp};
+use banjia_store::{Capture, EncryptionKey, Period, TargetStats, WriterConfig};
+use banjia_types::{Currency, ErrorClass, Money, Outcome, Timestamp, TrafficKind};
 use serde_json::json;
 
 const AT: i64 = 1_719_273_600_000;
@@ -10,7 +10,7 @@ const AT: i64 = 1_719_273_600_000;
 fn shadow(n: i64, class: Option<ErrorClass>) -> Capture {
     Capture {
         id: format!("shadow-{n}"),
-        leg: Leg::Shadow,
+        leg: TrafficKind::Shadow,
         number: 0,
         at: Timestamp(AT + n),
         account: None,
@@ -59,16 +59,16 @@ async fn a_target_that_failed_counts_even_when_another_one_answered() {
     put(6, Outcome::Answered, None, &source, vec![(destination.clone(), BadRequest)]);
     writer.flush().await.unwrap();
 
-    let key = SealKey::random();
+    let key = EncryptionKey::random();
     store.write_captures(&[shadow(1, None), shadow(2, Some(Overload))], &key).await.unwrap();
     let period = Period { from: Timestamp(AT), to: Timestamp(AT + 100) };
     let found = store.watch(&"gpt-4o".into(), period).await.unwrap();
     assert_eq!(
         found,
         [
-            Watched { target: source.clone(), requests: 2, errors: 0, total_p95_ms: Some(60) },
+            TargetStats { target: source.clone(), requests: 2, errors: 0, total_p95_ms: Some(60) },
             // Asked: requests 1 to 5 and two shadows. Failed: the second, the fourth, and one shadow.
-            Watched { target: destination.clone(), requests: 7, errors: 3, total_p95_ms: Some(1_000) },
+            TargetStats { target: destination.clone(), requests: 7, errors: 3, total_p95_ms: Some(1_000) },
         ]
     );
     let spent =

@@ -173,7 +173,7 @@ impl Book {
         }
         for moved in &spec.routes {
             let target = match before.used.get(&moved.route) {
-                Some(banjia_movement::stage::Used::Second) => moved.second.as_ref().unwrap(),
+                Some(banjia_movement::stage::ActiveDestination::Second) => moved.second.as_ref().unwrap(),
                 _ => &moved.destination,
             };
             assert!(
@@ -192,9 +192,9 @@ fn check_shape(after: &Move) {
         Stage::Canary => assert!(state.share > Share::NONE && state.share < Share::ALL),
         Stage::Live | Stage::Sealed => assert_eq!(state.share, Share::ALL),
     }
-    for course in after.courses(&[]) {
-        assert_eq!((course.stage, course.share), (state.stage, state.share));
-        assert_ne!(Some(&course.destination), course.second.as_ref());
+    for route_move in after.route_moves(&[]) {
+        assert_eq!((route_move.stage, route_move.share), (state.stage, state.share));
+        assert_ne!(Some(&route_move.destination), route_move.second.as_ref());
     }
 }
 

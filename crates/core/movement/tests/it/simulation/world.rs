@@ -7,10 +7,10 @@ use banjia_movement::balance::{Balance, Lost};
 use banjia_movement::gate::{Evidence, ParityVerdict};
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{
-    Action, Event, Impossible, Move, Order, Used, apply, create, override_to, pause, redate, rehearse, resume, step,
-    switch,
+    Action, ActiveDestination, Event, Impossible, Move, Order, apply, create, override_to, pause, redate, rehearse,
+    resume, step, switch,
 };
-use banjia_types::{Course, Money, Outcome, Share, Stage, Tally, Timestamp};
+use banjia_types::{Money, Outcome, RouteMove, Share, Stage, Tally, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -86,7 +86,7 @@ struct Faults {
 #[derive(Default)]
 struct Gateway {
     skew: i64,
-    course: Option<Course>,
+    route_move: Option<RouteMove>,
     is_source_cut: bool,
     minutes: BTreeMap<i64, Tally>,
     open: Vec<i64>,
@@ -154,7 +154,7 @@ impl World {
         let is_dated = matches!(event.what, banjia_movement::stage::What::Redated { .. });
         self.log.push(event);
         if is_dated {
-            self.gateway.course = self.of.course(&"chat".into(), &[]);
+            self.gateway.route_move = self.of.route_move(&"chat".into(), &[]);
         }
         true
     }
@@ -169,7 +169,7 @@ impl World {
             self.act(which);
         }
         if self.dice.percent(80) {
-            self.gateway.course = self.of.course(&"chat".into(), &[]);
+            self.gateway.route_move = self.of.route_move(&"chat".into(), &[]);
         }
         self.callers();
     }
@@ -305,7 +305,12 @@ impl World {
                 override_to(of, stage, None, order)
             }
             5 | 6 => rehearse(of, Share::of(500), Duration::from_mins(self.dice.between(1, 90)), order),
-            7 => switch(of, &"chat".into(), if self.dice.percent(50) { Used::First } else { Used::Second }, order),
+            7 => switch(
+                of,
+                &"chat".into(),
+                if self.dice.percent(50) { ActiveDestination::First } else { ActiveDestination::Second },
+                order,
+            ),
             _ => override_to(of, Stage::Live, None, order),
         };
         if let Ok(event) = event {
@@ -341,25 +346,27 @@ impl World {
 
     /// One request through the gateway, by its course, its clock and its own cuts.
     fn caller(&mut self, draw: u64) {
-        let Some(course) = self.gateway.course.clone() else { return };
+        let Some(route_move) = self.gateway.route_move.clone() else { return };
         let clock = Timestamp(self.now + self.gateway.skew);
         let minute = self.now - self.now % MINUTE;
         self.gateway.minutes.entry(minute).or_default().accepted += 1;
         self.gateway.open.push(minute);
-        let is_drill = course.rehearsal.is_some_and(|drill| clock < drill.until && drill.share.holds(draw));
-        let asks_source =
-            course.may_ask_source(clock) && !self.gateway.is_source_cut && !course.share.holds(draw) && !is_drill;
+        let is_drill = route_move.rehearsal.is_some_and(|drill| clock < drill.until && drill.share.holds(draw));
+        let asks_source = route_move.may_ask_source(clock)
+            && !self.gateway.is_source_cut
+            && !route_move.share.holds(draw)
+            && !is_drill;
         if !asks_source {
             return;
         }
         self.gateway.asked += 1;
         self.count("a request to the source");
         assert!(clock.0 < self.book.source_until, "a request to the source after its date");
-        assert!(!course.is_source_dead);
-        if course.stage == self.of.stage() && course.source_until == Some(self.of.state().source_until) {
+        assert!(!route_move.is_source_dead);
+        if route_move.stage == self.of.stage() && route_move.source_until == Some(self.of.state().source_until) {
             assert!(self.of.stage() < Stage::Live, "a live move's callers are with the destination");
         }
-        let is_fresh = self.gateway.course == self.of.course(&"chat".into(), &[]);
+        let is_fresh = self.gateway.route_move == self.of.route_move(&"chat".into(), &[]);
         assert!(!is_fresh || !(self.book.is_dead || self.book.is_passed), "a request to a dead source");
         if self.faults.is_source_refusing {
             // The reflex: the gateway cuts the vendor, and this request goes on elsewhere.
@@ -389,7 +396,7 @@ impl World {
         let is_cut = self.of.spec().on_deadline == banjia_movement::spec::OnDeadline::Cut;
         assert!(state.stage == Stage::Live || (!is_cut && state.is_held), "the deadline was met or is held");
         assert!(
-            !self.of.course(&"chat".into(), &[]).unwrap().may_ask_source(Timestamp(0)),
+            !self.of.route_move(&"chat".into(), &[]).unwrap().may_ask_source(Timestamp(0)),
             "the source's date has passed"
         );
         let called = self.log.iter().zip(1..).filter(|(event, _)| event.urgency().is_some());

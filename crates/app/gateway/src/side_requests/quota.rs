@@ -1,6 +1,6 @@
 //! How many legs may be under way, how fast they may follow, and what they may cost.
 
-use super::{LegStats, NotAsked};
+use super::{NotAsked, SideRequestStats};
 use crate::live::lock;
 use banjia_types::{Currency, Money};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// The bounds of all legs together.
 #[derive(Debug)]
-pub(crate) struct Quota {
+pub(crate) struct SideRequestLimiter {
     places: Arc<Semaphore>,
     every: Duration,
     next: Mutex<Option<Instant>>,
@@ -20,7 +20,7 @@ pub(crate) struct Quota {
     refused: AtomicU64,
 }
 
-impl Quota {
+impl SideRequestLimiter {
     pub(crate) fn new(at_once_max: usize, per_minute_max: u32) -> Self {
         Self {
             places: Arc::new(Semaphore::new(at_once_max.clamp(1, Semaphore::MAX_PERMITS))),
@@ -60,21 +60,21 @@ impl Quota {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn stats(&self) -> LegStats {
+    pub(crate) fn stats(&self) -> SideRequestStats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        LegStats { asked: count(&self.asked), spent: count(&self.spent), refused: count(&self.refused) }
+        SideRequestStats { asked: count(&self.asked), spent: count(&self.spent), refused: count(&self.refused) }
     }
 }
 
 /// What copies may still cost. A currency that is not named has no bound.
 #[derive(Debug, Default)]
-pub(crate) struct Purse {
+pub(crate) struct Budget {
     /// As the course said it.
     given: Vec<Money>,
     left: Mutex<Vec<Money>>,
 }
 
-impl Purse {
+impl Budget {
     pub(crate) fn new(given: &[Money]) -> Self {
         Self { given: given.to_vec(), left: Mutex::new(given.to_vec()) }
     }
@@ -105,19 +105,19 @@ mod tests {
     #[test]
     fn a_purse_is_empty_when_its_own_currency_is() {
         let yuan = |micros| Money { micros, currency: Currency::Cny };
-        let purse = Purse::new(&[yuan(10)]);
-        purse.spend(Money { micros: 1_000, currency: Currency::Usd });
-        purse.spend(yuan(9));
-        assert!(!purse.is_empty(Currency::Cny) && !purse.is_empty(Currency::Usd));
-        purse.spend(yuan(1));
-        assert!(purse.is_empty(Currency::Cny) && !purse.is_empty(Currency::Usd));
-        assert!(purse.was_given(&[yuan(10)]) && !purse.was_given(&[yuan(1)]));
-        assert!(!Purse::new(&[]).is_empty(Currency::Cny));
+        let budget = Budget::new(&[yuan(10)]);
+        budget.spend(Money { micros: 1_000, currency: Currency::Usd });
+        budget.spend(yuan(9));
+        assert!(!budget.is_empty(Currency::Cny) && !budget.is_empty(Currency::Usd));
+        budget.spend(yuan(1));
+        assert!(budget.is_empty(Currency::Cny) && !budget.is_empty(Currency::Usd));
+        assert!(budget.was_given(&[yuan(10)]) && !budget.was_given(&[yuan(1)]));
+        assert!(!Budget::new(&[]).is_empty(Currency::Cny));
     }
 
     #[tokio::test]
     async fn legs_follow_each_other_at_their_pace_and_few_at_once() {
-        let quota = Quota::new(2, 3_000);
+        let quota = SideRequestLimiter::new(2, 3_000);
         let begun = Instant::now();
         for _ in 0..3 {
             drop(quota.place().await);

@@ -22,9 +22,9 @@ const CHECK_PLACE: &str = "seal_check";
 
 /// A key that seals and opens. Zeroized on drop.
 #[derive(Clone)]
-pub struct SealKey(KeyBytes);
+pub struct EncryptionKey(KeyBytes);
 
-impl SealKey {
+impl EncryptionKey {
     /// A key of these bytes.
     pub fn new(bytes: [u8; KEY_BYTES]) -> Self {
         Self(Zeroizing::new(bytes))
@@ -81,13 +81,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::WrongKey`], or a database that cannot be read.
-    pub async fn check_seal(&self, key: &SealKey) -> Result<(), StoreError> {
+    pub async fn check_seal(&self, key: &EncryptionKey) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         self.check_seal_in(key, &mut transaction).await?;
         transaction.commit().await.map_err(StoreError::sql("note the key"))
     }
 
-    pub(crate) async fn check_seal_in(&self, key: &SealKey, on: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(crate) async fn check_seal_in(&self, key: &EncryptionKey, on: &mut SqliteConnection) -> Result<(), StoreError> {
         const FIND: &str = "SELECT sealed FROM seal_check WHERE id = 1";
         const PUT: &str = "INSERT INTO seal_check (id, sealed) VALUES (1, $1)";
         let found: Option<(Vec<u8>,)> =
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn what_was_sealed_opens_with_its_key_at_its_place_and_nowhere_else() {
-        let (key, other) = (SealKey::random(), SealKey::random());
+        let (key, other) = (EncryptionKey::random(), EncryptionKey::random());
         let sealed = key.seal("row 1", b"a text");
         assert_eq!(key.open("row 1", &sealed).as_deref(), Some(&b"a text"[..]));
         assert_eq!(key.open("row 2", &sealed), None);
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn a_key_is_64_digits_and_nothing_else() {
         let text = "00ff".repeat(16);
-        assert_eq!(SealKey::parse(&format!(" {text}\n")).unwrap().0[..3], [0, 255, 0]);
+        assert_eq!(EncryptionKey::parse(&format!(" {text}\n")).unwrap().0[..3], [0, 255, 0]);
         for bad in ["", "00ff", &"0g".repeat(32), &"é".repeat(32), &format!("{text}0")] {
-            let error = SealKey::parse(bad).err().unwrap().to_string();
+            let error = EncryptionKey::parse(bad).err().unwrap().to_string();
             assert!(error.contains("64 hexadecimal digits"), "{error}");
         }
     }

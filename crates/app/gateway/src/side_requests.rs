@@ -9,22 +9,24 @@
 mod quota;
 mod strip;
 
-pub(crate) use quota::{Purse, Quota};
+pub(crate) use quota::{Budget, SideRequestLimiter};
 
-use crate::attempt::{Caller, Trouble, Whole};
+use crate::attempt::{AttemptError, FullResponse, VendorCall};
 use crate::border::serves;
 use crate::capture::{endpoint_name, lacks_data};
 use crate::clock::{Clock, moment};
 use crate::embeddings;
 use crate::emulate::{self, checked::BadSchema, checked::Checks};
 use crate::error::Failure;
-use crate::handle::{Ask, Door};
+use crate::handle::{InferenceRequest, RequestContext};
 use crate::live::LiveRoute;
-use crate::shared::Shared;
 use crate::snapshot::Problem;
+use crate::state::State;
 use banjia_border::facts::{Agreement, Facts, NetworkFact};
 use banjia_store::StoreError;
-use banjia_types::{AccountId, Course, ErrorClass, Loss, Money, Outcome, Place, RouteName, Target, Timestamp, Usage};
+use banjia_types::{
+    AccountId, ErrorClass, Loss, Money, Outcome, Place, RouteMove, RouteName, Target, Timestamp, Usage,
+};
 use banjia_wire::{BodyLimits, Endpoint, Head, ReportedUsage};
 use bytes::Bytes;
 use serde_json::Value;
@@ -35,7 +37,7 @@ use tokio::time::timeout;
 
 /// What is to be asked.
 #[derive(Clone, Debug)]
-pub struct LegRequest {
+pub struct SideRequest {
     /// The route whose target it is.
     pub route: RouteName,
     /// One of the route's targets.
@@ -117,11 +119,11 @@ pub enum NotAsked {
 
 /// A door to targets. Cheap to clone. See the module's text.
 #[derive(Clone)]
-pub struct Legs {
-    pub(crate) shared: Arc<Shared>,
+pub struct SideRequests {
+    pub(crate) state: Arc<State>,
 }
 
-impl std::fmt::Debug for Legs {
+impl std::fmt::Debug for SideRequests {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Legs").finish_non_exhaustive()
     }
@@ -131,18 +133,18 @@ impl std::fmt::Debug for Legs {
 pub(crate) struct Found {
     pub(crate) live: Arc<LiveRoute>,
     pub(crate) goal: usize,
-    pub(crate) ask: Arc<Ask>,
+    pub(crate) ask: Arc<InferenceRequest>,
     pub(crate) account: Option<AccountId>,
     pub(crate) facts: Facts,
 }
 
-impl Legs {
+impl SideRequests {
     /// Asks a target. Waits for a place among the legs under way, and for its turn in the minute.
     ///
     /// # Errors
     /// [`NotAsked`]: nothing was sent.
-    pub async fn ask(&self, request: LegRequest) -> Result<LegAnswer, NotAsked> {
-        let world = self.shared.world();
+    pub async fn ask(&self, request: SideRequest) -> Result<LegAnswer, NotAsked> {
+        let world = self.state.world();
         let live = world.routes.get(request.route.as_str()).ok_or(NotAsked::NoRoute(request.route))?.clone();
         let goal = live.route.targets.iter().position(|it| it.target == request.target);
         let goal = goal.ok_or(NotAsked::NoTarget(request.target))?;
@@ -153,21 +155,21 @@ impl Legs {
             return Err(NotAsked::DataNotKept);
         }
         let ask = Arc::new(
-            ask_of(request.body, &live.route.name, endpoint, &self.shared.clock).map_err(NotAsked::BadRequest)?,
+            ask_of(request.body, &live.route.name, endpoint, &self.state.clock).map_err(NotAsked::BadRequest)?,
         );
         let account = request.account.as_ref().and_then(|account| world.snapshot.accounts.get(account).cloned());
-        let now = self.shared.clock.now();
+        let now = self.state.clock.now();
         let facts = Facts { network: request.network.map(|place| recorded(place, now)), account };
         drop(world);
-        ask_found(&self.shared, Found { live, goal, ask, account: request.account, facts }).await
+        ask_found(&self.state, Found { live, goal, ask, account: request.account, facts }).await
     }
 
-    /// How routes move from now on. Only for legs without a gateway: a gateway's [`crate::Handle::set_courses`] does it.
+    /// How routes move from now on. Only for legs without a gateway: a gateway's [`crate::Handle::set_route_moves`] does it.
     ///
     /// # Errors
     /// Courses that do not fit their route; the others are taken.
-    pub fn set_courses(&self, courses: BTreeMap<RouteName, Course>) -> Result<(), Vec<Problem>> {
-        self.shared.set_courses(courses)
+    pub fn set_route_moves(&self, route_moves: BTreeMap<RouteName, RouteMove>) -> Result<(), Vec<Problem>> {
+        self.state.set_route_moves(route_moves)
     }
 
     /// Reads which vendors refused another process of ours: they are cut here too.
@@ -175,26 +177,26 @@ impl Legs {
     /// # Errors
     /// The database.
     pub async fn take_cuts(&self) -> Result<(), StoreError> {
-        self.shared.take_cuts().await
+        self.state.take_cuts().await
     }
 
     /// How legs went, since the start.
-    pub fn stats(&self) -> LegStats {
-        self.shared.quota.stats()
+    pub fn stats(&self) -> SideRequestStats {
+        self.state.quota.stats()
     }
 
     /// Waits until what legs left to be written (a cut, when a vendor refused our region) is written. Only for legs without a
     /// gateway: a gateway's drain does it.
     pub async fn finish(&self) {
-        self.shared.after.close();
-        self.shared.after.wait().await;
+        self.state.after.close();
+        self.state.after.wait().await;
     }
 }
 
 /// How legs went, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LegStats {
+pub struct SideRequestStats {
     /// Requests sent.
     pub asked: u64,
     /// Not sent because the money was used up.
@@ -204,17 +206,17 @@ pub struct LegStats {
 }
 
 /// Asks, within every bound. The bounds are looked at when its turn has come, not when it was wished.
-pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegAnswer, NotAsked> {
-    let _place = shared.quota.place().await.ok_or(NotAsked::Stopping)?;
-    if let Err(not_asked) = may_ask(shared, &found) {
-        shared.quota.count_refused(&not_asked);
+pub(crate) async fn ask_found(state: &Arc<State>, found: Found) -> Result<LegAnswer, NotAsked> {
+    let _place = state.quota.place().await.ok_or(NotAsked::Stopping)?;
+    if let Err(not_asked) = may_ask(state, &found) {
+        state.quota.count_refused(&not_asked);
         return Err(not_asked);
     }
-    shared.quota.count_asked();
+    state.quota.count_asked();
     let (live, goal, ask) = (&found.live, found.goal, &found.ask);
     let target = &live.route.targets[goal];
-    let caller = Caller {
-        shared: shared.clone(),
+    let caller = VendorCall {
+        state: state.clone(),
         ask: ask.clone(),
         account: found.account.clone().unwrap_or_else(|| "".into()),
         live: live.clone(),
@@ -239,26 +241,26 @@ pub(crate) async fn ask_found(shared: &Arc<Shared>, found: Found) -> Result<LegA
         total_ms,
     };
     match asked {
-        Ok(Whole { body, usage: reported }) => {
+        Ok(FullResponse { body, usage: reported }) => {
             let usage = reported.known();
             let mut none = none;
             if reported == ReportedUsage::Implausible {
-                none.losses.push(shared.implausible.note(&target.target, ask.id));
+                none.losses.push(state.implausible.note(&target.target, ask.id));
             }
             let cost = usage.and_then(|usage| Some(target.price.as_ref()?.cost(&usage)));
-            if let (Some(course), Some(cost)) = (live.course.as_deref(), cost) {
-                course.purse.spend(cost);
+            if let (Some(route_move), Some(cost)) = (live.route_move.as_deref(), cost) {
+                route_move.budget.spend(cost);
             }
             let answer = serde_json::from_slice(&body).ok();
             Ok(LegAnswer { answer, outcome: Outcome::Answered, usage, cost, ..none })
         }
         Err(failure) => {
             // A later part was held back because the target was left or cut meanwhile: it refused nothing.
-            if let Err(not_asked @ (NotAsked::Left(_) | NotAsked::Cut(_))) = may_ask(shared, &found) {
+            if let Err(not_asked @ (NotAsked::Left(_) | NotAsked::Cut(_))) = may_ask(state, &found) {
                 return Err(not_asked);
             }
             if failure.class == Some(ErrorClass::Region) {
-                shared.reflex(&live.goals[goal].vendor, &target.target, ask.id, failure.vendor_said());
+                state.reflex(&live.goals[goal].vendor, &target.target, ask.id, failure.vendor_said());
             }
             let said = Some(failure.vendor_said()).filter(|said| !said.is_empty()).unwrap_or(failure.message());
             let said = Some(said.to_owned());
@@ -272,22 +274,22 @@ fn recorded(place: Place, now: Timestamp) -> NetworkFact {
     NetworkFact { place, agreement: Agreement::Alone, asn: None, source: "the ledger".into(), as_of: now }
 }
 
-fn may_ask(shared: &Shared, found: &Found) -> Result<(), NotAsked> {
-    let now = shared.clock.now();
+fn may_ask(state: &State, found: &Found) -> Result<(), NotAsked> {
+    let now = state.clock.now();
     let goal = &found.live.goals[found.goal];
     let target = || found.live.route.targets[found.goal].target.clone();
     // The newest course decides, not the one that stood when the leg was wished.
-    let world = shared.world();
+    let world = state.world();
     let live = world.routes.get(found.live.route.name.as_str()).unwrap_or(&found.live);
     let place = live.route.targets.iter().position(|it| it.target == found.live.route.targets[found.goal].target);
-    let courses = [(&found.live, Some(found.goal)), (live, place)];
+    let route_moves = [(&found.live, Some(found.goal)), (live, place)];
     let has_left = |(live, goal): &(&Arc<LiveRoute>, Option<usize>)| {
-        live.course.as_deref().is_some_and(|course| goal.is_some_and(|goal| !course.may_ask(goal, now)))
+        live.route_move.as_deref().is_some_and(|route_move| goal.is_some_and(|goal| !route_move.may_ask(goal, now)))
     };
     if goal.border.is_cut() {
         return Err(NotAsked::Cut(target()));
     }
-    if courses.iter().any(has_left) {
+    if route_moves.iter().any(has_left) {
         return Err(NotAsked::Left(target()));
     }
     if goal.vendor.serves.as_ref().is_some_and(|list| !serves(list, &found.facts, now)) {
@@ -301,7 +303,7 @@ fn may_ask(shared: &Shared, found: &Found) -> Result<(), NotAsked> {
     }
     let price = found.live.route.targets[found.goal].price.as_ref();
     let is_spent =
-        |price: &banjia_types::Price| live.course.as_deref().is_some_and(|it| it.purse.is_empty(price.currency));
+        |price: &banjia_types::Price| live.route_move.as_deref().is_some_and(|it| it.budget.is_empty(price.currency));
     if price.is_some_and(is_spent) {
         return Err(NotAsked::Spent);
     }
@@ -309,7 +311,7 @@ fn may_ask(shared: &Shared, found: &Found) -> Result<(), NotAsked> {
 }
 
 /// One request, as a caller's whole answer is made.
-async fn once(caller: Caller, losses: &mut Vec<Loss>) -> Result<Whole, Failure> {
+async fn once(caller: VendorCall, losses: &mut Vec<Loss>) -> Result<FullResponse, Failure> {
     let mut encoded = caller.encode().map_err(Failure::refusal)?;
     *losses = std::mem::take(&mut encoded.losses);
     let vendor = caller.vendor().clone();
@@ -321,18 +323,23 @@ async fn once(caller: Caller, losses: &mut Vec<Loss>) -> Result<Whole, Failure> 
         emulate::whole(caller, encoded, checks).await
     };
     made.map_err(|trouble| match trouble {
-        Trouble::Vendor(error) => Failure::vendor(&error, vendor.secret.as_ref()),
-        Trouble::Unfit(failure) | Trouble::Stopped(failure) => *failure,
+        AttemptError::Vendor(error) => Failure::vendor(&error, vendor.secret.as_ref()),
+        AttemptError::Unfit(failure) | AttemptError::Stopped(failure) => *failure,
     })
 }
 
 /// A caller's request as a leg asks it: whole, and without tools that a vendor would run.
-pub(crate) fn ask_of(mut body: Value, route: &RouteName, endpoint: Endpoint, clock: &Clock) -> Result<Ask, String> {
+pub(crate) fn ask_of(
+    mut body: Value,
+    route: &RouteName,
+    endpoint: Endpoint,
+    clock: &Clock,
+) -> Result<InferenceRequest, String> {
     strip::strip(&mut body);
     let members = body.as_object_mut().ok_or("it is no JSON object")?;
     members.insert("model".to_owned(), route.as_str().into());
     let body = Bytes::from(body.to_string());
     let head = Head::peek(&body, endpoint, &BodyLimits::default()).map_err(|bad| bad.message)?;
-    let Door { id, header, .. } = Door::new(IpAddr::V4(Ipv4Addr::LOCALHOST), clock);
-    Ok(Ask { id, header, endpoint, head, body, tell_cost: false, client: None })
+    let RequestContext { id, header, .. } = RequestContext::new(IpAddr::V4(Ipv4Addr::LOCALHOST), clock);
+    Ok(InferenceRequest { id, header, endpoint, head, body, tell_cost: false, client: None })
 }

@@ -3,7 +3,7 @@
 use crate::rig::{Answer, MOVING, Rig, hello};
 use banjia_gateway::config::RouteConfig;
 use banjia_sandbox::Fault;
-use banjia_types::{Course, Rehearsal, Share, Stage, Timestamp};
+use banjia_types::{Rehearsal, RouteMove, Share, Stage, Timestamp};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,8 +12,8 @@ const SOURCE: &str = "openai/gpt-4o";
 pub(crate) const DESTINATION: &str = "zhipu/glm-4.6";
 const SECOND: &str = "alibaba/qwen-plus";
 
-pub(crate) fn course(stage: Stage) -> Course {
-    Course {
+pub(crate) fn route_move(stage: Stage) -> RouteMove {
+    RouteMove {
         of: "leave".to_owned(),
         route: MOVING.into(),
         stage,
@@ -31,8 +31,8 @@ pub(crate) fn course(stage: Stage) -> Course {
     }
 }
 
-pub(crate) fn set(rig: &Rig, course: Course) {
-    rig.gateway.set_courses(BTreeMap::from([(course.route.clone(), course)])).unwrap();
+pub(crate) fn set(rig: &Rig, route_move: RouteMove) {
+    rig.gateway.set_route_moves(BTreeMap::from([(route_move.route.clone(), route_move)])).unwrap();
 }
 
 async fn ask_as(rig: &Rig, user: &str) -> Answer {
@@ -49,17 +49,17 @@ pub(crate) fn target(answer: &Answer) -> String {
 async fn each_stage_sends_the_way_that_it_says_and_the_ledger_knows_why() {
     let rig = Rig::new().await;
     assert_eq!(rig.ask(MOVING, false).await.header("x-banjia-reason"), "", "a route that does not move says nothing");
-    let share = |share| Course { share, ..course(Stage::Canary) };
-    for (course, expected) in [
-        (course(Stage::Record), SOURCE),
-        (course(Stage::Shadow), SOURCE),
+    let share = |share| RouteMove { share, ..route_move(Stage::Canary) };
+    for (route_move, expected) in [
+        (route_move(Stage::Record), SOURCE),
+        (route_move(Stage::Shadow), SOURCE),
         (share(Share::NONE), SOURCE),
         (share(Share::ALL), DESTINATION),
-        (course(Stage::Live), DESTINATION),
-        (course(Stage::Sealed), DESTINATION),
+        (route_move(Stage::Live), DESTINATION),
+        (route_move(Stage::Sealed), DESTINATION),
     ] {
-        let stage = course.stage;
-        set(&rig, course);
+        let stage = route_move.stage;
+        set(&rig, route_move);
         for stream in [false, true] {
             let answer = rig.ask(MOVING, stream).await;
             assert_eq!(target(&answer), expected, "{stage}");
@@ -67,28 +67,28 @@ async fn each_stage_sends_the_way_that_it_says_and_the_ledger_knows_why() {
         }
     }
     assert!(rig.rows().await.iter().take(12).all(|row| row.reason.as_deref() == Some("course")));
-    rig.gateway.set_courses(BTreeMap::new()).unwrap();
+    rig.gateway.set_route_moves(BTreeMap::new()).unwrap();
     assert_eq!(target(&rig.ask(MOVING, false).await), SOURCE);
 }
 
 #[tokio::test]
 async fn a_failing_destination_goes_back_to_the_source_only_while_it_may() {
     let rig = Rig::new().await;
-    let canary = Course { share: Share::ALL, ..course(Stage::Canary) };
+    let canary = RouteMove { share: Share::ALL, ..route_move(Stage::Canary) };
     rig.fault("zhipu", Fault::Arrears);
     set(&rig, canary.clone());
     assert_eq!(target(&ask_as(&rig, "a").await), SOURCE, "the source is known to be well");
-    set(&rig, course(Stage::Live));
+    set(&rig, route_move(Stage::Live));
     assert_eq!(target(&ask_as(&rig, "b").await), SECOND);
     assert_eq!(target(&ask_as(&rig, "a").await), SECOND, "nobody stays at the source from live on");
     rig.fault("alibaba", Fault::Arrears);
     assert_eq!(target(&ask_as(&rig, "c").await), SOURCE, "the last way out while the source is alive");
     let asked = rig.asked("openai");
     for dead in [
-        Course { is_source_dead: true, ..course(Stage::Live) },
-        Course { is_source_dead: true, ..canary },
-        Course { source_until: Some(rig.clock.now()), ..course(Stage::Record) },
-        course(Stage::Sealed),
+        RouteMove { is_source_dead: true, ..route_move(Stage::Live) },
+        RouteMove { is_source_dead: true, ..canary },
+        RouteMove { source_until: Some(rig.clock.now()), ..route_move(Stage::Record) },
+        route_move(Stage::Sealed),
     ] {
         set(&rig, dead);
         ask_as(&rig, "d").await.is_error(429, Some("insufficient_quota"));
@@ -102,7 +102,7 @@ async fn the_date_stops_the_source_by_itself_under_traffic() {
     let rig = Rig::new().await;
     let date = Timestamp(1_720_483_200_000);
     rig.clock.set(date - Duration::from_hours(1));
-    set(&rig, Course { source_until: Some(date), ..course(Stage::Record) });
+    set(&rig, RouteMove { source_until: Some(date), ..route_move(Stage::Record) });
     for number in 0..10 {
         assert_eq!(target(&ask_as(&rig, &format!("user-{number}")).await), SOURCE);
     }
@@ -122,7 +122,7 @@ async fn a_growing_share_keeps_its_conversations_and_a_remembered_place_is_respe
     let rig = Rig::new().await;
     let mut there: Vec<String> = Vec::new();
     for share in [0, 2_000, 5_000, 8_000, 10_000] {
-        set(&rig, Course { share: Share::of(share), ..course(Stage::Canary) });
+        set(&rig, RouteMove { share: Share::of(share), ..route_move(Stage::Canary) });
         let mut now_there = Vec::new();
         for number in 0..40 {
             let user = format!("user-{number}");
@@ -143,11 +143,11 @@ async fn a_growing_share_keeps_its_conversations_and_a_remembered_place_is_respe
 #[tokio::test]
 async fn a_course_that_does_not_fit_is_refused_and_the_old_one_stays() {
     let rig = Rig::new().await;
-    set(&rig, course(Stage::Live));
-    let other = Course { destination: "baidu/ernie-5.1".parse().unwrap(), ..course(Stage::Record) };
-    let lost = Course { route: "gpt-4".into(), ..course(Stage::Record) };
-    let courses = BTreeMap::from([(other.route.clone(), other), (lost.route.clone(), lost)]);
-    let problems = rig.gateway.set_courses(courses).unwrap_err();
+    set(&rig, route_move(Stage::Live));
+    let other = RouteMove { destination: "baidu/ernie-5.1".parse().unwrap(), ..route_move(Stage::Record) };
+    let lost = RouteMove { route: "gpt-4".into(), ..route_move(Stage::Record) };
+    let route_moves = BTreeMap::from([(other.route.clone(), other), (lost.route.clone(), lost)]);
+    let problems = rig.gateway.set_route_moves(route_moves).unwrap_err();
     let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
     assert!(said[0].starts_with("moves.leave.gpt-4: there is no such route") && said[0].contains("gpt-4o"), "{said:?}");
     assert!(
@@ -155,16 +155,16 @@ async fn a_course_that_does_not_fit_is_refused_and_the_old_one_stays() {
         "{said:?}"
     );
     assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
-    let same = Course { destination: SOURCE.parse().unwrap(), ..course(Stage::Record) };
-    assert_eq!(rig.gateway.set_courses(BTreeMap::from([(same.route.clone(), same)])).unwrap_err().len(), 1);
+    let same = RouteMove { destination: SOURCE.parse().unwrap(), ..route_move(Stage::Record) };
+    assert_eq!(rig.gateway.set_route_moves(BTreeMap::from([(same.route.clone(), same)])).unwrap_err().len(), 1);
     // At its end a move's source leaves the configuration; from live on its course fits without it.
-    let gone = Course { source: "baidu/ernie-5.1".parse().unwrap(), ..course(Stage::Live) };
+    let gone = RouteMove { source: "baidu/ernie-5.1".parse().unwrap(), ..route_move(Stage::Live) };
     set(&rig, gone.clone());
     assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
-    let early = Course { stage: Stage::Canary, ..gone };
-    assert_eq!(rig.gateway.set_courses(BTreeMap::from([(early.route.clone(), early)])).unwrap_err().len(), 1);
+    let early = RouteMove { stage: Stage::Canary, ..gone };
+    assert_eq!(rig.gateway.set_route_moves(BTreeMap::from([(early.route.clone(), early)])).unwrap_err().len(), 1);
     // A reload that takes the destination away still keeps the source from being asked after its date.
-    set(&rig, Course { source_until: Some(rig.clock.now()), ..course(Stage::Live) });
+    set(&rig, RouteMove { source_until: Some(rig.clock.now()), ..route_move(Stage::Live) });
     rig.reload(|config| {
         config.routes.retain(|route| route.name.as_str() != MOVING);
         config.routes.push(RouteConfig::new(MOVING, [SOURCE]));
@@ -184,7 +184,7 @@ async fn the_same_model_behind_the_same_border_is_the_source_too() {
         config.routes.push(RouteConfig::new("twins", [SOURCE, "twin/gpt-4o", DESTINATION]));
     })
     .await;
-    set(&rig, Course { route: "twins".into(), second: None, is_source_dead: true, ..course(Stage::Live) });
+    set(&rig, RouteMove { route: "twins".into(), second: None, is_source_dead: true, ..route_move(Stage::Live) });
     rig.fault("zhipu", Fault::Arrears);
     rig.ask("twins", false).await.is_error(429, Some("insufficient_quota"));
     assert_eq!(rig.asked("openai"), 0, "another key is no way to a source that has left");
@@ -201,9 +201,9 @@ async fn the_same_model_behind_the_same_border_is_the_source_too() {
 async fn what_is_wrong_with_one_move_stops_no_other_and_opens_no_source() {
     let rig = Rig::with(|config| config.routes.push(RouteConfig::new("broken", [SOURCE]))).await;
     let now = rig.clock.now();
-    let broken = Course { route: "broken".into(), second: None, source_until: Some(now), ..course(Stage::Live) };
-    let courses = [broken, course(Stage::Live)].map(|course| (course.route.clone(), course));
-    assert_eq!(rig.gateway.set_courses(BTreeMap::from(courses)).unwrap_err().len(), 1);
+    let broken = RouteMove { route: "broken".into(), second: None, source_until: Some(now), ..route_move(Stage::Live) };
+    let route_moves = [broken, route_move(Stage::Live)].map(|route_move| (route_move.route.clone(), route_move));
+    assert_eq!(rig.gateway.set_route_moves(BTreeMap::from(route_moves)).unwrap_err().len(), 1);
     assert_eq!(target(&rig.ask(MOVING, false).await), DESTINATION);
     rig.ask("broken", false).await.is_error(404, Some("model_not_found"));
     assert_eq!(rig.asked("openai"), 0);
@@ -219,8 +219,8 @@ async fn a_denial_that_another_process_met_is_final_here_too() {
     assert_eq!(rig.asked("openai"), 1);
 }
 
-fn drill(share: Share, until: Timestamp) -> Course {
-    Course { rehearsal: Some(Rehearsal { share, until }), ..course(Stage::Record) }
+fn drill(share: Share, until: Timestamp) -> RouteMove {
+    RouteMove { rehearsal: Some(Rehearsal { share, until }), ..route_move(Stage::Record) }
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn a_rehearsed_block_is_met_by_callers_as_the_true_one_and_changes_nothing
         back += u32::from(answer.header("x-banjia-reason") == "after_rehearsal");
     }
     assert_eq!(back, drilled, "the drill's conversations are known until its end is in the log");
-    set(&rig, course(Stage::Record));
+    set(&rig, route_move(Stage::Record));
     let answer = ask_as(&rig, "user-0").await;
     assert_eq!(answer.header("x-banjia-reason"), "course");
 }

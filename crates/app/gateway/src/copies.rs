@@ -7,14 +7,14 @@
 //! those under way have a while to end; what is left is dropped and said.
 
 use crate::capture::Recorded;
-use crate::course::{Part, seed};
-use crate::handle::Ask;
-use crate::legs::{self, Found, NotAsked};
+use crate::handle::InferenceRequest;
 use crate::live::LiveRoute;
-use crate::shared::Shared;
+use crate::route_move::{TargetRole, seed};
+use crate::side_requests::{self, Found, NotAsked};
+use crate::state::State;
 use banjia_border::facts::Facts;
-use banjia_traffic::{Lot, draw};
-use banjia_types::{AccountId, Leg, Timestamp};
+use banjia_traffic::{SamplingPurpose, sample_hash};
+use banjia_types::{AccountId, Timestamp, TrafficKind};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -41,11 +41,11 @@ pub struct CopyStats {
 }
 
 /// One copy to be sent.
-pub(crate) struct Wish {
-    leg: Leg,
+pub(crate) struct QueuedCopy {
+    leg: TrafficKind,
     goal: usize,
     live: Arc<LiveRoute>,
-    ask: Arc<Ask>,
+    ask: Arc<InferenceRequest>,
     at: Timestamp,
     account: AccountId,
     facts: Facts,
@@ -54,7 +54,7 @@ pub(crate) struct Wish {
 /// The queue of copies.
 #[derive(Debug)]
 pub(crate) struct Copies {
-    queue: mpsc::Sender<Wish>,
+    queue: mpsc::Sender<QueuedCopy>,
     stop: CancellationToken,
     under_way: TaskTracker,
     wished: AtomicU64,
@@ -67,14 +67,14 @@ pub(crate) struct Copies {
 pub(crate) struct Answered<'a> {
     pub(crate) live: &'a Arc<LiveRoute>,
     pub(crate) goal: usize,
-    pub(crate) ask: &'a Arc<Ask>,
+    pub(crate) ask: &'a Arc<InferenceRequest>,
     pub(crate) at: Timestamp,
     pub(crate) account: &'a AccountId,
     pub(crate) facts: Facts,
 }
 
 impl Copies {
-    pub(crate) fn new(queue_len_max: usize) -> (Self, mpsc::Receiver<Wish>) {
+    pub(crate) fn new(queue_len_max: usize) -> (Self, mpsc::Receiver<QueuedCopy>) {
         let (queue, wishes) = mpsc::channel(queue_len_max.max(1));
         let copies = Self {
             queue,
@@ -91,23 +91,25 @@ impl Copies {
     /// Wishes the copies that the route's course wants of an exchange. Never waits. Without `has_room`
     /// they are dropped.
     pub(crate) fn offer(&self, answered: &Answered<'_>, has_room: bool) {
-        let Some(course) = answered.live.course.as_deref() else { return };
-        let drawn = |lot| draw(seed(answered.ask.id), lot);
-        let is_shadowed = course.course.shadow.holds(drawn(Lot::Shadow));
-        let is_repeated = course.course.repeat.holds(drawn(Lot::Repeat));
-        let wanted = match course.part(answered.goal) {
-            Part::Source => [
-                is_shadowed.then_some((Leg::Shadow, Part::Destination)),
-                is_repeated.then_some((Leg::Repeat, Part::Source)),
+        let Some(route_move) = answered.live.route_move.as_deref() else { return };
+        let drawn = |lot| sample_hash(seed(answered.ask.id), lot);
+        let is_shadowed = route_move.route_move.shadow.holds(drawn(SamplingPurpose::Shadow));
+        let is_repeated = route_move.route_move.repeat.holds(drawn(SamplingPurpose::Repeat));
+        let wanted = match route_move.part(answered.goal) {
+            TargetRole::Source => [
+                is_shadowed.then_some((TrafficKind::Shadow, TargetRole::Destination)),
+                is_repeated.then_some((TrafficKind::Repeat, TargetRole::Source)),
             ],
-            Part::Destination | Part::Second => [(is_shadowed).then_some((Leg::Repeat, Part::Source)), None],
-            Part::None => [None, None],
+            TargetRole::Destination | TargetRole::Second => {
+                [(is_shadowed).then_some((TrafficKind::Repeat, TargetRole::Source)), None]
+            }
+            TargetRole::None => [None, None],
         };
         for (leg, part) in wanted.into_iter().flatten() {
             // A repeat goes to the very target that answered, where that is the source.
-            let goal = if course.part(answered.goal) == part { Some(answered.goal) } else { course.goal(part) };
+            let goal = if route_move.part(answered.goal) == part { Some(answered.goal) } else { route_move.goal(part) };
             let Some(goal) = goal else { continue };
-            let wish = Wish {
+            let wish = QueuedCopy {
                 leg,
                 goal,
                 live: answered.live.clone(),
@@ -155,8 +157,8 @@ fn count(counter: &AtomicU64) {
 }
 
 /// Takes wishes and sends copies until the gateway is gone or stops.
-pub(crate) async fn run(shared: Weak<Shared>, mut wishes: mpsc::Receiver<Wish>, at_once_max: usize) {
-    let Some(stop) = shared.upgrade().map(|shared| shared.copies.stop.clone()) else { return };
+pub(crate) async fn run(state: Weak<State>, mut wishes: mpsc::Receiver<QueuedCopy>, at_once_max: usize) {
+    let Some(stop) = state.upgrade().map(|state| state.copies.stop.clone()) else { return };
     let places = Arc::new(tokio::sync::Semaphore::new(at_once_max.max(1)));
     loop {
         let next = async {
@@ -167,44 +169,44 @@ pub(crate) async fn run(shared: Weak<Shared>, mut wishes: mpsc::Receiver<Wish>, 
             () = stop.cancelled() => break,
             next = next => next,
         };
-        let (Some((wish, place)), Some(shared)) = (next, shared.upgrade()) else { break };
+        let (Some((wish, place)), Some(state)) = (next, state.upgrade()) else { break };
         let stop = stop.clone();
-        let tracker = shared.copies.under_way.clone();
+        let tracker = state.copies.under_way.clone();
         tracker.spawn(async move {
             let _place = place;
-            send(&shared, wish, stop).await;
+            send(&state, wish, stop).await;
         });
     }
     wishes.close();
     while wishes.try_recv().is_ok() {
-        if let Some(shared) = shared.upgrade() {
-            count(&shared.copies.dropped);
+        if let Some(state) = state.upgrade() {
+            count(&state.copies.dropped);
         }
     }
 }
 
-async fn send(shared: &Arc<Shared>, wish: Wish, stop: CancellationToken) {
-    let Wish { leg, goal, live, ask, at, account, facts } = wish;
+async fn send(state: &Arc<State>, wish: QueuedCopy, stop: CancellationToken) {
+    let QueuedCopy { leg, goal, live, ask, at, account, facts } = wish;
     let (id, route, target) = (ask.id.to_string(), live.route.name.clone(), live.route.targets[goal].target.clone());
     let body = serde_json::from_slice(&ask.body).unwrap_or_default();
-    let copy = match legs::ask_of(body, &route, ask.endpoint, &shared.clock) {
+    let copy = match side_requests::ask_of(body, &route, ask.endpoint, &state.clock) {
         Ok(copy) => Arc::new(copy),
-        Err(why) => return not_asked(shared, &id, &NotAsked::BadRequest(why)),
+        Err(why) => return not_asked(state, &id, &NotAsked::BadRequest(why)),
     };
     let found = Found { live, goal, ask: copy, account: Some(account.clone()), facts };
-    let asking = legs::ask_found(shared, found);
+    let asking = side_requests::ask_found(state, found);
     let waited = tokio::select! {
         waited = asking => waited,
         // Those under way have their while; then the task is dropped with the runtime's patience.
         () = async { stop.cancelled().await; tokio::time::sleep(FINISH_WITHIN).await } => {
-            return count(&shared.copies.dropped);
+            return count(&state.copies.dropped);
         }
     };
     let answer = match waited {
         Ok(answer) => answer,
-        Err(why) => return not_asked(shared, &id, &why),
+        Err(why) => return not_asked(state, &id, &why),
     };
-    count(&shared.copies.recorded);
+    count(&state.copies.recorded);
     let recorded = Recorded {
         id,
         leg,
@@ -223,10 +225,10 @@ async fn send(shared: &Arc<Shared>, wish: Wish, stop: CancellationToken) {
         first_content_ms: None,
         total_ms: answer.total_ms,
     };
-    shared.recorder.offer(recorded, shared.held.has_room_for_copies());
+    state.recorder.offer(recorded, state.held.has_room_for_copies());
 }
 
-fn not_asked(shared: &Shared, request: &str, why: &NotAsked) {
-    count(&shared.copies.not_asked);
+fn not_asked(state: &State, request: &str, why: &NotAsked) {
+    count(&state.copies.not_asked);
     tracing::debug!(request, %why, "a copy was not sent");
 }

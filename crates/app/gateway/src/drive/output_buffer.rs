@@ -5,12 +5,12 @@ use bytes::{Bytes, BytesMut};
 /// What one turn of the drive gives out. One frame leaves as it came; several are joined, because each piece that hyper is
 /// given costs a chunk of its own on the wire.
 #[derive(Debug, Default)]
-pub(super) struct Out {
+pub(super) struct OutputBuffer {
     first: Option<Bytes>,
     joined: Option<BytesMut>,
 }
 
-impl Out {
+impl OutputBuffer {
     pub(super) fn push(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
             return;
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn one_piece_leaves_as_it_came_and_several_are_joined() {
-        let mut out = Out::default();
+        let mut out = OutputBuffer::default();
         let piece = Bytes::from_static(b"one");
         out.push(Bytes::new());
         assert!(out.is_empty());

@@ -9,14 +9,14 @@ use tokio::time::{Sleep, sleep_until};
 
 /// Rings once at the moment it was last set to. No timer exists until somebody waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub(super) struct DeadlineTimer {
     until: Option<Moment>,
     sleep: Option<Pin<Box<Sleep>>>,
     /// Whether `sleep` stands at `until`.
     armed: bool,
 }
 
-impl Alarm {
+impl DeadlineTimer {
     pub(super) const fn set(&mut self, until: Moment) {
         self.until = Some(until);
         self.armed = false;
@@ -50,22 +50,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_alarm_rings_once_at_its_moment() {
-        let (begin, mut alarm) = (Instant::now(), Alarm::default());
-        alarm.set(moment() + Duration::from_mins(5));
-        alarm.set(moment() + Duration::from_mins(2));
-        poll_fn(|cx| alarm.poll(cx)).await;
+        let (begin, mut deadline_timer) = (Instant::now(), DeadlineTimer::default());
+        deadline_timer.set(moment() + Duration::from_mins(5));
+        deadline_timer.set(moment() + Duration::from_mins(2));
+        poll_fn(|cx| deadline_timer.poll(cx)).await;
         let waited = begin.elapsed();
         assert!(waited >= Duration::from_mins(2) && waited < Duration::from_secs(121), "{waited:?}");
-        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+        assert!(poll_fn(|cx| Poll::Ready(deadline_timer.poll(cx))).await.is_pending());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_alarm_never_rings_early() {
-        let mut alarm = Alarm::default();
+        let mut deadline_timer = DeadlineTimer::default();
         for millis in 1..50 {
             let until = moment() + Duration::from_millis(millis);
-            alarm.set(until);
-            assert!(poll_fn(|cx| alarm.poll(cx)).await >= until);
+            deadline_timer.set(until);
+            assert!(poll_fn(|cx| deadline_timer.poll(cx)).await >= until);
         }
     }
 }

@@ -8,9 +8,9 @@ use tokio::time::{Sleep, sleep};
 
 /// Rings once, after its span. Without one it never rings and has no timer.
 #[derive(Debug)]
-pub(super) struct Curfew(Option<Pin<Box<Sleep>>>);
+pub(super) struct BorderCutoff(Option<Pin<Box<Sleep>>>);
 
-impl Curfew {
+impl BorderCutoff {
     pub(super) fn new(span: Option<Duration>) -> Self {
         Self(span.map(|span| Box::pin(sleep(span))))
     }

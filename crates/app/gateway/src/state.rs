@@ -1,23 +1,23 @@
 //! What all requests share: the world of the moment, the way to vendors, the ledger, memory of conversations.
 
-use crate::border::{Evidence, Rules};
+use crate::border::{ActivePolicies, Evidence};
 use crate::capture::Recorder;
 use crate::clock::Clock;
-use crate::course::Courses;
-use crate::emulate::reasoning::Replay;
+use crate::copies::Copies;
+use crate::emulate::reasoning::ReasoningCache;
 use crate::gateway::{Alert, OnAlert};
 use crate::held::HeldBytes;
 use crate::implausible::ImplausibleUsage;
-use crate::legs::Quota;
-use crate::live::{Lasting, World, lock};
+use crate::live::{RuntimeState, StateRegistry, lock};
 use crate::overload::Overload;
+use crate::route_move::RouteMoves;
 use crate::serve::Drain;
-use crate::shadow::Copies;
+use crate::side_requests::SideRequestLimiter;
 use crate::snapshot::{Problem, Snapshot, Vendor};
 use crate::wrong_keys::WrongKeys;
 use arc_swap::ArcSwap;
 use banjia_store::{LedgerWriter, Store, StoreError};
-use banjia_traffic::{HealthRules, Places, StickyKey};
+use banjia_traffic::{HealthRules, SessionAffinity, StickyKey};
 use banjia_types::{Moment, RequestId, Target, Timestamp, VendorName};
 use banjia_upstream::Upstream;
 use serde_json::json;
@@ -43,18 +43,18 @@ pub(crate) struct Base {
     pub(crate) clock: Clock,
 }
 
-pub(crate) struct Shared {
-    world: ArcSwap<World>,
-    lasting: Mutex<Lasting>,
+pub(crate) struct State {
+    world: ArcSwap<RuntimeState>,
+    lasting: Mutex<StateRegistry>,
     pub(crate) upstream: Upstream,
     pub(crate) store: Store,
     /// None where only legs are asked: then no request is accepted.
     pub(crate) ledger: Option<LedgerWriter>,
     pub(crate) recorder: Recorder,
     pub(crate) copies: Copies,
-    pub(crate) quota: Quota,
+    pub(crate) quota: SideRequestLimiter,
     pub(crate) health: HealthRules,
-    pub(crate) replay: Replay,
+    pub(crate) replay: ReasoningCache,
     pub(crate) implausible: ImplausibleUsage,
     pub(crate) drain: Arc<Drain>,
     /// The bytes of requests and whole answers that are in memory.
@@ -69,18 +69,18 @@ pub(crate) struct Shared {
     /// What the ledger and the border call now.
     pub(crate) clock: Clock,
     pub(crate) evidence: Evidence,
-    rules: ArcSwap<Rules>,
+    rules: ArcSwap<ActivePolicies>,
     on_alert: Option<OnAlert>,
-    places: Mutex<Places<Target>>,
+    places: Mutex<SessionAffinity<Target>>,
     /// Whether any place was ever remembered: as long as not, nobody takes the lock.
     any_place: AtomicBool,
 }
 
-impl Shared {
+impl State {
     /// Must be called inside a tokio runtime: the writers of the audit and of captures begin here, and the sender of copies.
     pub(crate) fn open(base: Base, cuts: &[VendorName]) -> Arc<Self> {
         let Base { snapshot, upstream, store, ledger, on_alert, clock } = base;
-        let mut lasting = Lasting::default();
+        let mut lasting = StateRegistry::default();
         for vendor in cuts {
             lasting.border(vendor).cut();
         }
@@ -91,17 +91,17 @@ impl Shared {
         let recorder = Recorder::start(&store, capture.clone(), clock.clone());
         let (copies, wishes) = Copies::new(capture.config.copies_queue_len_max);
         let at_once_max = capture.config.copies_at_once_max;
-        let shared = Arc::new(Self {
+        let state = Arc::new(Self {
             recorder,
             copies,
-            quota: Quota::new(at_once_max, capture.config.copies_per_minute_max),
+            quota: SideRequestLimiter::new(at_once_max, capture.config.copies_per_minute_max),
             world: ArcSwap::from_pointee(world),
             lasting: Mutex::new(lasting),
             upstream,
             store,
             ledger,
             health: HealthRules::default(),
-            replay: Replay::default(),
+            replay: ReasoningCache::default(),
             implausible: ImplausibleUsage::default(),
             drain: Arc::default(),
             held,
@@ -114,26 +114,26 @@ impl Shared {
             rules: ArcSwap::default(),
             after: TaskTracker::new(),
             on_alert,
-            places: Mutex::new(Places::new(PLACES_LEN_MAX, PLACES_KEPT_FOR)),
+            places: Mutex::new(SessionAffinity::new(PLACES_LEN_MAX, PLACES_KEPT_FOR)),
             any_place: AtomicBool::new(false),
         });
-        tokio::spawn(crate::shadow::run(Arc::downgrade(&shared), wishes, at_once_max));
-        tokio::spawn(report(Arc::downgrade(&shared)));
-        shared
+        tokio::spawn(crate::copies::run(Arc::downgrade(&state), wishes, at_once_max));
+        tokio::spawn(report(Arc::downgrade(&state)));
+        state
     }
 
     /// The world of this moment. A request takes it once.
-    pub(crate) fn world(&self) -> Arc<World> {
+    pub(crate) fn world(&self) -> Arc<RuntimeState> {
         self.world.load_full()
     }
 
     /// The border's rules of this moment. A request takes them once.
-    pub(crate) fn rules(&self) -> Arc<Rules> {
+    pub(crate) fn rules(&self) -> Arc<ActivePolicies> {
         self.rules.load_full()
     }
 
     /// From now on new requests are judged by these rules.
-    pub(crate) fn set_border(&self, rules: Rules) {
+    pub(crate) fn set_border(&self, rules: ActivePolicies) {
         self.rules.store(Arc::new(rules));
     }
 
@@ -149,9 +149,9 @@ impl Shared {
     ///
     /// # Errors
     /// What does not fit the routes; the routes of the others have their courses all the same.
-    pub(crate) fn set_courses(&self, courses: Courses) -> Result<(), Vec<Problem>> {
+    pub(crate) fn set_route_moves(&self, route_moves: RouteMoves) -> Result<(), Vec<Problem>> {
         let mut lasting = lock(&self.lasting);
-        let (world, problems) = lasting.set_courses(courses, &self.world());
+        let (world, problems) = lasting.set_route_moves(route_moves, &self.world());
         if let Some(world) = world {
             self.world.store(Arc::new(world));
         }
@@ -188,10 +188,10 @@ impl Shared {
             tell(&alert);
         }
         lock(&self.places).leave(|place| place.vendor == target.vendor);
-        let shared = self.clone();
+        let state = self.clone();
         self.after.spawn(async move {
             // Not before it is stored: until then it stands in the file beside the database.
-            shared.store.record_cut_until_stored(&name, at, &evidence).await;
+            state.store.record_cut_until_stored(&name, at, &evidence).await;
         });
     }
 
@@ -215,12 +215,12 @@ impl Shared {
 }
 
 /// Says each minute what was turned away, until nobody is left.
-async fn report(shared: Weak<Shared>) {
+async fn report(state: Weak<State>) {
     let mut minute = tokio::time::interval(REPORT_EVERY);
     loop {
         minute.tick().await;
-        let Some(shared) = shared.upgrade() else { return };
-        shared.overload.report();
-        shared.wrong_keys.report();
+        let Some(state) = state.upgrade() else { return };
+        state.overload.report();
+        state.wrong_keys.report();
     }
 }

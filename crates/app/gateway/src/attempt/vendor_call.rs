@@ -1,15 +1,15 @@
 //! What it takes to ask one target.
 
-use super::{Trouble, member};
+use super::{AttemptError, member};
 use crate::emulate::checked::{self, Said};
-use crate::emulate::reasoning::Gather;
+use crate::emulate::reasoning::ReasoningCollector;
 use crate::error::Failure;
-use crate::handle::Ask;
+use crate::handle::InferenceRequest;
 use crate::held::Hold;
 use crate::live::LiveRoute;
 use crate::overload::Cause;
-use crate::shared::Shared;
 use crate::snapshot::Vendor;
+use crate::state::State;
 use banjia_types::{AccountId, ErrorClass};
 use banjia_upstream::{Call, Reply, ReplyBody, SendError};
 use banjia_wire::{
@@ -29,16 +29,16 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// An attempt may send several requests (parts of a batch, choices, a second try at a promised form); each of them looks first
 /// whether the target may still be asked.
 #[derive(Clone)]
-pub(crate) struct Caller {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) ask: Arc<Ask>,
+pub(crate) struct VendorCall {
+    pub(crate) state: Arc<State>,
+    pub(crate) ask: Arc<InferenceRequest>,
     pub(crate) account: AccountId,
     pub(crate) live: Arc<LiveRoute>,
     /// The target's place in the route.
     pub(crate) goal: usize,
 }
 
-impl Caller {
+impl VendorCall {
     pub(crate) fn vendor(&self) -> &Arc<Vendor> {
         &self.live.goals[self.goal].vendor
     }
@@ -57,8 +57,8 @@ impl Caller {
         if self.live.goals[self.goal].border.is_cut() {
             return Err(Failure::broken(ErrorClass::Region));
         }
-        let Some(course) = self.live.course.as_deref() else { return Ok(()) };
-        if course.may_ask(self.goal, self.shared.clock.now()) { Ok(()) } else { Err(Failure::source_left()) }
+        let Some(route_move) = self.live.route_move.as_deref() else { return Ok(()) };
+        if route_move.may_ask(self.goal, self.state.clock.now()) { Ok(()) } else { Err(Failure::source_left()) }
     }
 
     /// The client's request as this target wants to hear it.
@@ -77,14 +77,14 @@ impl Caller {
 
     /// Puts back the reasoning that this vendor wants.
     pub(crate) fn with_reasoning(&self, body: Bytes, notes: &Notes) -> Bytes {
-        if notes.replay_reasoning { self.shared.replay.put_back(&self.account, body) } else { body }
+        if notes.replay_reasoning { self.state.replay.put_back(&self.account, body) } else { body }
     }
 
     pub(crate) fn keep_reasoning_of(&self, answer: &Value) {
         for choice in answer.get("choices").and_then(Value::as_array).into_iter().flatten() {
-            let mut gather = Gather::default();
+            let mut gather = ReasoningCollector::default();
             gather.add(choice.get("message").unwrap_or(&Value::Null));
-            gather.keep(&self.shared.replay, &self.account);
+            gather.keep(&self.state.replay, &self.account);
         }
     }
 
@@ -102,11 +102,11 @@ impl Caller {
     }
 
     /// Sends and waits for the head of an answer that is none of the vendor's errors.
-    pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, Trouble> {
+    pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, AttemptError> {
         self.may_ask()?;
         // Other bytes than the client's: a vendor that reads slowly keeps them in memory.
         let is_own = body.as_ptr_range() != self.ask.body.as_ptr_range();
-        let body = if is_own { self.shared.held.count(body) } else { body };
+        let body = if is_own { self.state.held.count(body) } else { body };
         let endpoint = self.vendor().url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
         let call = Call {
             credential: self.vendor().credential.as_ref(),
@@ -116,7 +116,7 @@ impl Caller {
             timeouts: None,
             ..Call::post(endpoint, body)
         };
-        let reply = self.shared.upstream.send(call).await.map_err(|error| not_sent(&error))?;
+        let reply = self.state.upstream.send(call).await.map_err(|error| not_sent(&error))?;
         if (200..300).contains(&reply.status) {
             return Ok(reply.body);
         }
@@ -128,16 +128,16 @@ impl Caller {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let millis = text("retry-after-ms").map(|millis| format!("{millis}ms"));
         let retry_after = millis.as_deref().or_else(|| text("retry-after"));
-        let mut hold = Hold::new(&self.shared.held);
+        let mut hold = Hold::new(&self.state.held);
         let body = body.collect_while(ERROR_BYTES_MAX, |bytes| hold.grow_to(bytes)).await.unwrap_or_default();
         classify(&self.vendor().profile, status, retry_after, &body)
     }
 
     /// Sends and reads a whole answer. Its bytes are part of the budget of all that is held for as
     /// long as they live.
-    pub(crate) async fn answer(&self, body: Bytes, notes: &Notes) -> Result<Answer, Trouble> {
+    pub(crate) async fn answer(&self, body: Bytes, notes: &Notes) -> Result<Answer, AttemptError> {
         let reply = self.open(body, false).await?;
-        let mut hold = Hold::new(&self.shared.held);
+        let mut hold = Hold::new(&self.state.held);
         let body = match reply.collect_while(ANSWER_BYTES_MAX, |bytes| hold.grow_to(bytes)).await {
             Ok(body) => hold.cover(body),
             Err(SendError::NoRoom { .. }) => return Err(self.no_memory()),
@@ -145,16 +145,16 @@ impl Caller {
         };
         let mut answer = decode_answer(&self.vendor().profile, notes, self.ask.endpoint, &body)?;
         if answer.body.as_ptr_range() != body.as_ptr_range() {
-            answer.body = self.shared.held.count(answer.body);
+            answer.body = self.state.held.count(answer.body);
         }
         Ok(answer)
     }
 
     /// There is no room for an answer. No other target is asked: there would be none for its answer
     /// either.
-    pub(crate) fn no_memory(&self) -> Trouble {
-        self.shared.overload.count(Cause::Memory);
-        Trouble::Stopped(Box::new(Failure::no_memory()))
+    pub(crate) fn no_memory(&self) -> AttemptError {
+        self.state.overload.count(Cause::Memory);
+        AttemptError::Stopped(Box::new(Failure::no_memory()))
     }
 }
 

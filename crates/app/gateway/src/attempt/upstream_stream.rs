@@ -1,9 +1,9 @@
 //! One streamed answer of a vendor, from the request to its last byte.
 
-use super::caller::{Caller, not_sent};
-use crate::attempt::{Trouble, Work, add_up};
+use super::vendor_call::{VendorCall, not_sent};
+use crate::attempt::{AttemptError, Work, add_up};
 use crate::emulate::checked::{Checks, Said};
-use crate::emulate::shape::{Shape, event, payload};
+use crate::emulate::shape::{StreamEmulation, event, payload};
 use crate::emulate::unmet;
 use crate::held::Hold;
 use banjia_upstream::ReplyBody;
@@ -21,7 +21,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(1);
 /// The most that is held of a stream that may leave only after it was checked.
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-pub(super) struct Leg {
+pub(super) struct UpstreamStream {
     state: State,
     decoder: Decoder,
 }
@@ -32,11 +32,11 @@ enum State {
     Over,
 }
 
-impl Leg {
-    pub(super) fn new(caller: &Caller, body: Bytes, notes: &Notes) -> Self {
-        let decoder = Decoder::new(&caller.vendor().profile, notes);
-        let caller = caller.clone();
-        let opening: Work<ReplyBody> = Box::pin(async move { caller.open(body, true).await });
+impl UpstreamStream {
+    pub(super) fn new(vendor_call: &VendorCall, body: Bytes, notes: &Notes) -> Self {
+        let decoder = Decoder::new(&vendor_call.vendor().profile, notes);
+        let vendor_call = vendor_call.clone();
+        let opening: Work<ReplyBody> = Box::pin(async move { vendor_call.open(body, true).await });
         Self { state: State::Opening(opening), decoder }
     }
 
@@ -49,7 +49,7 @@ impl Leg {
     }
 
     /// Reads one part of the answer.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Result<(), Trouble>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Result<(), AttemptError>> {
         if let State::Opening(opening) = &mut self.state {
             match ready!(opening.as_mut().poll(cx)) {
                 Ok(body) => self.state = State::Reading(body),
@@ -98,37 +98,42 @@ pub(super) struct Gathered {
 }
 
 /// A stream whose form was promised: read to its end, checked, mended once, and only then given out.
-pub(super) async fn held(caller: Caller, encoded: Encoded, checks: Checks) -> Result<Gathered, Trouble> {
+pub(super) async fn held(vendor_call: VendorCall, encoded: Encoded, checks: Checks) -> Result<Gathered, AttemptError> {
     let Encoded { body, notes, .. } = encoded;
-    let body = caller.with_reasoning(body, &notes);
-    let legs = (0..notes.requests()).map(|_| held_leg(&caller, body.clone(), &notes, &checks));
+    let body = vendor_call.with_reasoning(body, &notes);
+    let legs = (0..notes.requests()).map(|_| held_leg(&vendor_call, body.clone(), &notes, &checks));
     let legs = try_join_all(legs).await?;
-    let usage = add_up(legs.iter().map(|leg| leg.usage));
-    let mut shape = Shape::of(&notes, &caller.shared.held);
+    let usage = add_up(legs.iter().map(|upstream_stream| upstream_stream.usage));
+    let mut shape = StreamEmulation::of(&notes, &vendor_call.state.held);
     let mut frames = Vec::new();
-    let mut hold = Hold::new(&caller.shared.held);
-    for (number, leg) in (0_u32..).zip(legs) {
+    let mut hold = Hold::new(&vendor_call.state.held);
+    for (number, upstream_stream) in (0_u32..).zip(legs) {
         let from = frames.len();
-        frames.extend(leg.frames);
-        hold.join(leg.hold);
+        frames.extend(upstream_stream.frames);
+        hold.join(upstream_stream.hold);
         if let Some(shape) = &mut shape {
             shape.apply(number, &mut frames, from);
         }
     }
     if let Some(shape) = &mut shape {
-        shape.keep_reasoning(&caller.shared.replay, &caller.account);
+        shape.keep_reasoning(&vendor_call.state.replay, &vendor_call.account);
     }
     Ok(Gathered { frames, usage, hold })
 }
 
-async fn held_leg(caller: &Caller, body: Bytes, notes: &Notes, checks: &Checks) -> Result<Gathered, Trouble> {
-    let Gathered { mut frames, mut usage, mut hold } = read(caller, body, notes).await?;
+async fn held_leg(
+    vendor_call: &VendorCall,
+    body: Bytes,
+    notes: &Notes,
+    checks: &Checks,
+) -> Result<Gathered, AttemptError> {
+    let Gathered { mut frames, mut usage, mut hold } = read(vendor_call, body, notes).await?;
     let mut said = said(&frames);
     let findings = checks.findings(&mut said);
     if !findings.is_empty() {
-        let repair = caller.repair(&said, &findings)?;
+        let repair = vendor_call.repair(&said, &findings)?;
         let first = usage_value(&frames);
-        let second = read(caller, repair.body, &repair.notes).await?;
+        let second = read(vendor_call, repair.body, &repair.notes).await?;
         (frames, hold) = (second.frames, second.hold);
         usage = usage + second.usage;
         add_usage(&mut frames, first);
@@ -144,12 +149,12 @@ async fn held_leg(caller: &Caller, body: Bytes, notes: &Notes, checks: &Checks) 
     Ok(Gathered { frames, usage, hold })
 }
 
-async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<Gathered, Trouble> {
-    let mut hold = Hold::new(&caller.shared.held);
-    let mut leg = Leg::new(caller, body, notes);
+async fn read(vendor_call: &VendorCall, body: Bytes, notes: &Notes) -> Result<Gathered, AttemptError> {
+    let mut hold = Hold::new(&vendor_call.state.held);
+    let mut upstream_stream = UpstreamStream::new(vendor_call, body, notes);
     let (mut frames, mut seen, mut bytes) = (Vec::new(), 0, 0);
-    while !leg.is_over() {
-        poll_fn(|cx| leg.poll(cx, &mut frames)).await?;
+    while !upstream_stream.is_over() {
+        poll_fn(|cx| upstream_stream.poll(cx, &mut frames)).await?;
         for frame in &frames[seen..] {
             bytes += frame.bytes.len();
             if let FrameKind::Error(error) = &frame.kind {
@@ -161,10 +166,10 @@ async fn read(caller: &Caller, body: Bytes, notes: &Notes) -> Result<Gathered, T
             return Err(super::server_error("the answer is too long to be checked").into());
         }
         if !hold.grow_to(bytes) {
-            return Err(caller.no_memory());
+            return Err(vendor_call.no_memory());
         }
     }
-    let usage = leg.usage();
+    let usage = upstream_stream.usage();
     Ok(Gathered { frames, usage, hold })
 }
 

@@ -4,34 +4,34 @@
 //! Copies and repeats end where they could tell nothing more: with `live`.
 
 use crate::spec::MovedRoute;
-use crate::stage::{Move, Used};
-use banjia_types::{Course, Money, RouteName, Share, Stage};
+use crate::stage::{ActiveDestination, Move};
+use banjia_types::{Money, RouteMove, RouteName, Share, Stage};
 
 impl Move {
     /// How a route moves at present. `spent` is what repeats and shadows have cost since the move began. None for a route that
     /// does not move, and before the move is created.
-    pub fn course(&self, route: &RouteName, spent: &[Money]) -> Option<Course> {
+    pub fn route_move(&self, route: &RouteName, spent: &[Money]) -> Option<RouteMove> {
         let moved = self.spec().route(route).filter(|_| self.version() > 0)?;
         Some(self.course_of(moved, spent))
     }
 
     /// The courses of all routes.
-    pub fn courses(&self, spent: &[Money]) -> Vec<Course> {
+    pub fn route_moves(&self, spent: &[Money]) -> Vec<RouteMove> {
         let routes = self.spec().routes.iter().filter(|_| self.version() > 0);
         routes.map(|moved| self.course_of(moved, spent)).collect()
     }
 
-    fn course_of(&self, moved: &MovedRoute, spent: &[Money]) -> Course {
+    fn course_of(&self, moved: &MovedRoute, spent: &[Money]) -> RouteMove {
         let (spec, state) = (self.spec(), self.state());
         let used = state.used.get(&moved.route).copied().unwrap_or_default();
         let second = match used {
-            Used::First => moved.second.clone(),
-            Used::Second => Some(moved.destination.clone()),
+            ActiveDestination::First => moved.second.clone(),
+            ActiveDestination::Second => Some(moved.destination.clone()),
         };
         let while_measuring = |from: Stage, share: Share| {
             if (from..Stage::Live).contains(&state.stage) { share } else { Share::NONE }
         };
-        Course {
+        RouteMove {
             of: spec.id.clone(),
             route: moved.route.clone(),
             stage: state.stage,

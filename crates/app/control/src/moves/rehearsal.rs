@@ -5,9 +5,9 @@
 //! open is in none of the numbers.
 
 use super::{Loaded, MoveError, order};
-use banjia_movement::gate::DrillEvidence;
+use banjia_movement::gate::RehearsalEvidence;
 use banjia_movement::spec::MovedRoute;
-use banjia_movement::stage::{DrillFound, Event, Order, What, rehearse};
+use banjia_movement::stage::{Event, Order, RehearsalFinding, What, rehearse};
 use banjia_store::{Latency, Period, ReasonCount, Store};
 use banjia_types::{Outcome, RouteName, Share, Stage, Target, Timestamp};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const AFTER: &str = "after_rehearsal";
 
 /// A drill and what it came to so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drill {
+pub struct RehearsalRecord {
     /// When it was ordered.
     pub began_at: Timestamp,
     /// Until when the block is met.
@@ -27,14 +27,14 @@ pub struct Drill {
     /// By which part of the conversations.
     pub share: Share,
     /// What was found, once it is over; until then its way back is watched.
-    pub found: Option<DrillFound>,
+    pub found: Option<RehearsalFinding>,
     /// Route by route.
-    pub routes: Vec<DrilledRoute>,
+    pub routes: Vec<RehearsedRoute>,
 }
 
 /// A drill on one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrilledRoute {
+pub struct RehearsedRoute {
     /// Which.
     pub route: RouteName,
     /// How the requests that met the block ended, by the last target that was tried.
@@ -47,28 +47,28 @@ pub struct DrilledRoute {
 
 /// How long answers took during a drill, on one route.
 #[derive(Clone, Debug, Default)]
-pub struct DrillTimes {
+pub struct RehearsalTimes {
     /// The answers to those that met the block.
     pub blocked: Latency,
     /// The route's other answers in the same time.
     pub others: Latency,
 }
 
-impl DrilledRoute {
+impl RehearsedRoute {
     /// Requests that met the block and ended so.
     pub fn ended(&self, outcome: Outcome) -> u64 {
         total(self.blocked.iter().filter(|one| one.outcome == outcome).map(|one| one.requests))
     }
 }
 
-impl Drill {
+impl RehearsalRecord {
     /// The same as gates and the move's log read it. A request that its client gave up proves nothing, neither for nor against.
-    pub fn evidence(&self) -> DrillEvidence {
-        let sum = |of: &dyn Fn(&DrilledRoute) -> u64| total(self.routes.iter().map(of));
+    pub fn evidence(&self) -> RehearsalEvidence {
+        let sum = |of: &dyn Fn(&RehearsedRoute) -> u64| total(self.routes.iter().map(of));
         let waited_for = |counts: &[ReasonCount]| -> u64 {
             total(counts.iter().filter(|one| one.outcome != Outcome::Abandoned).map(|one| one.requests))
         };
-        DrillEvidence {
+        RehearsalEvidence {
             blocked: sum(&|route| waited_for(&route.blocked)),
             answered: sum(&|route| route.ended(Outcome::Answered)),
             back: sum(&|route| waited_for(&route.back)),
@@ -89,7 +89,7 @@ pub async fn begin(store: &Store, id: &str, share: Share, span: Duration, by: Or
 ///
 /// # Errors
 /// The database.
-pub async fn last(store: &Store, loaded: &Loaded) -> Result<Option<Drill>, MoveError> {
+pub async fn last(store: &Store, loaded: &Loaded) -> Result<Option<RehearsalRecord>, MoveError> {
     let began = loaded.events.iter().enumerate().rev().find_map(|(number, event)| match event.what {
         What::RehearsalBegan { share, until } => Some((number, event.at, share, until)),
         _ => None,
@@ -104,7 +104,7 @@ pub async fn last(store: &Store, loaded: &Loaded) -> Result<Option<Drill>, MoveE
     for moved in &loaded.of.spec().routes {
         routes.push(route(store, moved, Period { from: began_at, to: until }).await?);
     }
-    Ok(Some(Drill { began_at, until, share, found, routes }))
+    Ok(Some(RehearsalRecord { began_at, until, share, found, routes }))
 }
 
 /// How long answers took during a drill, route by route in its order. The route's answers are sorted for it, so it is asked once, for
@@ -112,12 +112,12 @@ pub async fn last(store: &Store, loaded: &Loaded) -> Result<Option<Drill>, MoveE
 ///
 /// # Errors
 /// The database.
-pub async fn times(store: &Store, drill: &Drill) -> Result<Vec<DrillTimes>, MoveError> {
+pub async fn times(store: &Store, drill: &RehearsalRecord) -> Result<Vec<RehearsalTimes>, MoveError> {
     let during = Period { from: drill.began_at, to: drill.until };
     let mut found = Vec::new();
     for drilled in &drill.routes {
         let (blocked, others) = store.latency_by_reason(&drilled.route, DURING, during).await?;
-        found.push(DrillTimes { blocked, others });
+        found.push(RehearsalTimes { blocked, others });
     }
     Ok(found)
 }
@@ -135,14 +135,14 @@ fn cuts_short(what: &What) -> bool {
     }
 }
 
-async fn route(store: &Store, moved: &MovedRoute, during: Period) -> Result<DrilledRoute, MoveError> {
+async fn route(store: &Store, moved: &MovedRoute, during: Period) -> Result<RehearsedRoute, MoveError> {
     let after = Period { from: during.to, ..Period::ALWAYS };
     let blocked = store.count_by_reason(&moved.route, DURING, during).await?;
     let back = store.count_by_reason(&moved.route, AFTER, after).await?;
     let at_source = |target: &Option<Target>| target.as_ref() == Some(&moved.source);
     let by_source = back.iter().filter(|one| one.outcome == Outcome::Answered && at_source(&one.target));
     let back_answered = total(by_source.map(|one| one.requests));
-    Ok(DrilledRoute { route: moved.route.clone(), blocked, back, back_answered })
+    Ok(RehearsedRoute { route: moved.route.clone(), blocked, back, back_answered })
 }
 
 #[cfg(test)]
@@ -152,12 +152,12 @@ mod tests {
     #[test]
     fn a_client_that_left_proves_nothing_and_an_error_does() {
         let count = |outcome, requests| ReasonCount { target: None, outcome, requests };
-        let drill = |blocked, back| Drill {
+        let drill = |blocked, back| RehearsalRecord {
             began_at: Timestamp(0),
             until: Timestamp(1),
             share: Share::ALL,
             found: None,
-            routes: vec![DrilledRoute { route: "gpt-4o".into(), blocked, back, back_answered: 3 }],
+            routes: vec![RehearsedRoute { route: "gpt-4o".into(), blocked, back, back_answered: 3 }],
         };
         let left = count(Outcome::Abandoned, 1);
         let seen = drill(

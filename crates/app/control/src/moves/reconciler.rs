@@ -12,8 +12,8 @@ use super::verdicts::Verdicts;
 use super::{KnownMoves, LEASE, Loaded, MoveError, Seen, append, gather};
 use banjia_movement::gate::Evidence;
 use banjia_movement::stage::{Action, Page, step};
-use banjia_store::{SealKey, Store, StoreError};
-use banjia_types::{Course, RouteName, Timestamp, VendorName};
+use banjia_store::{EncryptionKey, Store, StoreError};
+use banjia_types::{RouteMove, RouteName, Timestamp, VendorName};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -28,10 +28,10 @@ const EVIDENCE_WITHIN: Duration = Duration::from_secs(20);
 pub type OnPage = Box<dyn Fn(&str, &Page) + Send + Sync>;
 
 /// Looks at moves and brings them forward.
-pub struct Mover {
+pub struct MoveReconciler {
     store: Store,
     holder: String,
-    key: Option<SealKey>,
+    key: Option<EncryptionKey>,
     /// Under which name a vendor of the configuration is cut.
     borders: BTreeMap<VendorName, VendorName>,
     on_page: OnPage,
@@ -51,15 +51,15 @@ pub struct Ticked {
     pub pages: u64,
 }
 
-impl std::fmt::Debug for Mover {
+impl std::fmt::Debug for MoveReconciler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mover").field("holder", &self.holder).finish_non_exhaustive()
     }
 }
 
-impl Mover {
+impl MoveReconciler {
     /// `holder` must be new for each process. Without the key of the captures there are no verdicts of parity.
-    pub fn new(store: Store, holder: String, key: Option<SealKey>, on_page: OnPage) -> Self {
+    pub fn new(store: Store, holder: String, key: Option<EncryptionKey>, on_page: OnPage) -> Self {
         Self {
             known: KnownMoves::new(store.clone()),
             store,
@@ -141,13 +141,13 @@ impl Mover {
         calls.len() as u64
     }
 
-    /// The courses of all moves, like [`super::courses`]. Nothing is read twice, and a move that
+    /// The courses of all moves, like [`super::route_moves`]. Nothing is read twice, and a move that
     /// cannot be read any more keeps its last known course.
     ///
     /// # Errors
     /// The database.
-    pub async fn courses(&mut self) -> Result<BTreeMap<RouteName, Course>, MoveError> {
-        self.known.courses().await
+    pub async fn route_moves(&mut self) -> Result<BTreeMap<RouteName, RouteMove>, MoveError> {
+        self.known.route_moves().await
     }
 
     /// Lets another process look at once.

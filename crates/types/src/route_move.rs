@@ -54,7 +54,7 @@ impl fmt::Display for Share {
 /// Who asked a vendor, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Leg {
+pub enum TrafficKind {
     /// A caller: this answer was given to somebody.
     Live,
     /// The source, asked the same again, to know its own noise.
@@ -65,7 +65,7 @@ pub enum Leg {
     Replay,
 }
 
-impl Leg {
+impl TrafficKind {
     /// Every leg.
     pub const ALL: [Self; 4] = [Self::Live, Self::Repeat, Self::Shadow, Self::Replay];
 
@@ -80,7 +80,7 @@ impl Leg {
     }
 }
 
-impl fmt::Display for Leg {
+impl fmt::Display for TrafficKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -88,7 +88,7 @@ impl fmt::Display for Leg {
 
 /// How one route moves at present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Course {
+pub struct RouteMove {
     /// The move's id.
     pub of: String,
     /// The route that moves.
@@ -128,7 +128,7 @@ pub struct Rehearsal {
     pub until: Timestamp,
 }
 
-impl Course {
+impl RouteMove {
     /// Whether the source may be asked at this moment, on any leg.
     pub fn may_ask_source(&self, now: Timestamp) -> bool {
         !self.is_source_dead && self.stage != Stage::Sealed && self.source_until.is_none_or(|until| now < until)

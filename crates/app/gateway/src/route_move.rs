@@ -6,87 +6,87 @@
 //! took away still keeps its source from being asked. The source's border is that of its entry in the configuration, whether or not a
 //! route still names it: taking it out of a route makes no other key of the same vendor askable.
 
-use crate::legs::Purse;
 use crate::live::LiveRoute;
+use crate::side_requests::Budget;
 use crate::snapshot::{Problem, Route, Vendor, near};
-use banjia_traffic::{Turn, Way};
-use banjia_types::{Course, RequestId, RouteName, Stage, Timestamp, VendorName};
+use banjia_traffic::{Priority, RoutingDecision};
+use banjia_types::{RequestId, RouteMove, RouteName, Stage, Timestamp, VendorName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Courses by route.
-pub(crate) type Courses = BTreeMap<RouteName, Course>;
+pub(crate) type RouteMoves = BTreeMap<RouteName, RouteMove>;
 
 /// See the module's text.
 #[derive(Debug)]
-pub(crate) struct LiveCourse {
-    pub(crate) course: Course,
+pub(crate) struct LiveRouteMove {
+    pub(crate) route_move: RouteMove,
     /// What copies may still cost.
-    pub(crate) purse: Arc<Purse>,
+    pub(crate) budget: Arc<Budget>,
     /// What each of the route's targets is to the course.
-    parts: Vec<Part>,
+    parts: Vec<TargetRole>,
 }
 
 /// What a target is to a course.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum TargetRole {
     Source,
     Destination,
     Second,
     None,
 }
 
-impl LiveCourse {
+impl LiveRouteMove {
     /// Joins a course to its route. `vendors` has one vendor for each target; `source_border` is the source's, by its entry.
     pub(crate) fn join(
-        course: Course,
+        route_move: RouteMove,
         route: &Route,
         (vendors, source_border): (&[Arc<Vendor>], &VendorName),
-        purse: Arc<Purse>,
+        budget: Arc<Budget>,
     ) -> Self {
         let target = |goal: usize| &route.targets[goal].target;
         let is_source =
-            |goal: usize| target(goal).model == course.source.model && vendors[goal].border == *source_border;
+            |goal: usize| target(goal).model == route_move.source.model && vendors[goal].border == *source_border;
         let part = |goal: usize| match target(goal) {
-            it if *it == course.source => Part::Source,
-            it if *it == course.destination => Part::Destination,
-            it if course.second.as_ref() == Some(it) => Part::Second,
-            _ if is_source(goal) => Part::Source,
-            _ => Part::None,
+            it if *it == route_move.source => TargetRole::Source,
+            it if *it == route_move.destination => TargetRole::Destination,
+            it if route_move.second.as_ref() == Some(it) => TargetRole::Second,
+            _ if is_source(goal) => TargetRole::Source,
+            _ => TargetRole::None,
         };
         let parts = (0..vendors.len()).map(part).collect();
-        Self { course, purse, parts }
+        Self { route_move, budget, parts }
     }
 
     /// What the course asks of a conversation, or of a request that belongs to none.
-    pub(crate) fn way(&self, conversation: Option<u64>, id: RequestId, now: Timestamp) -> Way {
-        Way::of(&self.course, conversation.unwrap_or_else(|| seed(id)), now)
+    pub(crate) fn way(&self, conversation: Option<u64>, id: RequestId, now: Timestamp) -> RoutingDecision {
+        RoutingDecision::of(&self.route_move, conversation.unwrap_or_else(|| seed(id)), now)
     }
 
     /// What a target of the route is to the course.
-    pub(crate) fn part(&self, goal: usize) -> Part {
+    pub(crate) fn part(&self, goal: usize) -> TargetRole {
         self.parts[goal]
     }
 
     /// The first of the route's targets with this part.
-    pub(crate) fn goal(&self, part: Part) -> Option<usize> {
+    pub(crate) fn goal(&self, part: TargetRole) -> Option<usize> {
         self.parts.iter().position(|it| *it == part)
     }
 
     /// Whether a target may be asked at this moment.
     pub(crate) fn may_ask(&self, goal: usize, now: Timestamp) -> bool {
-        self.part(goal) != Part::Source || self.course.may_ask_source(now)
+        self.part(goal) != TargetRole::Source || self.route_move.may_ask_source(now)
     }
 }
 
-impl Part {
+impl TargetRole {
     /// The turn of a target with this part.
-    pub(crate) const fn turn(self, way: &Way) -> Turn {
+    pub(crate) const fn turn(self, way: &RoutingDecision) -> Priority {
         match self {
             Self::Source => way.source,
             Self::Destination => way.destination,
             Self::Second => way.second,
-            Self::None => Turn::Route,
+            Self::None => Priority::Route,
         }
     }
 }
@@ -101,30 +101,30 @@ pub(crate) const fn seed(id: RequestId) -> u64 {
 /// has when the new one does not fit; where it has none it takes the new one all the same, so that its source is not asked after its
 /// date. What is wrong with one move stops no other.
 pub(crate) fn taken(
-    wanted: Courses,
-    present: &Courses,
+    wanted: RouteMoves,
+    present: &RouteMoves,
     routes: &BTreeMap<RouteName, Arc<LiveRoute>>,
-) -> (Courses, Vec<Problem>) {
-    let (mut courses, mut problems) = (Courses::new(), Vec::new());
-    for (name, course) in wanted {
-        let found = check_one(&name, &course, routes);
+) -> (RouteMoves, Vec<Problem>) {
+    let (mut route_moves, mut problems) = (RouteMoves::new(), Vec::new());
+    for (name, route_move) in wanted {
+        let found = check_one(&name, &route_move, routes);
         let old = if found.is_empty() { None } else { present.get(&name).cloned() };
-        courses.insert(name, old.unwrap_or(course));
+        route_moves.insert(name, old.unwrap_or(route_move));
         problems.extend(found);
     }
-    (courses, problems)
+    (route_moves, problems)
 }
 
 /// What is wrong with courses for these routes; nothing when they can be taken.
-pub(crate) fn check(courses: &Courses, routes: &BTreeMap<RouteName, Arc<LiveRoute>>) -> Vec<Problem> {
-    courses.iter().flat_map(|(name, course)| check_one(name, course, routes)).collect()
+pub(crate) fn check(route_moves: &RouteMoves, routes: &BTreeMap<RouteName, Arc<LiveRoute>>) -> Vec<Problem> {
+    route_moves.iter().flat_map(|(name, route_move)| check_one(name, route_move, routes)).collect()
 }
 
-fn check_one(name: &RouteName, course: &Course, routes: &BTreeMap<RouteName, Arc<LiveRoute>>) -> Vec<Problem> {
+fn check_one(name: &RouteName, route_move: &RouteMove, routes: &BTreeMap<RouteName, Arc<LiveRoute>>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let place = format!("moves.{}.{name}", course.of);
-    if course.route != *name {
-        let message = format!("the course is of the route {:?}", course.route.as_str());
+    let place = format!("moves.{}.{name}", route_move.of);
+    if route_move.route != *name {
+        let message = format!("the course is of the route {:?}", route_move.route.as_str());
         problems.push(Problem::new(&place, message, "give each course under its own route"));
     }
     let Some(live) = routes.get(name.as_str()) else {
@@ -135,11 +135,11 @@ fn check_one(name: &RouteName, course: &Course, routes: &BTreeMap<RouteName, Arc
     };
     let targets = &live.route.targets;
     // At its end a move's source leaves the configuration, credential and all. It is then not asked, which is what is wanted.
-    let needs_source = course.stage < Stage::Live;
+    let needs_source = route_move.stage < Stage::Live;
     let named = [
-        ("source", Some(&course.source).filter(|_| needs_source)),
-        ("destination", Some(&course.destination)),
-        ("second", course.second.as_ref()),
+        ("source", Some(&route_move.source).filter(|_| needs_source)),
+        ("destination", Some(&route_move.destination)),
+        ("second", route_move.second.as_ref()),
     ];
     for (part, target) in named.into_iter().filter_map(|(part, target)| Some((part, target?))) {
         if !targets.iter().any(|it| it.target == *target) {
@@ -148,8 +148,10 @@ fn check_one(name: &RouteName, course: &Course, routes: &BTreeMap<RouteName, Arc
             problems.push(Problem::new(format!("{place}.{part}"), message, hint));
         }
     }
-    if course.source == course.destination || course.second.as_ref().is_some_and(|it| *it == course.source) {
-        let message = format!("{} is the source and a destination at once", course.source);
+    if route_move.source == route_move.destination
+        || route_move.second.as_ref().is_some_and(|it| *it == route_move.source)
+    {
+        let message = format!("{} is the source and a destination at once", route_move.source);
         problems.push(Problem::new(&place, message, "name another destination"));
     }
     problems
