@@ -31,11 +31,11 @@ pub struct Proxy {
 
 impl Proxy {
     /// Starts the floor: this program again, in another role.
-    pub fn bare(upstream: &str, cores: (usize, usize)) -> anyhow::Result<Self> {
+    pub fn bare(upstream: &str, cores: (&[usize], &[usize])) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--as-bare", &address, "--upstream", upstream]);
-        Self::start("bare", address, command, (&[cores.0], &[cores.1]), TempDir::new()?)
+        Self::start("bare", address, command, cores, TempDir::new()?)
     }
 
     /// Starts the gateway at `program` with everything on: key check, limits, ledger. `cores` names those of the proxy,

@@ -5,7 +5,8 @@ import time
 import vendor
 from case import case, check, wait_until
 from cases_writes import POLICY, make_move, soon
-from gateway import Gateway, Listener, Load
+from gateway import Gateway, Load
+from webhooks import Receiver
 
 # A move is looked at every two seconds; a step takes less than one.
 LATE_AT_MOST = 8
@@ -13,7 +14,7 @@ LATE_AT_MOST = 8
 
 @case(3, "a destination that reports impossible token counts does not freeze its move")
 def hostile_numbers(folder):
-    vendors, listener = vendor.Vendors("source", "other", "good"), Listener()
+    vendors, listener = vendor.Vendors("source", "other", "good"), Receiver()
     vendors.scripts["other"] = vendor.hostile
     routes = {"moving": ["source/m", "other/m"], "calm": ["source/m", "good/m"]}
     with Gateway(folder, vendors.bases(), routes, extra=f'[border]\nhome = "SG"\n{listener.config()}') as gateway:
@@ -51,7 +52,7 @@ def hostile_numbers(folder):
 
 @case(3, "a move that cannot be read stops no other move, and people are paged")
 def unreadable_move(folder):
-    vendors, listener = vendor.Vendors("source", "other"), Listener()
+    vendors, listener = vendor.Vendors("source", "other"), Receiver()
     routes = {name: ["source/m", "other/m"] for name in ("bad", "good")}
     with Gateway(folder, vendors.bases(), routes, extra=listener.config()) as gateway:
         gateway.start()
@@ -80,7 +81,7 @@ def unreadable_move(folder):
             return [line for at, line in gateway.log if at > garbled and "ERROR" in line and "bad" in line]
 
         paged = wait_until(errors, 30, lambda: f"no error names the bad move:\n{gateway.tail()}", 0.3)
-        wait_until(lambda: [1 for at, event in listener.events if at > garbled and event["type"] == "move.page" and event["data"].get("move") == "bad"], 10, lambda: f"webhooks got {listener.kinds()}")
+        wait_until(lambda: [1 for event in listener.events if event.at > garbled and event.kind == "move.page" and event.data.get("move") == "bad"], 10, lambda: f"webhooks got {listener.kinds()}")
         check(len(errors()) <= 10, f"{len(errors())} error lines")
         # A new process reads everything from the database, the unreadable row too.
         gateway.kill()

@@ -1,10 +1,7 @@
 """The real binary with a configuration, a database and a log of its own, and the questions that tests ask it."""
 
-import base64
 import hashlib
-import hmac
 import http.client
-import http.server
 import json
 import os
 import pathlib
@@ -227,39 +224,3 @@ class Load:
 
     def __exit__(self, *_):
         self.stop()
-
-
-class Listener:
-    """A webhook's receiver, which checks each signature with Python's own library."""
-
-    def __init__(self):
-        listener = self
-        self.key, self.events = os.urandom(32), []
-
-        class Receiver(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                text = b".".join([self.headers["webhook-id"].encode(), self.headers["webhook-timestamp"].encode(), body])
-                signature = "v1," + base64.b64encode(hmac.new(listener.key, text, hashlib.sha256).digest()).decode()
-                if hmac.compare_digest(self.headers["webhook-signature"], signature):
-                    listener.events.append((time.monotonic(), json.loads(body)))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def config(self):
-        secret = "whsec_" + base64.b64encode(self.key).decode()
-        return f'[[webhooks]]\nname = "ops"\nurl = "http://127.0.0.1:{self.server.server_address[1]}/"\nsecret = "{secret}"\n'
-
-    def kinds(self):
-        return [event["type"] for _, event in self.events]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()

@@ -114,7 +114,7 @@ async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::
             older
         }
         None => {
-            let mut bare = Proxy::bare(&upstream, (core, load_core))?;
+            let mut bare = Proxy::bare(&upstream, (&[core], &[load_core]))?;
             bare.ready(chosen).await?;
             bare
         }

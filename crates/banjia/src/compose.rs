@@ -8,15 +8,13 @@ use banjia_store::{LedgerWriter, Location, Store, WriterConfig};
 use banjia_upstream::Upstream;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// Told of what people must know. It must not block.
 pub(crate) type OnAlert = Arc<dyn Fn(&Alert) + Send + Sync>;
 
 /// How long a flush may take before it counts as stuck.
 const FLUSH: Duration = Duration::from_secs(10);
-
-/// Maximum time to close the ledger after the drain.
-const CLOSE: Duration = Duration::from_secs(2);
 
 /// A gateway and what it stands on.
 #[derive(Debug)]
@@ -65,17 +63,27 @@ impl Running {
         self.ledger.open()
     }
 
-    /// Lets requests under way end, writes the ledger to its end and closes it. Returns whether all
-    /// requests ended by themselves. A database that cannot be written makes this an error soon
-    /// after `serve.drain_ms`.
-    pub(crate) async fn stop(self) -> anyhow::Result<bool> {
-        let all = self.handle.drain().await;
-        self.ledger.close_within(CLOSE).await.context("closing the ledger")?;
+    /// Lets requests under way end, writes the ledger to its end and closes it, while `beside` lets
+    /// others go. Returns whether all requests ended by themselves. It ends within
+    /// `serve.drain_ms`; a database that cannot be written until then makes it an error.
+    pub(crate) async fn stop_beside(self, beside: impl Future<Output = ()>) -> anyhow::Result<bool> {
+        let times = self.handle.stop_times();
+        let (all, beside) = tokio::join!(self.handle.drain(times), timeout_at(times.writes, beside));
+        if beside.is_err() {
+            tracing::warn!("the webhooks or the lease of the moves did not let go in time");
+        }
+        let closing = times.ledger.saturating_duration_since(Instant::now());
+        self.ledger.close_within(closing).await.context("closing the ledger")?;
         let lost = self.store.health();
         ensure!(lost.is_ok(), "{}", lost.to_string().trim_end());
-        if tokio::time::timeout(CLOSE, self.store.close()).await.is_err() {
+        if timeout_at(times.end, self.store.close()).await.is_err() {
             tracing::warn!("the database's files were not put in order in time; the next start does that");
         }
         Ok(all)
+    }
+
+    /// Like [`Running::stop_beside`] with nothing beside.
+    pub(crate) async fn stop(self) -> anyhow::Result<bool> {
+        self.stop_beside(std::future::ready(())).await
     }
 }

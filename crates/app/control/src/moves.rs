@@ -22,7 +22,7 @@ mod verdicts;
 
 pub use evidence::{Seen, gather};
 pub use known::KnownMoves;
-pub use reconciler::{MoveReconciler, OnPage, Ticked};
+pub use reconciler::{MoveReconciler, OnPage, OnStep, Ticked};
 pub use verdicts::parity;
 
 use banjia_movement::gate::Evidence;

@@ -166,7 +166,8 @@ pub struct ServeConfig {
     pub connections_per_address_max: Option<usize>,
     /// The longest wait of a request for a place in the ledger. After it the answer is 503.
     pub overload_wait_ms: u64,
-    /// How long `drain` waits for requests under way.
+    /// How long a stop may take in all, in milliseconds; at least 1,000. Its last quarter, at most
+    /// two seconds, is kept for the last writes: see [`crate::StopTimes`].
     pub drain_ms: u64,
 }
 

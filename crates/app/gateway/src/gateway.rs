@@ -8,6 +8,7 @@ use crate::serve;
 use crate::side_requests::{SideRequestStats, SideRequests};
 use crate::snapshot::{Problem, Snapshot};
 use crate::state::{Base, State};
+use crate::stop_times::StopTimes;
 use banjia_store::{LedgerWriter, Store, StoreError};
 use banjia_types::{RequestId, RouteMove, RouteName, Target, Timestamp, VendorName};
 use banjia_upstream::Upstream;
@@ -159,9 +160,6 @@ impl Gateway {
     }
 }
 
-/// The least time that the last writes have after the last request, however short `drain_ms` is.
-const WRITES_END_WITHIN: Duration = Duration::from_secs(2);
-
 /// A running gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -190,19 +188,21 @@ impl Handle {
         self.state.reload(snapshot);
     }
 
-    /// Stops accepting, lets requests under way end, gives up those that take longer than the
-    /// configuration's `drain_ms` (their clients see a broken stream, never a clean end), sends no
-    /// further copies, and writes cuts, captures and the ledger. A database that cannot be written
-    /// does not keep it: what is not written `drain_ms` after the beginning, or
-    /// `WRITES_END_WITHIN` after the last request, stays with its writers. Returns whether all
-    /// requests ended by themselves.
-    pub async fn drain(&self) -> bool {
-        let patience = Duration::from_millis(self.state.world().snapshot.serve.drain_ms);
-        let deadline = Instant::now() + patience;
-        let all = self.state.drain.run(patience).await;
-        let deadline = deadline.max(Instant::now() + WRITES_END_WITHIN);
+    /// The deadlines of a stop that begins now, by `drain_ms` of the configuration in force.
+    pub fn stop_times(&self) -> StopTimes {
+        let drain = Duration::from_millis(self.state.world().snapshot.serve.drain_ms);
+        StopTimes::new(Instant::now(), drain)
+    }
+
+    /// Stops accepting, lets requests under way end, gives up those that are not over at
+    /// `times.requests` (their clients see a broken stream, never a clean end), sends no further
+    /// copies, and writes cuts, captures and the ledger. What is not written at `times.writes`,
+    /// because the database cannot be written, stays with its writers. Returns whether all requests
+    /// ended by themselves.
+    pub async fn drain(&self, times: StopTimes) -> bool {
+        let all = self.state.drain.run(times.requests).await;
         self.accepting.abort();
-        if timeout_at(deadline, self.write_the_rest()).await.is_err() {
+        if timeout_at(times.writes, self.write_the_rest()).await.is_err() {
             let health = self.state.store.health().to_string();
             tracing::error!("the time to write cuts, captures, verdicts and rows is over: {}", health.trim_end());
         }

@@ -36,6 +36,7 @@ mod serve;
 mod side_requests;
 mod snapshot;
 mod state;
+mod stop_times;
 mod wrong_keys;
 
 pub use border::{ActivePolicies, ActivePolicy};
@@ -45,3 +46,4 @@ pub use copies::CopyStats;
 pub use gateway::{Alert, Gateway, Handle, OnAlert, Parts, SideRequestParts, StartError};
 pub use side_requests::{LegAnswer, NotAsked, SideRequest, SideRequestStats, SideRequests};
 pub use snapshot::{Problem, Profiles, Snapshot, TargetFacts};
+pub use stop_times::StopTimes;

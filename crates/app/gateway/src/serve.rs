@@ -44,6 +44,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// The most that is buffered of a request's head, and of a body between two reads.
@@ -105,12 +106,12 @@ impl Drain {
         self.changed.notify_waiters();
     }
 
-    /// Stops accepting, lets requests under way end, and gives up those that have not ended after `patience`. Returns
+    /// Stops accepting, lets requests under way end, and gives up those that have not ended at `until`. Returns
     /// whether all ended by themselves.
-    pub(crate) async fn run(&self, patience: Duration) -> bool {
+    pub(crate) async fn run(&self, until: Instant) -> bool {
         self.enter(DRAINING);
         self.connections.close();
-        if tokio::time::timeout(patience, self.connections.wait()).await.is_ok() {
+        if tokio::time::timeout_at(until, self.connections.wait()).await.is_ok() {
             return true;
         }
         self.enter(STOPPED);

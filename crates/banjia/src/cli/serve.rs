@@ -33,8 +33,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Maximum time to give the moves' lease back. It ends by itself soon after.
-const LEAVE: Duration = Duration::from_secs(1);
+/// Maximum time to wait at the end for work on threads of its own, for example on a disk that hangs.
+const THREADS_END_WITHIN: Duration = Duration::from_millis(100);
 
 /// Arguments of `banjia serve`.
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,10 @@ pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow:
         }
         None => from_environment(origin.listen, log, printer)?,
     };
-    runtime()?.block_on(serve(built, origin))
+    let runtime = runtime()?;
+    let ended = runtime.block_on(serve(built, origin));
+    runtime.shutdown_timeout(THREADS_END_WITHIN);
+    ended
 }
 
 fn from_environment(listen: Option<SocketAddr>, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<Built> {
@@ -177,12 +180,12 @@ async fn serve(built: Built, origin: Origin) -> anyhow::Result<ExitCode> {
             },
         }
     }
-    parts.courier.stop().await;
-    if tokio::time::timeout(LEAVE, parts.moves.leave()).await.is_err() {
-        tracing::debug!("the lease of the moves ends by itself");
-    }
+    let Parts { mut courier, moves, .. } = parts;
+    let beside = async {
+        tokio::join!(courier.stop(), moves.leave());
+    };
     let ended = tokio::select! {
-        ended = running.stop() => ended?,
+        ended = running.stop_beside(beside) => ended?,
         name = stop.wait() => bail!("{name} again: stopped at once; the ledger notes a gap at the next start"),
     };
     if ended {

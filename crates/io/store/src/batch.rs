@@ -38,8 +38,9 @@ const MINUTE_MS: i64 = 60_000;
 const CLOSING: u8 = 1;
 /// The database's path leads to another file: no places are given until it leads back.
 const PAUSED: u8 = 2;
-/// Maximum time for the last note of a writer that gives up.
-const LAST_NOTE: Duration = Duration::from_millis(500);
+/// The time for the last note of a writer that gives up: a quarter of all its time, within these.
+const LAST_NOTE_MIN: Duration = Duration::from_millis(50);
+const LAST_NOTE_MAX: Duration = Duration::from_millis(500);
 
 /// The bounds of the ledger's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -270,13 +271,14 @@ impl LedgerWriter {
         wait.await.map_err(|_| StoreError::Closed)
     }
 
-    /// The same within a time. When it is over, what is not written is noted in the file beside the
-    /// database, for the next start.
+    /// The same within a time. When three quarters of it are over, what is not written is noted in
+    /// the file beside the database, for the next start.
     ///
     /// # Errors
     /// [`StoreError::NotWritten`] when the time is over, and those of [`LedgerWriter::close`].
     pub async fn close_within(&self, limit: Duration) -> Result<(), StoreError> {
-        if let Ok(closed) = timeout(limit, self.close()).await {
+        let note_within = (limit / 4).clamp(LAST_NOTE_MIN, LAST_NOTE_MAX);
+        if let Ok(closed) = timeout(limit.saturating_sub(note_within), self.close()).await {
             return closed;
         }
         let shared = &self.owner.0;
@@ -285,7 +287,7 @@ impl LedgerWriter {
         let since = fault.as_ref().map_or_else(|| Timestamp(now_ms()), |fault| fault.since);
         let failing = FailingRun { run: shared.run.clone(), since, requests };
         let note = shared.state.change(move |state| state.failing = Some(failing));
-        match timeout(LAST_NOTE, note).await {
+        match timeout(note_within, note).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the next start will not know since when writes fail"),
             Err(_) => tracing::error!("the disk takes no note for the next start"),

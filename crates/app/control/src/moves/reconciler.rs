@@ -9,7 +9,7 @@
 
 use super::faults::{ALL_MOVES, Faults};
 use super::verdicts::Verdicts;
-use super::{KnownMoves, LEASE, Loaded, MoveError, Seen, append, gather};
+use super::{KnownMoves, LEASE, Loaded, MoveError, ReadMove, Seen, append, courses_of, gather};
 use banjia_movement::gate::Evidence;
 use banjia_movement::stage::{Action, Page, step};
 use banjia_store::{EncryptionKey, Store, StoreError};
@@ -27,6 +27,9 @@ const EVIDENCE_WITHIN: Duration = Duration::from_secs(20);
 /// at, or can be again.
 pub type OnPage = Box<dyn Fn(&str, &Page) + Send + Sync>;
 
+/// Receives how the routes move now, as soon as one of the moves has gone a step.
+pub type OnStep = Box<dyn Fn(BTreeMap<RouteName, RouteMove>) + Send + Sync>;
+
 /// Looks at moves and brings them forward.
 pub struct MoveReconciler {
     store: Store,
@@ -35,6 +38,7 @@ pub struct MoveReconciler {
     /// Under which name a vendor of the configuration is cut.
     borders: BTreeMap<VendorName, VendorName>,
     on_page: OnPage,
+    on_step: Option<OnStep>,
     verdicts: Verdicts,
     known: KnownMoves,
     faults: Faults,
@@ -67,6 +71,7 @@ impl MoveReconciler {
             key,
             borders: BTreeMap::new(),
             on_page,
+            on_step: None,
             verdicts: Verdicts::default(),
             faults: Faults::default(),
         }
@@ -75,6 +80,12 @@ impl MoveReconciler {
     /// Says under which name each vendor of the configuration is cut: several may stand behind one border.
     pub fn set_borders(&mut self, borders: BTreeMap<VendorName, VendorName>) {
         self.borders = borders;
+    }
+
+    /// Sets who receives the routes' moves after each step, before the next move is looked at:
+    /// gathering evidence may take long, and a step must not wait for another move's.
+    pub fn set_on_step(&mut self, on_step: OnStep) {
+        self.on_step = Some(on_step);
     }
 
     /// Looks at every move once. A move that cannot be looked at is told in the log and keeps no other one waiting.
@@ -105,23 +116,36 @@ impl MoveReconciler {
         ticked.is_ours = true;
         self.known.read_again().await?;
         let mut known = self.known.take();
-        for one in &mut known {
-            let looked = match (&mut one.loaded, &one.error) {
-                (_, Some(error)) => Err(error.to_string()),
-                (Some(loaded), None) => self.look(loaded, now, &mut ticked).await,
-                (None, None) => Ok(()),
-            };
-            match looked {
-                Ok(()) => self.faults.succeeded(&one.id),
-                Err(why) => {
-                    if self.faults.failed(&one.id, why.clone()) {
-                        tracing::error!(id = one.id, "{why}");
-                    }
-                }
+        for index in 0..known.len() {
+            let events = ticked.events;
+            if let Some(read) = known.get_mut(index) {
+                self.look_at_one(read, now, &mut ticked).await;
+            }
+            if ticked.events > events
+                && let Some(on_step) = &self.on_step
+            {
+                let loaded = known.iter().filter_map(|read| read.loaded.as_ref());
+                on_step(courses_of(&self.store, loaded).await);
             }
         }
         self.known.put(known);
         Ok(ticked)
+    }
+
+    async fn look_at_one(&mut self, read: &mut ReadMove, now: Timestamp, ticked: &mut Ticked) {
+        let looked = match (&mut read.loaded, &read.error) {
+            (_, Some(error)) => Err(error.to_string()),
+            (Some(loaded), None) => self.look(loaded, now, ticked).await,
+            (None, None) => Ok(()),
+        };
+        match looked {
+            Ok(()) => self.faults.succeeded(&read.id),
+            Err(why) => {
+                if self.faults.failed(&read.id, why.clone()) {
+                    tracing::error!(id = read.id, "{why}");
+                }
+            }
+        }
     }
 
     /// Calls people for looks that fail, and stores the webhook events for it. Returns the number

@@ -271,3 +271,20 @@ async fn people_are_called_when_the_database_is_unreadable() {
     let told: Vec<_> = rig.told(late()).await.into_iter().map(|data| data["what"].clone()).collect();
     assert_eq!(told, ["look_failed", "look_recovered"], "what could not be written down is told afterwards");
 }
+
+#[tokio::test]
+async fn a_step_is_handed_on_before_the_next_look() {
+    let mut rig = Rig::new().await.in_canary().await;
+    let other = TEXT.replace("\"spring\"", "\"summer\"").replace("\"chat\"", "\"small\"");
+    moves::make(&rig.store, &other, BY).await.unwrap();
+    let handed: Arc<Mutex<Vec<Vec<Stage>>>> = Arc::default();
+    let stages = handed.clone();
+    rig.mover.set_on_step(Box::new(move |route_moves| {
+        stages.lock().unwrap().push(route_moves.values().map(|route_move| route_move.stage).collect());
+    }));
+    rig.tick(late()).await;
+    let handed = handed.lock().unwrap().clone();
+    assert_eq!(handed.len(), 2, "once for each move: {handed:?}");
+    assert_eq!(handed[0], [Stage::Live, Stage::Record], "the second move was not looked at yet");
+    assert_ne!(handed[1], handed[0]);
+}

@@ -98,7 +98,7 @@ async fn secrets_are_taken_out_and_nothing_can_be_read_in_the_file() {
     let kept = captures(&rig).await;
     assert_eq!(kept[0].request["messages"][0]["content"], "moon landing plan of [email], [phone], [key], [case]");
     assert!(kept[0].redactions >= 4);
-    rig.gateway.drain().await;
+    rig.gateway.drain(rig.gateway.stop_times()).await;
     rig.store.close().await;
     let mut seen = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
@@ -207,7 +207,7 @@ async fn old_captures_are_forgotten_while_the_gateway_runs() {
     // A second gateway on the same file starts at the present and forgets at its first batch.
     rig.clock.set(present);
     let key = seal_key(&rig.config.capture, rig.store.path()).unwrap();
-    rig.gateway.drain().await;
+    rig.gateway.drain(rig.gateway.stop_times()).await;
     rig.ledger.close().await.unwrap();
     let again = Rig::over(rig.store.clone(), WriterConfig::default(), |config| {
         config.capture.share = 1.0;

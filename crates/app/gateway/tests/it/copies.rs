@@ -298,7 +298,7 @@ async fn a_drain_drops_the_copies_that_wait_and_writes_what_was_recorded() {
         tokio::task::yield_now().await;
     }
     let gateway = rig.gateway.clone();
-    let draining = tokio::spawn(async move { gateway.drain().await });
+    let draining = tokio::spawn(async move { gateway.drain(gateway.stop_times()).await });
     while rig.gateway.stats().1.dropped < 4 {
         tokio::task::yield_now().await;
     }

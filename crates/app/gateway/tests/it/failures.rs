@@ -150,7 +150,7 @@ async fn a_region_block_cuts_the_vendor_for_everybody_at_once() {
     let Alert::VendorCut { vendor, target, said, .. } = &alerts[0] else { panic!("{alerts:?}") };
     assert_eq!((vendor.as_str(), target.to_string().as_str()), ("openai", "openai/gpt-4o"));
     assert!(!said.is_empty());
-    rig.gateway.drain().await;
+    rig.gateway.drain(rig.gateway.stop_times()).await;
     let cuts = rig.store.cuts().await.unwrap();
     assert_eq!(cuts.len(), 1);
     assert_eq!(cuts[0].evidence["target"], "openai/gpt-4o");
@@ -323,7 +323,7 @@ async fn a_drain_ends_in_time_when_nothing_can_be_written() {
     slot.fill(Row::new(RequestId(uuid::Uuid::from_u128(1)), at, at, Outcome::Answered));
     wait_until_failing(&rig).await;
     let began = std::time::Instant::now();
-    rig.gateway.drain().await;
+    rig.gateway.drain(rig.gateway.stop_times()).await;
     let closed = rig.ledger.close_within(std::time::Duration::from_millis(200)).await;
     assert!(matches!(closed, Err(StoreError::NotWritten { rows: 1, requests: 1, .. })), "{closed:?}");
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());

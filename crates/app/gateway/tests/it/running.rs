@@ -61,7 +61,7 @@ async fn a_drain_lets_requests_end_and_takes_no_others() {
     let (_, mut running) = rig.open(&hello("one-openai", true)).await;
     let mut seen = first_content(&mut running).await;
     let gateway = rig.gateway.clone();
-    let draining = tokio::spawn(async move { gateway.drain().await });
+    let draining = tokio::spawn(async move { gateway.drain(gateway.stop_times()).await });
     while rig.gateway.is_serving() {
         tokio::task::yield_now().await;
     }
@@ -81,7 +81,7 @@ async fn a_drain_gives_up_what_takes_too_long_and_books_it_as_failed() {
     rig.fault("openai", Fault::Stall);
     let (_, mut running) = rig.open(&hello("one-openai", true)).await;
     first_content(&mut running).await;
-    assert!(!rig.gateway.drain().await);
+    assert!(!rig.gateway.drain(rig.gateway.stop_times()).await);
     let (bytes, clean) = rest(running).await;
     assert!(!clean && !String::from_utf8_lossy(&bytes).contains("[DONE]"), "a broken stream looks broken");
     let tally = rig.tally().await;

@@ -25,6 +25,8 @@ pub(super) struct Moves {
     ticks: Interval,
     /// The courses that were read last.
     route_moves: BTreeMap<RouteName, RouteMove>,
+    /// The number of the last change that was handed over.
+    version: i64,
     /// The number of the last change whose courses could not be taken, so that it is told once.
     unfit: Option<i64>,
 }
@@ -47,10 +49,13 @@ impl Moves {
         let mut mover =
             MoveReconciler::new(running.store.clone(), Uuid::now_v7().simple().to_string(), Some(key), on_page);
         mover.set_borders(borders);
+        let handle = running.handle.clone();
+        // What does not fit is logged after the look, once for each change.
+        mover.set_on_step(Box::new(move |route_moves| drop(handle.set_route_moves(route_moves))));
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
-        let mut made = Self { mover, ticks, route_moves: BTreeMap::new(), unfit: None };
+        let mut made = Self { mover, ticks, route_moves: BTreeMap::new(), version: 0, unfit: None };
         running.handle.take_cuts().await?;
         made.hand_over(running).await?;
         Ok(made)
@@ -63,19 +68,28 @@ impl Moves {
 
     /// Does what is due. What cannot be done changes nothing but the log.
     pub(super) async fn look(&mut self, running: &Running) {
-        // Zero: nobody ever made a move here. A database that cannot be read is the mover's to
+        let version = running.store.moves_version().await;
+        // What another process decided does not wait until every move was looked at.
+        if version.as_ref().is_ok_and(|version| *version != self.version) {
+            self.take_up_moves(running).await;
+        }
+        // Zero: nobody ever made a move here. A database that cannot be read is the reconciler's to
         // count and to call people for.
-        if !matches!(running.store.moves_version().await, Ok(0))
+        if !matches!(version, Ok(0))
             && let Err(error) = self.mover.tick(clock::now()).await
         {
             tracing::error!("the moves were not looked at: {error}");
         }
-        // Neither waits for the other: a course is as urgent as a cut.
+        // Neither waits for the other: a route's move is as urgent as a cut.
         if let Err(error) = running.handle.take_cuts().await {
             tracing::error!("whom another process was refused by was not read: {error}");
         }
+        self.take_up_moves(running).await;
+    }
+
+    async fn take_up_moves(&mut self, running: &Running) {
         if let Err(error) = self.hand_over(running).await {
-            tracing::error!("the gateway keeps the courses that it has: {error:#}");
+            tracing::error!("the gateway keeps the moves that it has: {error:#}");
         }
     }
 
@@ -85,6 +99,7 @@ impl Moves {
             return Ok(());
         }
         self.route_moves = self.mover.route_moves().await?;
+        self.version = version;
         match running.handle.set_route_moves(self.route_moves.clone()) {
             Ok(()) => self.unfit = None,
             Err(_) if self.unfit == Some(version) => {}
