@@ -9,7 +9,7 @@
 //! - [`MoveReconciler`] looks at every move
 //! - [`KnownMoves`] keeps what was read of them
 //! - [`load`] and [`order`] are for whoever shows a move or orders something of it
-//! - [`drill`] rehearses the source's block
+//! - [`rehearsal`] rehearses the source's block
 //! - [`mod@seal`] ends one
 
 mod evidence;

@@ -31,7 +31,12 @@ impl StopTimes {
         let total = drain.max(TOTAL_MIN);
         let writes = (total / 4).min(WRITES_MAX);
         let end = now + total;
-        Self { requests: now + drain.min(total - writes), writes: end - writes / 2, ledger: end - writes / 8, end }
+        Self {
+            requests: now + drain.min(total.saturating_sub(writes)),
+            writes: end - writes / 2,
+            ledger: end - writes / 8,
+            end,
+        }
     }
 }
 

@@ -88,7 +88,7 @@ impl Finish {
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Completion {
+pub(crate) struct ModelAnswer {
     pub(crate) reasoning: Vec<String>,
     /// The text in tokens.
     pub(crate) text: Vec<String>,
@@ -98,7 +98,7 @@ pub(crate) struct Completion {
     pub(crate) completion_tokens: usize,
 }
 
-impl Completion {
+impl ModelAnswer {
     pub(crate) fn content(&self) -> String {
         self.text.concat()
     }
@@ -126,10 +126,10 @@ impl ScriptedModel {
     }
 
     /// Thinks of an answer.
-    pub(crate) fn think(&self, ask: &Ask) -> Completion {
+    pub(crate) fn think(&self, ask: &Ask) -> ModelAnswer {
         let prompt = facts::Prompt::read(&ask.messages);
         let dice = mix(self.seed ^ hash(&prompt.user) ^ mix(ask.variant));
-        let mut thought = Completion {
+        let mut thought = ModelAnswer {
             reasoning: Vec::new(),
             text: Vec::new(),
             calls: if self.is_careless { Vec::new() } else { tools::choose(ask, &prompt) },
@@ -176,7 +176,7 @@ fn cut_at_stop(text: String, stops: &[String]) -> String {
     }
 }
 
-fn limit(thought: &mut Completion, ask: &Ask) {
+fn limit(thought: &mut ModelAnswer, ask: &Ask) {
     let Some(mut left) = ask.tokens_max else { return };
     if ask.limit_counts_thinking {
         if thought.reasoning.len() > left {

@@ -1,7 +1,7 @@
 //! What the chat wires have in common: reading the request's body for the mind, and an answer in pieces.
 
 use crate::answer::Ids;
-use crate::brain::{self, Ask, Completion};
+use crate::brain::{self, Ask, ModelAnswer};
 use serde_json::{Value, json};
 
 /// Reads a body in OpenAI's shape. `parallel` is the vendor's default for `parallel_tool_calls`.
@@ -33,7 +33,7 @@ pub(crate) enum Piece {
 }
 
 /// An answer in pieces. With `whole_calls` the arguments of a call come at once.
-pub(crate) fn pieces(thought: &Completion, whole_calls: bool) -> Vec<Piece> {
+pub(crate) fn pieces(thought: &ModelAnswer, whole_calls: bool) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = thought.reasoning.iter().cloned().map(Piece::Reasoning).collect();
     pieces.extend(thought.text.iter().cloned().map(Piece::Text));
     for (at, call) in thought.calls.iter().enumerate() {
@@ -49,7 +49,7 @@ pub(crate) fn pieces(thought: &Completion, whole_calls: bool) -> Vec<Piece> {
 }
 
 /// The calls of a whole message. `id` makes an id; `index` says whether each carries its place.
-pub(crate) fn calls(thought: &Completion, ids: &Ids, id: fn(&Ids) -> String, index: bool) -> Vec<Value> {
+pub(crate) fn calls(thought: &ModelAnswer, ids: &Ids, id: fn(&Ids) -> String, index: bool) -> Vec<Value> {
     let one = |(at, call): (usize, &brain::ToolCall)| {
         let mut value =
             json!({"id": id(ids), "type": "function", "function": {"name": call.name, "arguments": call.arguments}});

@@ -2,7 +2,7 @@
 //! its public pages tell of (2026); what they do not tell is OpenAI's way.
 
 use crate::answer::{Answer, Call, Event, Ids, now_s};
-use crate::brain::{self, Completion};
+use crate::brain::{self, ModelAnswer};
 use crate::chat::{self, Piece};
 use crate::faults::Fault;
 use crate::server::{MockVendor, key_of};
@@ -285,7 +285,7 @@ fn call_id(ids: &Ids) -> String {
     format!("call_{}", ids.word(24))
 }
 
-fn usage(habits: &WireProfile, thought: &Completion) -> Value {
+fn usage(habits: &WireProfile, thought: &ModelAnswer) -> Value {
     let (prompt, completion) = (thought.prompt_tokens, thought.completion_tokens);
     let mut usage =
         json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion});
@@ -306,7 +306,7 @@ fn logprobs(body: &Value, tokens: &[String]) -> Value {
     json!({"content": chat::logprobs(tokens, body.get("top_logprobs").and_then(Value::as_u64).unwrap_or(0))})
 }
 
-fn whole(habits: &WireProfile, ids: &Ids, body: &Value, thought: &Completion) -> Answer {
+fn whole(habits: &WireProfile, ids: &Ids, body: &Value, thought: &ModelAnswer) -> Answer {
     let mut message = json!({"role": "assistant", "content": thought.content()});
     if !thought.reasoning.is_empty() {
         message["reasoning_content"] = json!(thought.thinking());
@@ -324,7 +324,7 @@ fn whole(habits: &WireProfile, ids: &Ids, body: &Value, thought: &Completion) ->
     Answer::thought(value, thought.completion_tokens)
 }
 
-fn stream(habits: &WireProfile, ids: &Ids, body: &Value, thought: &Completion) -> Vec<Event> {
+fn stream(habits: &WireProfile, ids: &Ids, body: &Value, thought: &ModelAnswer) -> Vec<Event> {
     let (id, created) = (ids.uuid(), now_s());
     let frame = |choices: Value| json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": body["model"], "choices": choices});
     let mut events = Vec::new();

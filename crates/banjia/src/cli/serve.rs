@@ -137,7 +137,7 @@ async fn serve(built: Built, origin: Origin) -> anyhow::Result<ExitCode> {
     let running =
         compose::prepare(snapshot, &Location::File(config.store.path.clone()), None, Clock::default()).await?;
     let border = refresh::Border::open(&running, table).await?;
-    let moves = moves::Moves::open(&running, &config, borders).await?;
+    let moves = moves::MoveTask::open(&running, &config, borders).await?;
     let courier = courier::Task::start(&running.store, &config.webhooks, listeners)?;
     let mut parts = Parts { border, moves, courier };
     let mut retention = retention::Retention::new(config.audit);
@@ -212,7 +212,7 @@ async fn signalled(stop: &mut Stop, work: impl Future<Output = ()>) -> bool {
 #[derive(Debug)]
 struct Parts {
     border: refresh::Border,
-    moves: moves::Moves,
+    moves: moves::MoveTask,
     courier: courier::Task,
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Bad, assets, authorised, embeddings, refuse, thinking};
 use crate::answer::{Answer, Call, Event, Ids, now_s};
-use crate::brain::{Completion, Tool};
+use crate::brain::{ModelAnswer, Tool};
 use crate::chat::{self, Piece};
 use serde_json::{Map, Value, json};
 
@@ -49,7 +49,7 @@ fn complete(call: &Call<'_>) -> Result<Answer, Bad> {
     ask.tools.retain(|tool: &Tool| !tool.name.is_empty());
     let first = ask.variant;
     let answers = body.get("n").and_then(Value::as_u64).unwrap_or(1);
-    let thoughts: Vec<Completion> = (0..answers)
+    let thoughts: Vec<ModelAnswer> = (0..answers)
         .map(|at| {
             ask.variant = first.wrapping_add(at);
             call.brain.think(&ask)
@@ -66,7 +66,7 @@ pub(super) fn call_id(ids: &Ids) -> String {
     format!("call_{}", ids.hex(22))
 }
 
-fn usage(thoughts: &[Completion]) -> Value {
+fn usage(thoughts: &[ModelAnswer]) -> Value {
     let prompt = thoughts.first().map_or(0, |thought| thought.prompt_tokens);
     let completion: usize = thoughts.iter().map(|thought| thought.completion_tokens).sum();
     let reasoning: usize = thoughts.iter().map(|thought| thought.reasoning.len()).sum();
@@ -84,8 +84,8 @@ fn logprobs(body: &Value, tokens: &[String]) -> Value {
     json!({"content": chat::logprobs(tokens, body.get("top_logprobs").and_then(Value::as_u64).unwrap_or(0))})
 }
 
-fn whole(ids: &Ids, body: &Value, thoughts: &[Completion]) -> Answer {
-    let choice = |(index, thought): (usize, &Completion)| {
+fn whole(ids: &Ids, body: &Value, thoughts: &[ModelAnswer]) -> Answer {
+    let choice = |(index, thought): (usize, &ModelAnswer)| {
         let mut message = Map::new();
         message.insert("role".into(), json!("assistant"));
         message.insert("content".into(), json!(thought.content()));
@@ -106,7 +106,7 @@ fn whole(ids: &Ids, body: &Value, thoughts: &[Completion]) -> Answer {
 }
 
 /// The role stands in the first chunk only, `usage` is null on every chunk but the last, and that one has no choices.
-fn stream(ids: &Ids, body: &Value, thoughts: &[Completion]) -> Vec<Event> {
+fn stream(ids: &Ids, body: &Value, thoughts: &[ModelAnswer]) -> Vec<Event> {
     let (id, created) = (format!("chatcmpl-{}", ids.uuid()), now_s());
     let frame = |choices: Value, usage: Value| {
         json!({

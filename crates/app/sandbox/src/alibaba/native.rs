@@ -6,7 +6,7 @@
 
 use super::{Bad, assets, authorised, compatible, embeddings, multimodal, refuse, thinking};
 use crate::answer::{Answer, Body, Call, Event};
-use crate::brain::{Choice, Completion, Finish};
+use crate::brain::{Choice, Finish, ModelAnswer};
 use crate::chat::{self, Piece};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -137,7 +137,7 @@ fn messages(body: &Value) -> Result<Vec<Value>, Bad> {
     }
 }
 
-fn usage(thought: &Completion, completion: usize, reasoning: usize) -> Value {
+fn usage(thought: &ModelAnswer, completion: usize, reasoning: usize) -> Value {
     let prompt = thought.prompt_tokens;
     let mut usage = json!({"total_tokens": prompt + completion, "input_tokens": prompt, "output_tokens": completion, "prompt_tokens_details": {"cached_tokens": 0}});
     if reasoning > 0 {
@@ -146,7 +146,7 @@ fn usage(thought: &Completion, completion: usize, reasoning: usize) -> Value {
     usage
 }
 
-fn whole(call: &Call<'_>, form: &Form, thought: &Completion, settings: &Value) -> Answer {
+fn whole(call: &Call<'_>, form: &Form, thought: &ModelAnswer, settings: &Value) -> Answer {
     let usage = usage(thought, thought.completion_tokens, thought.reasoning.len());
     let output = if form.old_text {
         json!({"finish_reason": form.finish(thought.finish), "text": thought.content()})
@@ -171,7 +171,7 @@ fn whole(call: &Call<'_>, form: &Form, thought: &Completion, settings: &Value) -
     Answer::thought(json!({"output": output, "usage": usage, "request_id": form.id}), thought.completion_tokens)
 }
 
-fn stream(call: &Call<'_>, form: &Form, thought: &Completion) -> Vec<Event> {
+fn stream(call: &Call<'_>, form: &Form, thought: &ModelAnswer) -> Vec<Event> {
     let mut events = Vec::new();
     let (mut reasoning, mut text, mut calls) = (String::new(), String::new(), Vec::<Value>::new());
     let (mut sent, mut thought_of) = (0, 0);
@@ -223,7 +223,7 @@ fn stream(call: &Call<'_>, form: &Form, thought: &Completion) -> Vec<Event> {
 
 fn output(
     form: &Form,
-    thought: &Completion,
+    thought: &ModelAnswer,
     (text, reasoning, calls): (String, String, Vec<Value>),
     finish: &str,
     usage: &Value,

@@ -3,7 +3,7 @@
 
 use super::auth;
 use crate::answer::{Answer, Call, Event, now_s};
-use crate::brain::{self, Completion};
+use crate::brain::{self, ModelAnswer};
 use crate::chat;
 use crate::vectors::{self, Input};
 use serde_json::{Value, json};
@@ -105,11 +105,11 @@ fn check(body: &Value) -> Result<(), Bad> {
     Ok(())
 }
 
-fn usage(thought: &Completion, completion: usize) -> Value {
+fn usage(thought: &ModelAnswer, completion: usize) -> Value {
     json!({"prompt_tokens": thought.prompt_tokens, "completion_tokens": completion, "total_tokens": thought.prompt_tokens + completion})
 }
 
-fn finish(thought: &Completion) -> &'static str {
+fn finish(thought: &ModelAnswer) -> &'static str {
     match thought.finish {
         brain::Finish::Stop => "normal",
         brain::Finish::Length => "length",
@@ -117,7 +117,7 @@ fn finish(thought: &Completion) -> &'static str {
     }
 }
 
-fn frame(call: &Call<'_>, thought: &Completion, result: &str) -> Value {
+fn frame(call: &Call<'_>, thought: &ModelAnswer, result: &str) -> Value {
     let mut value = json!({
         "id": format!("as-{}", call.ids.word(10)), "object": "chat.completion", "created": now_s(), "result": result,
         "is_truncated": thought.finish == brain::Finish::Length, "need_clear_history": false, "finish_reason": finish(thought)
@@ -128,13 +128,13 @@ fn frame(call: &Call<'_>, thought: &Completion, result: &str) -> Value {
     value
 }
 
-fn whole(call: &Call<'_>, thought: &Completion) -> Answer {
+fn whole(call: &Call<'_>, thought: &ModelAnswer) -> Answer {
     let mut value = frame(call, thought, &thought.content());
     value["usage"] = usage(thought, thought.completion_tokens);
     Answer::thought(value, thought.completion_tokens)
 }
 
-fn stream(call: &Call<'_>, thought: &Completion) -> Vec<Event> {
+fn stream(call: &Call<'_>, thought: &ModelAnswer) -> Vec<Event> {
     let first = frame(call, thought, "");
     let mut events = Vec::new();
     let mut parts: Vec<String> = thought.text.chunks(2).map(<[String]>::concat).collect();

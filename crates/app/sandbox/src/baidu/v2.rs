@@ -3,7 +3,7 @@
 use super::{auth, v2_error};
 use crate::answer::{Answer, Call, Event, Ids, now_s};
 use crate::brain;
-use crate::brain::Completion;
+use crate::brain::ModelAnswer;
 use crate::chat::{self, Piece};
 use crate::vectors::{self, Input};
 use serde_json::{Value, json};
@@ -200,7 +200,7 @@ fn call_id(ids: &Ids) -> String {
     ids.hex(32)
 }
 
-fn usage(thought: &Completion) -> Value {
+fn usage(thought: &ModelAnswer) -> Value {
     let mut usage = json!({
         "prompt_tokens": thought.prompt_tokens, "completion_tokens": thought.completion_tokens,
         "total_tokens": thought.prompt_tokens + thought.completion_tokens
@@ -211,7 +211,7 @@ fn usage(thought: &Completion) -> Value {
     usage
 }
 
-fn whole(ids: &Ids, body: &Value, thought: &Completion) -> Answer {
+fn whole(ids: &Ids, body: &Value, thought: &ModelAnswer) -> Answer {
     let mut message = json!({"role": "assistant", "content": thought.content()});
     if !thought.reasoning.is_empty() {
         message["reasoning_content"] = json!(thought.thinking());
@@ -227,7 +227,7 @@ fn whole(ids: &Ids, body: &Value, thought: &Completion) -> Answer {
 }
 
 /// The role and the flag stand in the first chunk; tool calls have no index; usage comes with the finish when asked for.
-fn stream(ids: &Ids, body: &Value, thought: &Completion) -> Vec<Event> {
+fn stream(ids: &Ids, body: &Value, thought: &ModelAnswer) -> Vec<Event> {
     let (id, created) = (format!("as-{}", ids.word(10)), now_s());
     let frame = |choice: Value| json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": body["model"], "choices": [choice]});
     let mut events = Vec::new();

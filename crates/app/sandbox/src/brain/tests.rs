@@ -21,11 +21,11 @@ fn adder() -> Tool {
     }
 }
 
-fn think(ask: &Ask) -> Completion {
+fn think(ask: &Ask) -> ModelAnswer {
     ScriptedModel::new(1).think(ask)
 }
 
-fn arguments(thought: &Completion) -> Vec<Value> {
+fn arguments(thought: &ModelAnswer) -> Vec<Value> {
     thought.calls.iter().map(|call| serde_json::from_str(&call.arguments).unwrap()).collect()
 }
 

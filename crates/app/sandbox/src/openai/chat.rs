@@ -2,7 +2,7 @@
 
 use super::{Bad, check};
 use crate::answer::{Answer, Call, Event, Ids, now_s};
-use crate::brain::Completion;
+use crate::brain::ModelAnswer;
 use crate::chat::{self, Piece};
 use serde_json::{Map, Value, json};
 
@@ -38,7 +38,7 @@ pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Bad> {
     })
 }
 
-fn think(call: &Call<'_>, body: &Map<String, Value>) -> Vec<Completion> {
+fn think(call: &Call<'_>, body: &Map<String, Value>) -> Vec<ModelAnswer> {
     let body = Value::Object(body.clone());
     let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
     let effort = body.get("reasoning_effort").and_then(Value::as_str);
@@ -58,7 +58,7 @@ pub(crate) fn call_id(ids: &Ids) -> String {
     format!("call_{}", ids.word(24))
 }
 
-fn usage(thoughts: &[Completion]) -> Value {
+fn usage(thoughts: &[ModelAnswer]) -> Value {
     let prompt = thoughts.first().map_or(0, |thought| thought.prompt_tokens);
     let completion: usize = thoughts.iter().map(|thought| thought.completion_tokens).sum();
     let reasoning: usize = thoughts.iter().map(|thought| thought.reasoning.len()).sum();
@@ -77,8 +77,8 @@ fn logprobs(body: &Value, tokens: &[String]) -> Value {
     json!({"content": chat::logprobs(tokens, top), "refusal": null})
 }
 
-fn whole(ids: &Ids, body: &Value, thoughts: &[Completion]) -> Answer {
-    let choice = |(index, thought): (usize, &Completion)| {
+fn whole(ids: &Ids, body: &Value, thoughts: &[ModelAnswer]) -> Answer {
+    let choice = |(index, thought): (usize, &ModelAnswer)| {
         let mut message =
             json!({"role": "assistant", "content": thought.content(), "refusal": null, "annotations": []});
         if !thought.calls.is_empty() {
@@ -95,7 +95,7 @@ fn whole(ids: &Ids, body: &Value, thoughts: &[Completion]) -> Answer {
     Answer::thought(value, thoughts.iter().map(|thought| thought.completion_tokens).max().unwrap_or(1))
 }
 
-fn stream(ids: &Ids, body: &Value, thoughts: &[Completion]) -> Vec<Event> {
+fn stream(ids: &Ids, body: &Value, thoughts: &[ModelAnswer]) -> Vec<Event> {
     let with_usage = chat::include_usage(body);
     let mut frame = json!({
         "id": format!("chatcmpl-{}", ids.word(29)), "object": "chat.completion.chunk", "created": now_s(), "model": body["model"],

@@ -2,7 +2,7 @@
 
 use super::Bad;
 use crate::answer::{Answer, Call, Event, Ids, now_s};
-use crate::brain::Completion;
+use crate::brain::ModelAnswer;
 use crate::chat::{self, Piece};
 use serde_json::{Value, json};
 
@@ -143,14 +143,14 @@ fn id(ids: &Ids) -> String {
     format!("20261124{}", ids.hex(22))
 }
 
-fn usage(thought: &Completion) -> Value {
+fn usage(thought: &ModelAnswer) -> Value {
     json!({
         "prompt_tokens": thought.prompt_tokens, "completion_tokens": thought.completion_tokens,
         "total_tokens": thought.prompt_tokens + thought.completion_tokens, "prompt_tokens_details": {"cached_tokens": 0}
     })
 }
 
-fn whole(ids: &Ids, body: &Value, thought: &Completion) -> Answer {
+fn whole(ids: &Ids, body: &Value, thought: &ModelAnswer) -> Answer {
     let mut message = json!({"role": "assistant", "content": thought.content()});
     if !thought.reasoning.is_empty() {
         message["reasoning_content"] = json!(format!("\n{}", thought.thinking()));
@@ -167,7 +167,7 @@ fn whole(ids: &Ids, body: &Value, thought: &Completion) -> Answer {
     Answer::thought(value, thought.completion_tokens)
 }
 
-fn stream(ids: &Ids, body: &Value, thought: &Completion) -> Vec<Event> {
+fn stream(ids: &Ids, body: &Value, thought: &ModelAnswer) -> Vec<Event> {
     let (id, created) = (id(ids), now_s());
     let frame = |choice: Value| json!({"id": id, "created": created, "object": "chat.completion.chunk", "model": body["model"], "choices": [choice]});
     let mut events = Vec::new();

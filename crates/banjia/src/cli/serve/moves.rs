@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(2);
 
 /// See the module's text.
 #[derive(Debug)]
-pub(super) struct Moves {
+pub(super) struct MoveTask {
     mover: MoveReconciler,
     ticks: Interval,
     /// The courses that were read last.
@@ -31,7 +31,7 @@ pub(super) struct Moves {
     unfit: Option<i64>,
 }
 
-impl Moves {
+impl MoveTask {
     /// Hands the courses of this moment to the gateway, before the first request can miss them.
     pub(super) async fn open(
         running: &Running,
