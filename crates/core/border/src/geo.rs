@@ -167,7 +167,8 @@ fn placeless_v6(v6: Ipv6Addr) -> Option<Placeless> {
     } else if v6.is_unspecified()
         || v6.is_multicast()
         || a == 0x2001 && b == 0xdb8
-        || a & 0xfff0 == 0x3ff0 && a == 0x3fff
+        // 3fff::/20, for documents (RFC 9637).
+        || a == 0x3fff && b & 0xf000 == 0
     {
         Some(Placeless::Reserved)
     } else {

@@ -187,6 +187,21 @@ proptest! {
 }
 
 #[test]
+fn ipv6_for_documents_stands_for_no_place() {
+    let found = |text: &str| placeless(text.parse().unwrap());
+    for reserved in ["2001:db8::1", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"] {
+        assert_eq!(found(reserved), Some(Placeless::Reserved), "{reserved}");
+    }
+}
+
+#[test]
+fn ipv6_beside_the_documents_is_public() {
+    for public in ["3fff:1000::", "3fff:ffff::1", "3ffe:ffff::1"] {
+        assert_eq!(placeless(public.parse().unwrap()), None, "{public}");
+    }
+}
+
+#[test]
 fn countries_are_real() {
     assert!(GeoTable::embedded().codes.iter().flatten().all(|code| crate::country::country(*code).is_some()));
     assert_eq!(country("HK").index() % 26, 10);
