@@ -6,6 +6,7 @@
 pub mod calendar;
 mod country;
 mod error_class;
+pub mod hash;
 mod loss;
 mod moment;
 mod money;

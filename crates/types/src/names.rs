@@ -118,6 +118,15 @@ impl FromStr for Target {
 #[serde(transparent)]
 pub struct RequestId(pub Uuid);
 
+impl RequestId {
+    /// The number that decides whether this request is in a sample. It is the same on every machine
+    /// and in every version: the random bits of the id and its time, folded into 64 bits.
+    pub const fn sample_seed(self) -> u64 {
+        let (high, low) = self.0.as_u64_pair();
+        high.rotate_left(32) ^ low
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "req_{}", self.0.simple())
@@ -127,6 +136,12 @@ impl fmt::Display for RequestId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_id_gives_a_known_sample_seed() {
+        let id = RequestId(Uuid::from_u128(0x018f_3c5a_9b1e_7a2b_8c3d_4e5f_6071_8293));
+        assert_eq!(id.sample_seed(), 0x1723_3474_61fe_bec9);
+    }
 
     #[test]
     fn a_target_keeps_slashes_of_the_model() {

@@ -9,10 +9,10 @@
 use crate::mail::{Conversation, MailError, Mailer};
 use crate::templates::{TemplateError, Templates, UnsubscribeLink, Written};
 use banjia_border::campaign::{Delivery, NoticeState, Step, due, settle};
-use banjia_border::decide::draw;
 use banjia_border::policy::Policy;
 use banjia_store::{Campaign, Intent, NoticeRef, Recipient, RunnerLock, Store, StoreError};
 use banjia_types::Timestamp;
+use banjia_types::hash::hash_parts;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -296,5 +296,5 @@ fn message_id(campaign: &Campaign, step: Step, to: &Recipient, domain: &str) -> 
     let round = campaign.round.to_string();
     let parts = [campaign.id.as_str(), to.account.as_str(), &round, step.as_str()].map(str::as_bytes);
     let mirrored = [parts[3], parts[2], parts[1], parts[0]];
-    format!("{:016x}{:016x}.notice@{domain}", draw(&parts), draw(&mirrored))
+    format!("{:016x}{:016x}.notice@{domain}", hash_parts(&parts), hash_parts(&mirrored))
 }

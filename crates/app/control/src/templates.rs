@@ -6,11 +6,11 @@
 
 use banjia_border::campaign::Step;
 use banjia_border::country::Lang;
-use banjia_border::decide::draw;
 use banjia_border::policy::Policy;
 use banjia_files::{Bounds, FileError, is_folder, read_text};
 use banjia_store::Recipient;
 use banjia_types::calendar;
+use banjia_types::hash::hash_parts;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde_json::Value;
 use std::path::Path;
@@ -112,7 +112,7 @@ impl Templates {
         let lang = if to.language == "zh" { Lang::Zh } else { Lang::En };
         let code = if lang == Lang::Zh { "zh" } else { "en" };
         let block = policy.phases().block.map(|at| calendar::show(at, policy.zone())).unwrap_or_default();
-        let case = format!("{:08x}", draw(&[policy.id().as_bytes(), to.account.as_str().as_bytes()]) >> 32);
+        let case = format!("{:08x}", hash_parts(&[policy.id().as_bytes(), to.account.as_str().as_bytes()]) >> 32);
         let (mandatory, unsubscribe) = match wish {
             UnsubscribeLink::Overruled(why) => (Some(why), None),
             UnsubscribeLink::Heard(place) => (None, Some(place)),

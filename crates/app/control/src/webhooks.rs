@@ -16,9 +16,9 @@ pub use direct::StoreAlerts;
 pub use hook::{WebhookConfig, WebhookProblem};
 pub use sign::secret;
 
-use banjia_border::decide::draw;
 use banjia_store::{Delivery, DeliveryState, RunnerLock, Store, StoreError};
 use banjia_types::Timestamp;
+use banjia_types::hash::hash_parts;
 use banjia_upstream::{Upstream, UpstreamError};
 use futures_util::future::join_all;
 use hook::{ANSWER_WITHIN, Hook};
@@ -260,7 +260,7 @@ fn settle(answer: &Answer, delivery: &Delivery, now: Timestamp) -> (DeliveryStat
         None => (DeliveryState::GivenUp, now),
         Some(&wait) => {
             // Up to a tenth more, so that many events do not come back at one moment; drawn from the event, not from chance.
-            let drawn = draw(&[delivery.id.as_bytes(), &delivery.attempts.to_be_bytes()]) % 1000;
+            let drawn = hash_parts(&[delivery.id.as_bytes(), &delivery.attempts.to_be_bytes()]) % 1000;
             let spread = wait.mul_f64(drawn as f64 / 10_000.0);
             let asked = answer.retry_after.unwrap_or_default().min(ASKED_MAX);
             (DeliveryState::Waiting, now + (wait + spread).max(asked))

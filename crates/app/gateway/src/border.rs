@@ -94,8 +94,7 @@ pub(crate) fn cross(
     };
     let network = address.and_then(|address| network(&rules, config.home, address, at));
     let facts = Facts { network, account: caller.account.cloned() };
-    let (high, low) = caller.id.0.as_u64_pair();
-    let mut crossing = BorderCheck { rules, facts, address, at, draw: high.rotate_left(32) ^ low, ruling: None };
+    let mut crossing = BorderCheck { rules, facts, address, at, draw: caller.id.sample_seed(), ruling: None };
     crossing.ruling = crossing.judge(at);
     crossing
 }

@@ -9,7 +9,7 @@
 use crate::capture::Recorded;
 use crate::handle::InferenceRequest;
 use crate::live::LiveRoute;
-use crate::route_move::{TargetRole, seed};
+use crate::route_move::TargetRole;
 use crate::side_requests::{self, Found, NotAsked};
 use crate::state::State;
 use banjia_border::facts::Facts;
@@ -92,7 +92,7 @@ impl Copies {
     /// they are dropped.
     pub(crate) fn offer(&self, answered: &Answered<'_>, has_room: bool) {
         let Some(route_move) = answered.live.route_move.as_deref() else { return };
-        let drawn = |lot| sample_hash(seed(answered.ask.id), lot);
+        let drawn = |lot| sample_hash(answered.ask.id.sample_seed(), lot);
         let is_shadowed = route_move.route_move.shadow.holds(drawn(SamplingPurpose::Shadow));
         let is_repeated = route_move.route_move.repeat.holds(drawn(SamplingPurpose::Repeat));
         let wanted = match route_move.part(answered.goal) {

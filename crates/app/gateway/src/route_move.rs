@@ -60,7 +60,7 @@ impl LiveRouteMove {
 
     /// What the course asks of a conversation, or of a request that belongs to none.
     pub(crate) fn way(&self, conversation: Option<u64>, id: RequestId, now: Timestamp) -> RoutingDecision {
-        RoutingDecision::of(&self.route_move, conversation.unwrap_or_else(|| seed(id)), now)
+        RoutingDecision::of(&self.route_move, conversation.unwrap_or_else(|| id.sample_seed()), now)
     }
 
     /// What a target of the route is to the course.
@@ -89,12 +89,6 @@ impl TargetRole {
             Self::None => Priority::Route,
         }
     }
-}
-
-/// What is drawn from for one request: its id's random bits and its time, folded.
-pub(crate) const fn seed(id: RequestId) -> u64 {
-    let (high, low) = id.0.as_u64_pair();
-    high.rotate_left(32) ^ low
 }
 
 /// The courses that these routes can take of those that are wanted, and what is wrong with the rest. A route keeps the course that it

@@ -3,6 +3,7 @@
 //! Rules: serving is a pure function from [`Call`] to [`Answer`]; waiting, breaking and sending are `play`'s.
 
 use crate::brain::ScriptedModel;
+use banjia_types::hash::{FNV_START, fnv1a, spread};
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
@@ -168,15 +169,12 @@ impl Ids {
 
 /// Spreads a number over all bits (the finaliser of splitmix64).
 pub(crate) fn mix(number: u64) -> u64 {
-    let a = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let b = (a ^ (a >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let c = (b ^ (b >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    c ^ (c >> 31)
+    spread(number.wrapping_add(0x9e37_79b9_7f4a_7c15))
 }
 
 /// A stable hash of text (FNV-1a, then spread).
 pub(crate) fn hash(text: &str) -> u64 {
-    mix(text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+    mix(fnv1a(FNV_START, text.as_bytes()))
 }
 
 /// Seconds since 1970.

@@ -12,6 +12,7 @@ use crate::country::Lang;
 use crate::facts::{FactKind, Facts};
 use crate::policy::{BrownoutShare, Demand, Differ, Exemption, Phase, Policy, Unknown, kind_of};
 use crate::registry::Served;
+use banjia_types::hash::hash_parts;
 use banjia_types::{Place, Timestamp, VerdictKind};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -252,7 +253,7 @@ fn timetable(policy: &Policy, question: &Question<'_>, phase: Phase) -> VerdictK
         BrownoutShare::Time(share) => {
             let slice = question.at.since(brownout.from).as_millis() / SLICE.as_millis();
             let account = question.facts.account.as_ref().map_or("", |account| account.id.as_str());
-            is_in(draw(&[account.as_bytes(), policy.id.as_bytes(), &slice.to_le_bytes()]), share)
+            is_in(hash_parts(&[account.as_bytes(), policy.id.as_bytes(), &slice.to_le_bytes()]), share)
         }
     };
     if is_dark { VerdictKind::Brownout } else { VerdictKind::Notice }
@@ -261,20 +262,6 @@ fn timetable(policy: &Policy, question: &Question<'_>, phase: Phase) -> VerdictK
 /// Whether a draw falls into the first `share` millionths of all draws.
 fn is_in(draw: u64, share: u32) -> bool {
     u128::from(draw) * 1_000_000 < u128::from(share) << 64
-}
-
-/// A draw that is the same for the same parts, on every machine and in every version: FNV-1a, then the finish of
-/// SplitMix64 so that near inputs lie far apart.
-pub fn draw(parts: &[&[u8]]) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for part in parts {
-        for byte in part.iter().chain(&[0xff]) {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }
 
 fn until(policy: &Policy, question: &Question<'_>) -> Option<Timestamp> {

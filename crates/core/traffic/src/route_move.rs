@@ -15,7 +15,7 @@
 //! just those that a drill of the same share touches.
 
 use crate::choose::Priority;
-use crate::sticky::mix;
+use banjia_types::hash::spread;
 use banjia_types::{RouteMove, Stage, Timestamp};
 
 /// What a draw decides.
@@ -37,11 +37,11 @@ pub enum SamplingPurpose {
 pub const fn sample_hash(seed: u64, lot: SamplingPurpose) -> u64 {
     // The canary draws the conversation's key itself, which is spread already; the others are told apart by a constant.
     match lot {
-        SamplingPurpose::Canary => mix(seed),
-        SamplingPurpose::Rehearsal => mix(seed ^ 0x7265_6865_6172_7365),
-        SamplingPurpose::Record => mix(seed ^ 0x7265_636f_7264_0000),
-        SamplingPurpose::Repeat => mix(seed ^ 0x7265_7065_6174_0000),
-        SamplingPurpose::Shadow => mix(seed ^ 0x7368_6164_6f77_0000),
+        SamplingPurpose::Canary => spread(seed),
+        SamplingPurpose::Rehearsal => spread(seed ^ 0x7265_6865_6172_7365),
+        SamplingPurpose::Record => spread(seed ^ 0x7265_636f_7264_0000),
+        SamplingPurpose::Repeat => spread(seed ^ 0x7265_7065_6174_0000),
+        SamplingPurpose::Shadow => spread(seed ^ 0x7368_6164_6f77_0000),
     }
 }
 

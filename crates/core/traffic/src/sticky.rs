@@ -9,6 +9,7 @@
 //! the old one and the old one is forgotten. A conversation that is still spoken is copied to the young one in time.
 
 use banjia_types::Moment;
+use banjia_types::hash::{FNV_START, fnv1a, spread};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -42,30 +43,19 @@ impl StickyKey {
             ("user", hints.user),
         ];
         let said = texts.into_iter().find_map(|(kind, text)| Some((kind, text.filter(|text| !text.is_empty())?)));
-        let start = fold(fold(FNV_OFFSET, account.as_bytes()), route.as_bytes());
+        let start = fold(fold(FNV_START, account.as_bytes()), route.as_bytes());
         match (said, hints.opening) {
-            (Some((kind, text)), _) => Some(Self(mix(fold(fold(start, kind.as_bytes()), text.as_bytes())))),
-            (None, Some(opening)) => Some(Self(mix(fold(fold(start, b"opening"), &opening.to_le_bytes())))),
+            (Some((kind, text)), _) => Some(Self(spread(fold(fold(start, kind.as_bytes()), text.as_bytes())))),
+            (None, Some(opening)) => Some(Self(spread(fold(fold(start, b"opening"), &opening.to_le_bytes())))),
             (None, None) => None,
         }
     }
 }
 
-/// FNV-1a, 64 bits: offset basis and prime as published by its authors (RFC 9923).
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
-
 /// Folds one part and its length in, so that `ab` + `c` and `a` + `bc` differ.
 fn fold(start: u64, part: &[u8]) -> u64 {
     let length = (part.len() as u64).to_le_bytes();
-    part.iter().chain(&length).fold(start, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME))
-}
-
-/// Spreads the low bits' entropy over all bits (the finaliser of SplitMix64), because shares are cut from the top.
-pub(crate) const fn mix(mut hash: u64) -> u64 {
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
+    fnv1a(fnv1a(start, part), &length)
 }
 
 /// Where conversations sit. `T` names a target.

@@ -10,16 +10,13 @@ mod check;
 mod tests;
 mod top;
 
+use banjia_types::hash::{FNV_START, fnv1a};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::ops::Range;
 use top::Top;
-
-/// The FNV-1a hash's start and factor, 64 bits (Fowler, Noll, Vo).
-const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_FACTOR: u64 = 0x0000_0100_0000_01b3;
 
 /// Which of OpenAI's endpoints a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,14 +158,14 @@ impl Head {
         match serde_json::from_slice::<Vec<&RawValue>>(turns) {
             Ok(turns) => {
                 for turn in turns {
-                    hash = fnv(hash, turn.get().as_bytes());
+                    hash = fnv1a(hash, turn.get().as_bytes());
                     if is_of_user(turn) {
                         break;
                     }
                 }
                 hash
             }
-            Err(_) => fnv(hash, turns),
+            Err(_) => fnv1a(hash, turns),
         }
     }
 }
@@ -181,10 +178,6 @@ fn is_of_user(turn: &RawValue) -> bool {
     }
     serde_json::from_str::<Turn<'_>>(turn.get())
         .is_ok_and(|turn| turn.role.is_some_and(|role| role.get() == "\"user\""))
-}
-
-fn fnv(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_FACTOR))
 }
 
 /// Where `part`, a piece of `text`, stands in it.

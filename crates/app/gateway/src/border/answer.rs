@@ -7,8 +7,9 @@
 
 use super::{ActivePolicies, ActivePolicy, BorderCheck};
 use crate::error::{BORDER, Failure};
-use banjia_border::decide::{RuleRef, Verdict, draw};
+use banjia_border::decide::{RuleRef, Verdict};
 use banjia_border::facts::FactKind;
+use banjia_types::hash::hash_parts;
 use banjia_types::{Timestamp, VerdictKind};
 use chrono::DateTime;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -84,7 +85,7 @@ impl BorderCheck {
     fn case(&self) -> String {
         let account = self.facts.account.as_ref().map_or("", |account| account.id.as_str());
         let policy = self.ruling().map_or("", |(rule, _)| rule.policy.id());
-        format!("{:08x}", draw(&[policy.as_bytes(), account.as_bytes()]) >> 32)
+        format!("{:08x}", hash_parts(&[policy.as_bytes(), account.as_bytes()]) >> 32)
     }
 }
 

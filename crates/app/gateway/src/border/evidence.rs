@@ -6,9 +6,9 @@
 
 use super::{BorderCheck, answer};
 use crate::live::lock;
-use banjia_border::decide::draw;
 use banjia_border::facts::{Fact, Facts};
 use banjia_store::{AuditWriter, NewAudit};
+use banjia_types::hash::hash_parts;
 use banjia_types::{Place, VerdictKind};
 use serde_json::json;
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ impl Evidence {
         let account = facts.account.as_ref().map_or("", |account| account.id.as_str());
         let name = answer::rule_name(&crossing.rules, rule, verdict);
         let parts = [account, &place, rule.policy.label(), verdict.kind.as_str(), &name].map(str::as_bytes);
-        let case = draw(&parts) ^ u64::from(asn).rotate_left(17) ^ record(facts).rotate_left(31);
+        let case = hash_parts(&parts) ^ u64::from(asn).rotate_left(17) ^ record(facts).rotate_left(31);
         if !lock(&self.seen).insert(case) {
             return;
         }
@@ -93,10 +93,10 @@ fn record(facts: &Facts) -> u64 {
     let place = |fact: &Option<Fact<Place>>| {
         fact.as_ref().map_or(0, |fact| {
             let at = fact.as_of.0.to_be_bytes();
-            draw(&[fact.value.to_string().as_bytes(), fact.source.as_bytes(), &at])
+            hash_parts(&[fact.value.to_string().as_bytes(), fact.source.as_bytes(), &at])
         })
     };
     let owners = account.owners.as_ref().map_or_else(String::new, |owners| json!(owners).to_string());
     let (residence, billing) = (place(&account.residence).to_be_bytes(), place(&account.billing).to_be_bytes());
-    draw(&[&residence, &billing, owners.as_bytes()])
+    hash_parts(&[&residence, &billing, owners.as_bytes()])
 }

@@ -6,7 +6,6 @@ use crate::capture::{Recorded, RecordingBuffer};
 use crate::copies::Answered;
 use crate::handle::InferenceRequest;
 use crate::live::LiveRoute;
-use crate::route_move::seed;
 use crate::state::State;
 use banjia_border::facts::Facts;
 use banjia_traffic::{SamplingPurpose, sample_hash};
@@ -25,7 +24,8 @@ impl Recording {
         ask: &InferenceRequest,
         crossing: &BorderCheck,
     ) -> Option<Box<Self>> {
-        if live.record == Share::NONE || !live.record.holds(sample_hash(seed(ask.id), SamplingPurpose::Record)) {
+        if live.record == Share::NONE || !live.record.holds(sample_hash(ask.id.sample_seed(), SamplingPurpose::Record))
+        {
             return None;
         }
         let bytes_max = state.world().snapshot.capture.config.bytes_max;

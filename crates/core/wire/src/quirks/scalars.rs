@@ -2,6 +2,7 @@
 
 use crate::encode::Draft;
 use banjia_types::LossLevel;
+use banjia_types::hash::{FNV_START, fnv1a};
 use serde_json::Value;
 
 /// Largest seed of vendors that keep it in 31 bits.
@@ -44,17 +45,12 @@ pub(super) fn user_of_6_to_128(draft: &mut Draft<'_>, name: &str) {
     let sent = match chars {
         0..6 => format!("user-{user}"),
         6..=128 => return,
-        _ => format!("{}-{:016x}", user.chars().take(111).collect::<String>(), fnv1a(user.as_bytes())),
+        _ => format!("{}-{:016x}", user.chars().take(111).collect::<String>(), fnv1a(FNV_START, user.as_bytes())),
     };
     // An empty id would still be too short.
     let sent = if chars == 0 { "user-0".to_owned() } else { sent };
     draft.body.set(name, sent.into());
     draft.lose(name, LossLevel::Exact, format!("an id of {chars} characters was brought to between 6 and 128"));
-}
-
-/// FNV-1a over 64 bits: stable for ever, and no secret hangs on it.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// JSON mode that is refused unless the messages speak of JSON: a sentence is added.
