@@ -23,8 +23,8 @@ use crate::route_move::TargetRole;
 use crate::snapshot::Key;
 use crate::state::State;
 use banjia_traffic::{
-    Action, Actions, Candidate, Cause, ChooseInput, Event, Exchange, FrameClass, Hints, Observation, Plan,
-    PlannedTarget, Priority, Refusal, RehearsalPhase, RetryRules, RoutingDecision, StickyKey, Why, choose,
+    Action, Actions, Candidate, Cause, ChooseInput, Event, Exchange, ExchangeError, FrameClass, Hints, Observation,
+    Plan, PlannedTarget, Priority, RehearsalPhase, RetryRules, RoutingDecision, StickyKey, Why, choose,
 };
 use banjia_types::{AccountId, ErrorClass, Loss, Moment, Money, Outcome};
 use banjia_wire::{Frame, FrameKind, ReportedUsage, VendorError};
@@ -137,20 +137,20 @@ impl Drive {
             .iter()
             .enumerate()
             .map(|(number, goal)| Candidate {
-                left: part(number) == TargetRole::Source && way.is_some_and(|way| way.is_source_left),
-                turn: way.map_or(Priority::Route, |way| part(number).turn(&way)),
+                is_excluded: part(number) == TargetRole::Source && way.is_some_and(|way| way.is_source_excluded),
+                priority: way.map_or(Priority::Route, |way| part(number).turn(&way)),
                 // A vendor that does not serve this caller is not asked on any leg, as if it had refused already.
-                cut: goal.border.is_cut()
+                is_cut: goal.border.is_cut()
                     || goal.vendor.serves.as_ref().is_some_and(|list| !crossing.is_served_by(list)),
-                standing: lock(&goal.breaker).standing(&state.health, now),
+                breaker: lock(&goal.breaker).state(&state.health, now),
             })
             .collect();
         let choice = choose(&ChooseInput { candidates: &candidates, sticky: sticky.filter(may_stay) });
-        let is_barred = candidates.iter().any(|candidate| candidate.cut);
-        let is_unserved = candidates.iter().all(|candidate| candidate.cut);
+        let is_barred = candidates.iter().any(|candidate| candidate.is_cut);
+        let is_unserved = candidates.iter().all(|candidate| candidate.is_cut);
         let unserved = if is_unserved { first_refusal(&live, &crossing) } else { None };
-        let may_ask = |place: &usize| !candidates[*place].cut && !candidates[*place].left;
-        let home = (0..candidates.len()).filter(may_ask).min_by_key(|&place| candidates[place].turn);
+        let may_ask = |place: &usize| !candidates[*place].is_cut && !candidates[*place].is_excluded;
+        let home = (0..candidates.len()).filter(may_ask).min_by_key(|&place| candidates[place].priority);
         let plan = plan(&live, &ask, &choice.order);
         let (exchange, actions) = Exchange::new(plan, now);
         let why = choice.order.first().map(|&first| choice.why[first]);
@@ -182,7 +182,7 @@ impl Drive {
             names_itself: false,
             told: ResponseSummary {
                 why,
-                is_after_rehearsal: way.is_some_and(|way| way.drill == RehearsalPhase::Over),
+                is_after_rehearsal: way.is_some_and(|way| way.rehearsal == RehearsalPhase::Over),
                 ..ResponseSummary::default()
             },
             kept,
@@ -401,7 +401,7 @@ impl Drive {
             return Some(failure.into());
         }
         let is_source = self.live.route_move.as_deref()?.part(caller.goal) == TargetRole::Source;
-        if !is_source || self.way.is_none_or(|way| way.drill != RehearsalPhase::Now) {
+        if !is_source || self.way.is_none_or(|way| way.rehearsal != RehearsalPhase::Now) {
             return None;
         }
         self.told.is_rehearsed = true;
@@ -455,7 +455,7 @@ impl Drive {
         self.state.reflex(&self.live.goals[goal].vendor, target, self.ask.id, &said);
     }
 
-    fn refusal(&self, refusal: &Refusal) -> Failure {
+    fn refusal(&self, refusal: &ExchangeError) -> Failure {
         let told = self.failures.iter().rfind(|(send, _)| *send == refusal.send).map(|(_, failure)| failure.clone());
         match refusal.cause {
             Cause::Vendor | Cause::Unfit => told.unwrap_or_else(|| Failure::broken(refusal.class)),
@@ -463,7 +463,7 @@ impl Drive {
             Cause::HeldTooMuch => Failure::broken(ErrorClass::Server),
             Cause::NoTarget if self.unserved.is_some() => Failure::not_served_here(),
             Cause::NoTarget if self.is_barred => Failure::broken(ErrorClass::Region),
-            Cause::NoTarget if self.way.is_some_and(|way| way.is_source_left) => Failure::source_left(),
+            Cause::NoTarget if self.way.is_some_and(|way| way.is_source_excluded) => Failure::source_left(),
             Cause::NoTarget => Failure::broken(ErrorClass::Overload),
         }
     }

@@ -167,7 +167,7 @@ impl State {
                 continue;
             }
             tracing::warn!(%vendor, "another process was told that the vendor does not serve this region; it is cut here too");
-            lock(&self.places).leave(|place| world.snapshot.border_of(&place.vendor) == Some(&vendor));
+            lock(&self.places).unpin_where(|place| world.snapshot.border_of(&place.vendor) == Some(&vendor));
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl State {
         if let Some(tell) = &self.on_alert {
             tell(&alert);
         }
-        lock(&self.places).leave(|place| place.vendor == target.vendor);
+        lock(&self.places).unpin_where(|place| place.vendor == target.vendor);
         let state = self.clone();
         self.after.spawn(async move {
             // Not before it is stored: until then it stands in the file beside the database.
@@ -205,11 +205,11 @@ impl State {
         if !self.any_place.load(Ordering::Acquire) {
             return None;
         }
-        lock(&self.places).at(key, now).cloned()
+        lock(&self.places).pinned_to(key, now).cloned()
     }
 
     pub(crate) fn remember(&self, key: StickyKey, target: &Target, now: Moment) {
-        lock(&self.places).put(key, target.clone(), now);
+        lock(&self.places).pin(key, target.clone(), now);
         self.any_place.store(true, Ordering::Release);
     }
 }

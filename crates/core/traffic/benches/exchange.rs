@@ -1,8 +1,8 @@
 //! What the decisions of one request cost: `cargo bench -p banjia-traffic`.
 
 use banjia_traffic::{
-    Action, Bucket, Candidate, ChooseInput, Event, Exchange, FrameClass, Hints, Plan, PlannedTarget, Priority,
-    RetryRules, SessionAffinity, Standing, StickyKey, choose,
+    Action, BreakerState, Bucket, Candidate, ChooseInput, Event, Exchange, FrameClass, Hints, Plan, PlannedTarget,
+    Priority, RetryRules, SessionAffinity, StickyKey, choose,
 };
 use banjia_types::Moment;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -39,7 +39,8 @@ fn live(frames: usize) -> usize {
 fn benches(criterion: &mut Criterion) {
     criterion.bench_function("exchange, a whole answer", |b| b.iter(|| live(0)));
     criterion.bench_function("exchange, a 50-chunk stream", |b| b.iter(|| live(50)));
-    let candidates = [Candidate { cut: false, left: false, turn: Priority::Route, standing: Standing::Closed }; 3];
+    let candidates =
+        [Candidate { is_cut: false, is_excluded: false, priority: Priority::Route, breaker: BreakerState::Closed }; 3];
     criterion.bench_function("choose among three", |b| {
         b.iter(|| choose(&ChooseInput { candidates: black_box(&candidates), sticky: Some(1) }));
     });
@@ -48,11 +49,11 @@ fn benches(criterion: &mut Criterion) {
         b.iter(|| bucket.take(black_box(1), NOW));
     });
     criterion.bench_function("find a conversation's place", |b| {
-        let mut places = SessionAffinity::new(10_000, Duration::from_hours(1));
+        let mut pins = SessionAffinity::new(10_000, Duration::from_hours(1));
         let hints = Hints { user: Some("user-1234"), ..Hints::default() };
         let key = StickyKey::of("acme", "gpt-4o", &hints).expect("a hint was given");
-        places.put(key, 1_usize, NOW);
-        b.iter(|| StickyKey::of("acme", "gpt-4o", black_box(&hints)).and_then(|key| places.at(key, NOW).copied()));
+        pins.pin(key, 1_usize, NOW);
+        b.iter(|| StickyKey::of("acme", "gpt-4o", black_box(&hints)).and_then(|key| pins.pinned_to(key, NOW).copied()));
     });
 }
 

@@ -1,88 +1,95 @@
 //! Which targets a request may go to, and in which order.
 //!
-//! Rules, in this order:
+//! # Rules
+//! The rules apply in this order:
 //!
-//! 1. A target whose vendor is cut is left out, whatever else holds: a region denial is final. So is the source of a move
-//!    whose date has come.
-//! 2. The target that a conversation sits at comes first, if it is well.
-//! 3. The others follow by the turns that a move gives them, and within a turn in the route's order.
-//! 4. Targets that are unwell (an open breaker, a rest that the vendor asked for) come last, still in that order:
-//!    when nothing else is left, asking a doubtful vendor is better than refusing the client.
+//! 1. A target whose vendor is cut is left out, because a region block is final. The source of a
+//!    move is left out once its end date has passed.
+//! 2. The target that the conversation is pinned to comes first, if it is healthy.
+//! 3. The others follow by the priority that a move gives them. Targets of equal priority keep the
+//!    order of the route.
+//! 4. Unhealthy targets (an open breaker, or a pause that the vendor asked for) come last, in the
+//!    same order. If nothing else is left, asking a doubtful vendor is better than refusing the
+//!    client.
 //!
-//! A target whose breaker wants a probe keeps its place in the order: the request that asks it is the probe, and failover
-//! shields the client from the answer.
+//! # Probes
+//! A target whose breaker is due for a probe keeps its place. The request that is sent to it is the
+//! probe. If it fails, failover protects the client.
 //!
-//! Each target's place comes with the reason for it, so that the ledger and the console can say why.
+//! # Reasons
+//! Each target carries the reason for its place. The ledger and the console show it.
 
-use crate::health::Standing;
+use crate::health::BreakerState;
 use std::fmt;
 
-/// One target of a route, as it stands at this moment.
+/// One target of a route, in its state at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its vendor refused our region, now or before a restart.
-    pub cut: bool,
-    /// A move leaves it: its date has come, or it is dead to us.
-    pub left: bool,
-    /// The turn that a move gives it.
-    pub turn: Priority,
-    /// What its breaker says, from [`crate::Breaker::standing`] for the present moment.
-    pub standing: Standing,
+    /// True if its vendor refused our region, now or before a restart.
+    pub is_cut: bool,
+    /// True if a move excludes it: past its end date, or it blocked our region.
+    pub is_excluded: bool,
+    /// The priority that a move gives it.
+    pub priority: Priority,
+    /// The state of its breaker now, from [`crate::Breaker::state`].
+    pub breaker: BreakerState,
 }
 
-/// When a move wants a target to be asked. Earlier turns are smaller.
+/// When a target is asked, relative to the others of its route. Earlier is smaller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Before the targets of which no move speaks, small numbers first.
+    /// Before all targets that take no part in a move; small numbers first.
     Early(u8),
     /// No move speaks of it.
     #[default]
     Route,
-    /// After all others.
+    /// After all other targets.
     Late,
 }
 
-/// What the choice is made from.
+/// The input of [`choose`].
 #[derive(Clone, Copy, Debug)]
 pub struct ChooseInput<'a> {
     /// The route's targets in the route's order.
     pub candidates: &'a [Candidate],
-    /// Where the conversation sits, as a place in `candidates`; a place that does not exist is ignored.
+    /// Index in `candidates` of the target that the conversation is pinned to. An index out of
+    /// range is ignored.
     pub sticky: Option<usize>,
 }
 
-/// The order, and the reason for each target's place.
+/// The order of the targets, and the reason for the place of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// Places in [`ChooseInput::candidates`], first choice first. Empty when every target is cut or left.
+pub struct TargetOrder {
+    /// Indices into [`ChooseInput::candidates`], first choice first. Empty if every target is cut
+    /// or excluded.
     pub order: Vec<usize>,
-    /// One reason for each candidate, in the route's order.
+    /// The reason for each candidate, in the order of the route.
     pub why: Vec<Why>,
 }
 
-/// Why a target stands where it stands.
+/// Why a target has its place in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// The conversation sits there.
+    /// The conversation is pinned to it.
     Sticky,
-    /// In the route's order.
+    /// It has its place in the route.
     Route,
-    /// A move put it there.
+    /// A move gave it this place.
     RouteMove,
-    /// In its order, to learn whether it is well again.
+    /// It keeps its place, and this request tests whether it is healthy again.
     Probe,
     /// Last: its breaker is open.
     Open,
-    /// Last: it asked to be left alone for a while, or its account there is out of order.
+    /// Last: cooling down after `Retry-After`, or after a quota or auth failure.
     Resting,
     /// Left out: its vendor refused our region.
     Cut,
-    /// Left out: a move has left it.
-    Left,
+    /// Left out: a move excludes it.
+    Excluded,
 }
 
 impl Why {
-    /// The name used in the ledger and in logs.
+    /// The word for it in the ledger and in logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sticky => "sticky",
@@ -92,7 +99,7 @@ impl Why {
             Self::Open => "open",
             Self::Resting => "resting",
             Self::Cut => "cut",
-            Self::Left => "left",
+            Self::Excluded => "left",
         }
     }
 }
@@ -103,37 +110,41 @@ impl fmt::Display for Why {
     }
 }
 
-/// Orders a route's targets for one request.
-pub fn choose(input: &ChooseInput<'_>) -> Choice {
-    let why: Vec<Why> =
-        input.candidates.iter().enumerate().map(|(place, it)| reason(it, input.sticky == Some(place))).collect();
-    let mut order: Vec<usize> = (0..why.len()).filter(|&place| rank(why[place]) < OUT).collect();
-    order.sort_by_key(|&place| (rank(why[place]), input.candidates[place].turn));
-    Choice { order, why }
+/// Orders the targets of a route for one request. The module's text has the rules.
+pub fn choose(input: &ChooseInput<'_>) -> TargetOrder {
+    let why: Vec<Why> = input
+        .candidates
+        .iter()
+        .enumerate()
+        .map(|(place, target)| reason(target, input.sticky == Some(place)))
+        .collect();
+    let mut order: Vec<usize> = (0..why.len()).filter(|&place| rank(why[place]) < NOT_ASKED).collect();
+    order.sort_by_key(|&place| (rank(why[place]), input.candidates[place].priority));
+    TargetOrder { order, why }
 }
 
 const fn reason(candidate: &Candidate, sticky: bool) -> Why {
-    match (candidate.cut, candidate.standing) {
+    match (candidate.is_cut, candidate.breaker) {
         (true, _) => Why::Cut,
-        _ if candidate.left => Why::Left,
-        (_, Standing::Open { .. }) => Why::Open,
-        (_, Standing::Resting { .. }) => Why::Resting,
-        (_, Standing::Probe | Standing::Closed) if sticky => Why::Sticky,
-        (_, Standing::Probe) => Why::Probe,
-        (_, Standing::Closed) if !matches!(candidate.turn, Priority::Route) => Why::RouteMove,
-        (_, Standing::Closed) => Why::Route,
+        _ if candidate.is_excluded => Why::Excluded,
+        (_, BreakerState::Open { .. }) => Why::Open,
+        (_, BreakerState::Resting { .. }) => Why::Resting,
+        (_, BreakerState::Probe | BreakerState::Closed) if sticky => Why::Sticky,
+        (_, BreakerState::Probe) => Why::Probe,
+        (_, BreakerState::Closed) if !matches!(candidate.priority, Priority::Route) => Why::RouteMove,
+        (_, BreakerState::Closed) => Why::Route,
     }
 }
 
-/// The rank of what is not asked.
-const OUT: u8 = 3;
+/// Targets of this rank are not asked.
+const NOT_ASKED: u8 = 3;
 
 const fn rank(why: Why) -> u8 {
     match why {
         Why::Sticky => 0,
         Why::Route | Why::RouteMove | Why::Probe => 1,
         Why::Open | Why::Resting => 2,
-        Why::Cut | Why::Left => OUT,
+        Why::Cut | Why::Excluded => NOT_ASKED,
     }
 }
 
@@ -143,76 +154,91 @@ mod tests {
     use banjia_types::Moment;
     use proptest::prelude::*;
 
-    const WELL: Candidate = Candidate { cut: false, left: false, turn: Priority::Route, standing: Standing::Closed };
-    const CUT: Candidate = Candidate { cut: true, ..WELL };
-    const LEFT: Candidate = Candidate { left: true, ..WELL };
-    const OPEN: Candidate = Candidate { standing: Standing::Open { until: Moment(9) }, ..WELL };
-    const RESTING: Candidate = Candidate { standing: Standing::Resting { until: Moment(9) }, ..WELL };
-    const PROBE: Candidate = Candidate { standing: Standing::Probe, ..WELL };
+    const HEALTHY: Candidate =
+        Candidate { is_cut: false, is_excluded: false, priority: Priority::Route, breaker: BreakerState::Closed };
+    const CUT: Candidate = Candidate { is_cut: true, ..HEALTHY };
+    const EXCLUDED: Candidate = Candidate { is_excluded: true, ..HEALTHY };
+    const OPEN: Candidate = Candidate { breaker: BreakerState::Open { until: Moment(9) }, ..HEALTHY };
+    const RESTING: Candidate = Candidate { breaker: BreakerState::Resting { until: Moment(9) }, ..HEALTHY };
+    const PROBE: Candidate = Candidate { breaker: BreakerState::Probe, ..HEALTHY };
 
     fn check(candidates: &[Candidate], sticky: Option<usize>, order: &[usize], why: &[Why]) {
-        let choice = choose(&ChooseInput { candidates, sticky });
-        assert_eq!((choice.order.as_slice(), choice.why.as_slice()), (order, why));
+        let found = choose(&ChooseInput { candidates, sticky });
+        assert_eq!((found.order.as_slice(), found.why.as_slice()), (order, why));
     }
 
     #[test]
-    fn the_routes_order_holds_when_all_are_well() {
-        check(&[WELL, WELL], None, &[0, 1], &[Why::Route, Why::Route]);
+    fn healthy_targets_keep_the_order_of_the_route() {
+        check(&[HEALTHY, HEALTHY], None, &[0, 1], &[Why::Route, Why::Route]);
     }
 
     #[test]
-    fn a_conversation_stays_but_not_with_a_cut_or_broken_target() {
-        check(&[WELL, WELL, WELL], Some(2), &[2, 0, 1], &[Why::Route, Why::Route, Why::Sticky]);
-        check(&[CUT, WELL], Some(0), &[1], &[Why::Cut, Why::Route]);
-        check(&[WELL, OPEN], Some(1), &[0, 1], &[Why::Route, Why::Open]);
-        check(&[WELL, WELL], Some(7), &[0, 1], &[Why::Route, Why::Route]);
+    fn a_pinned_target_comes_first() {
+        check(&[HEALTHY, HEALTHY, HEALTHY], Some(2), &[2, 0, 1], &[Why::Route, Why::Route, Why::Sticky]);
     }
 
     #[test]
-    fn unwell_targets_come_last_in_order_and_a_probe_keeps_its_place() {
-        check(&[OPEN, PROBE, RESTING, WELL], None, &[1, 3, 0, 2], &[Why::Open, Why::Probe, Why::Resting, Why::Route]);
+    fn a_pinned_target_that_is_cut_or_open_loses() {
+        check(&[CUT, HEALTHY], Some(0), &[1], &[Why::Cut, Why::Route]);
+        check(&[HEALTHY, OPEN], Some(1), &[0, 1], &[Why::Route, Why::Open]);
+    }
+
+    #[test]
+    fn a_pin_out_of_range_is_ignored() {
+        check(&[HEALTHY, HEALTHY], Some(7), &[0, 1], &[Why::Route, Why::Route]);
+    }
+
+    #[test]
+    fn unhealthy_targets_come_last_in_order() {
+        check(
+            &[OPEN, PROBE, RESTING, HEALTHY],
+            None,
+            &[1, 3, 0, 2],
+            &[Why::Open, Why::Probe, Why::Resting, Why::Route],
+        );
         check(&[OPEN], None, &[0], &[Why::Open]);
     }
 
     #[test]
-    fn a_move_orders_its_targets_and_leaves_its_source_out() {
-        let at = |turn| Candidate { turn, ..WELL };
-        let (source, destination) = (at(Priority::Late), at(Priority::Early(0)));
-        let all = [source, WELL, destination];
+    fn a_move_orders_its_targets() {
+        let with = |priority| Candidate { priority, ..HEALTHY };
+        let (source, destination) = (with(Priority::Late), with(Priority::Early(0)));
+        let all = [source, HEALTHY, destination];
         check(&all, None, &[2, 1, 0], &[Why::RouteMove, Why::Route, Why::RouteMove]);
         check(&all, Some(1), &[1, 2, 0], &[Why::RouteMove, Why::Sticky, Why::RouteMove]);
-        let open = Candidate { turn: Priority::Early(0), ..OPEN };
-        check(&[source, WELL, open], None, &[1, 0, 2], &[Why::RouteMove, Why::Route, Why::Open]);
-        let left = Candidate { left: true, ..source };
-        check(&[left, WELL, destination], Some(0), &[2, 1], &[Why::Left, Why::Route, Why::RouteMove]);
-        check(&[Candidate { cut: true, ..left }], None, &[], &[Why::Cut]);
-        check(&[LEFT], Some(0), &[], &[Why::Left]);
+        let open = Candidate { priority: Priority::Early(0), ..OPEN };
+        check(&[source, HEALTHY, open], None, &[1, 0, 2], &[Why::RouteMove, Why::Route, Why::Open]);
+        let excluded = Candidate { is_excluded: true, ..source };
+        check(&[excluded, HEALTHY, destination], Some(0), &[2, 1], &[Why::Excluded, Why::Route, Why::RouteMove]);
+        check(&[Candidate { is_cut: true, ..excluded }], None, &[], &[Why::Cut]);
+        check(&[EXCLUDED], Some(0), &[], &[Why::Excluded]);
     }
 
     #[test]
-    fn nothing_is_left_when_every_vendor_is_cut() {
+    fn no_target_is_left_if_every_vendor_is_cut() {
         check(&[CUT, CUT], Some(0), &[], &[Why::Cut, Why::Cut]);
     }
 
     proptest! {
         #[test]
-        fn every_target_that_may_be_asked_appears_once_and_in_its_turn(
+        fn allowed_targets_appear_once_by_priority(
             kinds in prop::collection::vec((0_usize..6, 0_u8..5), 0..8),
             sticky in prop::option::of(0_usize..8),
         ) {
-            let turns = [Priority::Early(0), Priority::Early(1), Priority::Early(2), Priority::Route, Priority::Late];
-            let kind = |kind: usize| [WELL, CUT, OPEN, RESTING, PROBE, LEFT][kind];
+            let priorities = [Priority::Early(0), Priority::Early(1), Priority::Early(2), Priority::Route, Priority::Late];
+            let kind = |kind: usize| [HEALTHY, CUT, OPEN, RESTING, PROBE, EXCLUDED][kind];
             let candidates: Vec<_> =
-                kinds.iter().map(|&(of, turn)| Candidate { turn: turns[usize::from(turn)], ..kind(of) }).collect();
-            let choice = choose(&ChooseInput { candidates: &candidates, sticky });
-            let mut seen = choice.order.clone();
+                kinds.iter().map(|&(number, priority)| Candidate { priority: priorities[usize::from(priority)], ..kind(number) }).collect();
+            let found = choose(&ChooseInput { candidates: &candidates, sticky });
+            let mut seen = found.order.clone();
             seen.sort_unstable();
-            let may = |place: &usize| !candidates[*place].cut && !candidates[*place].left;
+            let may = |place: &usize| !candidates[*place].is_cut && !candidates[*place].is_excluded;
             prop_assert_eq!(seen, (0..kinds.len()).filter(may).collect::<Vec<_>>());
-            prop_assert_eq!(choice.why.len(), kinds.len());
-            // Of two that are equally well, the one with the earlier turn is asked first, and then the route's order holds.
-            let place = |of: &usize| (rank(choice.why[*of]), candidates[*of].turn, *of);
-            prop_assert!(choice.order.is_sorted_by_key(place), "{choice:?}");
+            prop_assert_eq!(found.why.len(), kinds.len());
+            // Of two with equal health, the one with the earlier priority is asked first. For equal
+            // priorities the order of the route holds.
+            let place = |ix: &usize| (rank(found.why[*ix]), candidates[*ix].priority, *ix);
+            prop_assert!(found.order.is_sorted_by_key(place), "{found:?}");
         }
     }
 }

@@ -1,28 +1,38 @@
 //! The life of one request, from the choice of its targets to its one end.
 //!
-//! [`Exchange`] is told what happened ([`Event`]) and says what to do next ([`Action`]). It opens nothing, waits for nothing
-//! and never asks the time.
+//! [`Exchange`] is a state machine. The caller reports what happened ([`Event`]) and executes what
+//! it returns ([`Action`]). The exchange does no I/O, does not sleep and reads no clock.
 //!
-//! Promises, proven over all event sequences up to a length in the tests:
+//! # Promises
+//! The tests prove them for all event sequences up to a length:
 //!
-//! 1. It ends exactly once, and after [`Action::End`] it says nothing more.
-//! 2. Frames before the first content are held back, within a bound. A target that sends more than the bound has failed.
-//! 3. After the first content has left there is no other target: a failure then is [`Action::Break`] and `failed`.
-//! 4. A frame of an abandoned target never leaves.
-//! 5. A client that went away is `abandoned`, not `failed`.
-//! 6. A vendor that answers with a region block is reported ([`Action::BlockVendor`]) and not asked again in this exchange, not
-//!    through any other of its targets either.
-//! 7. A wrong request, a blocked text and a prompt that is too long go back to the client at once: they are the client's
-//!    to mend, and another vendor would cost the same answer again.
-//! 8. Nothing is sent after the deadline, and no pause reaches beyond it.
+//! 1. It ends exactly once, and returns nothing after [`Action::End`].
+//! 2. Frames before the first content are held back, within a bound. A target that sends more than
+//!    the bound has failed.
+//! 3. After the first content was emitted no other target is asked. A failure then is
+//!    [`Action::Break`] and `failed`.
+//! 4. A frame of a cancelled attempt is never emitted.
+//! 5. If the client closes the connection, the outcome is `abandoned`, not `failed`.
+//! 6. A vendor that answers with a region block is reported ([`Action::BlockVendor`]) and not asked
+//!    again in this exchange, through none of its targets.
+//! 7. A bad request, blocked content and a prompt that is too long are returned to the client at
+//!    once. Only the client can fix them, and another vendor would charge for the same error.
+//! 8. Nothing is sent after the deadline, and no pause lasts beyond it.
 //!
-//! Which error the client sees when every target failed: the one that tells it most about what to do. First what passes by
-//! itself (rate, overload, server), then a parameter that no willing target can honour, then what only the operator can
-//! mend (quota, a missing model, a credential, a region). Among equals the last. So a client is asked to wait before it is
-//! asked to change its request, and it is not told of the operator's unpaid bill while a busy vendor may soon answer.
+//! # Which error the client gets
+//! If every target failed, the client gets the error that is most useful to it. Among equals the
+//! last one wins. The order is:
 //!
-//! Why one timer: the shell keeps a single alarm, set by [`Action::Wait`]. Frames do not move it; when it rings too early
-//! it is set again. A stream of a thousand chunks so costs no thousand timers.
+//! 1. Errors that pass by themselves (rate limit, overload, server error).
+//! 2. A parameter that no target supports.
+//! 3. Errors that only the operator can fix (quota, unknown model, credential, region).
+//!
+//! So a client is asked to wait before it is asked to change its request, and it does not see the
+//! operator's unpaid bill while a busy vendor may soon answer.
+//!
+//! # Why one timer
+//! The caller keeps a single timer, set by [`Action::Wait`]. Frames do not move it. If it fires too
+//! early, it is set again. So a stream of a thousand chunks sets no thousand timers.
 
 mod actions;
 mod rank;
@@ -32,144 +42,145 @@ mod tests;
 use crate::retry::RetryRules;
 pub use actions::{Action, Actions};
 use banjia_types::{ErrorClass, Moment, Outcome};
-pub use rank::{Cause, Refusal};
+pub use rank::{Cause, ExchangeError};
 use std::time::Duration;
 
-/// What a request may do, fixed when it is accepted.
+/// What a request may do. It is fixed when the request is accepted.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Targets in the order in which they are asked, as [`crate::choose()`] gave it.
+    /// Targets in the order in which they are asked, from [`crate::choose()`].
     pub targets: Vec<PlannedTarget>,
-    /// Pauses between requests to one target.
+    /// Pauses between two requests to the same target.
     pub retry: RetryRules,
-    /// The number between 0 and 1 that spreads the pauses of this request.
+    /// A random number between 0 and 1 that spreads the pauses of this request.
     pub jitter: f64,
-    /// A target whose first content (or whole answer, when not streamed) does not come within this time has failed.
+    /// A target fails if its first content (or its whole response, if not streamed) takes longer.
     pub first_content_within: Duration,
-    /// The longest silence inside a stream once content has begun.
+    /// The longest silence inside a stream after content has begun.
     pub idle_within: Duration,
-    /// The first content must come within this time, counted from acceptance, retries and other targets included.
+    /// The first content must arrive within this time after acceptance, over all retries and
+    /// targets.
     pub deadline_within: Duration,
-    /// Frames held back before the first content.
+    /// Number of frames that are held back before the first content.
     pub held_frames_max: usize,
-    /// Bytes held back before the first content.
+    /// Bytes that are held back before the first content.
     pub held_bytes_max: usize,
 }
 
 impl Plan {
-    /// Frames that may be held back when nobody says otherwise: a vendor sends a handful.
+    /// Default for `held_frames_max`. Vendors send a handful.
     pub const HELD_FRAMES_MAX: usize = 1_024;
-    /// Bytes that may be held back when nobody says otherwise.
+    /// Default for `held_bytes_max`.
     pub const HELD_BYTES_MAX: usize = 1024 * 1024;
 }
 
 /// One target of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedTarget {
-    /// The caller's number for it: its place in the route's list.
+    /// Identifies the target for the caller: its index in the route's list.
     pub target: usize,
-    /// Targets with the same number belong to one vendor, and a region block of one is a block of all.
+    /// Targets with the same number belong to one vendor. A region block of one blocks all of them.
     pub vendor: usize,
-    /// Requests to it, the first included; 0 is taken as 1.
+    /// Maximum number of requests to it, including the first. 0 counts as 1.
     pub attempts_max: u32,
 }
 
-/// What a frame means for the life of the request. The frame itself is never looked at.
+/// What a frame means for the life of the request. The exchange never reads the frame itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameClass {
     /// Nothing that a client would miss: a role, a comment, an empty delta.
     Lifecycle,
-    /// Text, a tool call, reasoning, a refusal: from here on there is no other target.
+    /// Text, a tool call, reasoning or a refusal. From here on no other target is asked.
     Content,
     /// The finish reason.
     Finish,
     /// Token counts.
     Usage,
-    /// The answer is complete. A whole answer that is not streamed is one such frame.
+    /// The response is complete. A response that is not streamed is one such frame.
     Done,
 }
 
-/// What happened. `send` names the request it belongs to, as [`Action::Send`] gave it; what belongs to an earlier one is
-/// ignored.
+/// What happened. `send` is the number of the request from [`Action::Send`]. Events of an earlier
+/// request are ignored.
 #[derive(Clone, Debug)]
 pub enum Event<F> {
-    /// A part of the answer arrived.
+    /// A part of the response arrived.
     Frame {
-        /// Of which request.
+        /// The number of the request.
         send: u32,
-        /// What it means.
+        /// What the frame means.
         class: FrameClass,
-        /// Its size, for the bound on what is held back.
+        /// The size in bytes, for the bound on held frames.
         bytes: usize,
-        /// The part itself.
+        /// The frame itself.
         frame: F,
     },
-    /// The vendor answered with an error, the connection broke, or the answer could not be read.
+    /// The vendor returned an error, the connection broke, or the response could not be read.
     Failed {
-        /// Of which request.
+        /// The number of the request.
         send: u32,
-        /// The class by which everything is decided.
+        /// The class of the error. It alone decides what happens next.
         class: ErrorClass,
         /// How long the vendor asked us to wait.
         retry_after: Option<Duration>,
     },
-    /// The target cannot honour this request: it was refused by the profile, or would lose more than the route allows.
-    /// Nothing was sent.
+    /// The target does not support this request: its profile refused it, or it would lose more than
+    /// the route allows. Nothing was sent.
     Unfit {
-        /// Of which request.
+        /// The number of the request.
         send: u32,
     },
-    /// The moment of the last [`Action::Wait`] has come.
+    /// The moment of the last [`Action::Wait`] has passed.
     Elapsed,
     /// The client closed its connection.
     ClientGone,
 }
 
-/// Where an exchange stands.
+/// The state of an exchange.
 #[derive(Debug)]
 enum State {
-    /// A request is under way and no content has been seen.
+    /// A request is in flight and no content has arrived.
     Waiting { until: Moment },
-    /// Between two requests to the same target.
+    /// The exchange pauses between two requests to the same target.
     Pausing { until: Moment },
-    /// Content has left.
+    /// Content has been emitted.
     Streaming { last: Moment },
-    /// It is over.
+    /// The exchange is over.
     Ended,
 }
 
-/// What is to be done after a target failed before its first content.
+/// What to do after a target failed before its first content.
 enum Next {
     Again(Moment),
     Other,
     Stop,
 }
 
-/// One request's life. See the module's text for what it promises.
+/// The life of one request. The module's text lists its promises.
 #[derive(Debug)]
 pub struct Exchange<F> {
     plan: Plan,
     deadline: Moment,
     state: State,
-    /// The place in the plan's list.
+    /// Index of the present target in the plan.
     at: usize,
-    /// Requests to the present target so far.
+    /// Number of requests to the present target so far.
     attempt: u32,
-    /// The number of the present request; counts up from 1.
+    /// The number of the present request, counted from 1.
     send: u32,
     /// The caller's number for the target of that request.
     asked: Option<usize>,
     held: Vec<F>,
     held_bytes: usize,
-    /// Vendors that answered with a region block.
+    /// Vendors that returned a region block.
     cut: Vec<usize>,
-    /// The failure that would be shown.
-    shown: Option<Refusal>,
+    /// The failure that the client would get now.
+    shown: Option<ExchangeError>,
     first_content: Option<Moment>,
 }
 
 impl<F> Exchange<F> {
-    /// Begins. A plan without targets is refused at once.
+    /// Begins an exchange. A plan without targets is refused at once.
     pub fn new(plan: Plan, now: Moment) -> (Self, Actions<F>) {
         let mut exchange = Self {
             deadline: now + plan.deadline_within,
@@ -190,7 +201,7 @@ impl<F> Exchange<F> {
         (exchange, out)
     }
 
-    /// Takes in what happened and says what to do, in order.
+    /// Processes an event and returns what to do, in order.
     pub fn on(&mut self, event: Event<F>, now: Moment) -> Actions<F> {
         let mut out = Actions::new();
         match (event, &self.state) {
@@ -213,30 +224,30 @@ impl<F> Exchange<F> {
         out
     }
 
-    /// Requests sent so far, over all targets.
+    /// Number of requests sent so far, over all targets.
     pub const fn sends(&self) -> u32 {
         self.send
     }
 
-    /// The target of the present or last request, by the caller's number.
+    /// The target of the present or last request, as the caller's number.
     pub const fn target(&self) -> Option<usize> {
         self.asked
     }
 
-    /// When the first content (or the whole answer) came.
+    /// When the first content (or the whole response) arrived.
     pub const fn first_content(&self) -> Option<Moment> {
         self.first_content
     }
 
-    /// Whether it has ended.
+    /// Whether the exchange has ended.
     pub const fn is_over(&self) -> bool {
         matches!(self.state, State::Ended)
     }
 }
 
-/// The steps. Each either leaves the state as it should be or ends the exchange.
+/// The transitions. Each one sets the next state or ends the exchange.
 impl<F> Exchange<F> {
-    /// Before the first content: keeps the frame, or lets everything go.
+    /// Before the first content: holds the frame, or emits everything that was held.
     fn hold(&mut self, class: FrameClass, bytes: usize, frame: F, now: Moment, out: &mut Actions<F>) {
         if matches!(class, FrameClass::Content | FrameClass::Done) {
             self.first_content = Some(now);
@@ -257,7 +268,7 @@ impl<F> Exchange<F> {
         self.held.push(frame);
     }
 
-    /// After the first content: every frame leaves as it came.
+    /// After the first content: emits every frame unchanged.
     fn pass(&mut self, class: FrameClass, frame: F, now: Moment, out: &mut Actions<F>) {
         out.push(Action::Emit(frame));
         if class == FrameClass::Done {
@@ -267,8 +278,8 @@ impl<F> Exchange<F> {
         }
     }
 
-    /// The present request came to nothing.
-    fn failed(&mut self, failure: Refusal, now: Moment, out: &mut Actions<F>) {
+    /// Handles the failure of the present request.
+    fn failed(&mut self, failure: ExchangeError, now: Moment, out: &mut Actions<F>) {
         out.push(Action::Cancel { send: self.send });
         self.held.clear();
         self.held_bytes = 0;
@@ -297,8 +308,8 @@ impl<F> Exchange<F> {
         }
     }
 
-    /// The same target again, another, or none.
-    fn next(&self, failure: Refusal, now: Moment) -> Next {
+    /// Decides whether to retry the same target, ask another, or stop.
+    fn next(&self, failure: ExchangeError, now: Moment) -> Next {
         match failure.cause {
             Cause::Unfit | Cause::TimedOut | Cause::HeldTooMuch | Cause::NoTarget => return Next::Other,
             Cause::Vendor if !failure.class.failover_helps() => return Next::Stop,
@@ -314,7 +325,8 @@ impl<F> Exchange<F> {
         }
     }
 
-    /// Sends to the present target, or to the first after it whose vendor is not cut; refuses when there is none.
+    /// Sends to the present target, or to the first after it whose vendor is not blocked. Refuses
+    /// if there is none.
     fn send_or_refuse(&mut self, now: Moment, out: &mut Actions<F>) {
         while self.plan.targets.get(self.at).is_some_and(|planned| self.cut.contains(&planned.vendor)) {
             self.at += 1;
@@ -332,7 +344,7 @@ impl<F> Exchange<F> {
         out.push(Action::Wait { until });
     }
 
-    /// The alarm rang: for good, or too early and it is set again.
+    /// Handles the timer. If it fired too early, it is set again.
     fn elapsed(&mut self, now: Moment, out: &mut Actions<F>) {
         let until = match self.state {
             State::Waiting { until } | State::Pausing { until } => until,
@@ -357,8 +369,13 @@ impl<F> Exchange<F> {
     }
 
     fn refuse(&mut self, out: &mut Actions<F>) {
-        let nothing_to_ask =
-            Refusal { send: 0, target: None, class: ErrorClass::Server, cause: Cause::NoTarget, retry_after: None };
+        let nothing_to_ask = ExchangeError {
+            send: 0,
+            target: None,
+            class: ErrorClass::Server,
+            cause: Cause::NoTarget,
+            retry_after: None,
+        };
         out.push(Action::Refuse(self.shown.unwrap_or(nothing_to_ask)));
         self.end(Outcome::Refused, out);
     }
@@ -369,7 +386,7 @@ impl<F> Exchange<F> {
         out.push(Action::End(outcome));
     }
 
-    fn refusal(&self, class: ErrorClass, cause: Cause, retry_after: Option<Duration>) -> Refusal {
-        Refusal { send: self.send, target: self.asked, class, cause, retry_after }
+    fn refusal(&self, class: ErrorClass, cause: Cause, retry_after: Option<Duration>) -> ExchangeError {
+        ExchangeError { send: self.send, target: self.asked, class, cause, retry_after }
     }
 }

@@ -1,44 +1,50 @@
-//! Whether a target is well, from what happened to the requests it was sent.
+//! Whether a target is healthy, judged by the outcomes of the requests sent to it.
 //!
-//! A [`Breaker`] is *closed* (well), *open* (unwell, asked only when nothing else is left) or wants a *probe* (its time is
-//! over; one request may show whether it is well again). Beside that a target may be *resting*: it asked to be left alone,
-//! or its account is out of order, and the next requests would only repeat that.
+//! A [`Breaker`] is *closed* (healthy), *open* (unhealthy, asked only if nothing else is left) or
+//! due for a *probe* (its open time is over, and one request may show whether it is healthy again).
+//! A target may also be *resting*: it asked for a pause, or its account is blocked, and the next
+//! request would get the same answer.
 //!
-//! Rules:
+//! # Trip conditions
+//! - Only failures of the target count ([`ErrorClass::is_unhealthy`]). A bad request shows nothing
+//!   about a vendor.
+//! - A stream that broke counts as a failure, and so does a first content that came too late.
+//! - The breaker opens after a number of failures in a row, or if their share within a window is
+//!   too high. The first catches a vendor that is down, the second one that fails every other time.
 //!
-//! - Only failures that speak of the target count ([`ErrorClass::is_unhealthy`]): a wrong request says nothing about a
-//!   vendor. A stream that broke counts, and so does a first content that came too late.
-//! - It opens after a run of failures, or when their share within a window is too high. A run catches the vendor that is
-//!   gone; a share catches the one that fails every other time.
-//! - It stays open twice as long each time its probe fails, up to a ceiling. One probe that succeeds closes it.
-//! - One probe at a time. A probe whose end is never told is forgotten after a while, so that a lost message cannot lock a
-//!   target out.
-//! - Threads may report out of order: no span is ever negative, and none lasts longer than twice
-//!   its length.
+//! # Recovery
+//! - Each probe that fails doubles the open time, up to a ceiling. One probe that succeeds closes
+//!   the breaker.
+//! - Only one probe runs at a time. A probe without a reported outcome is forgotten after a while,
+//!   so that a lost message cannot lock a target out.
+//!
+//! # Clock
+//! Threads may report out of order. No span is ever negative, and none lasts longer than twice its
+//! length.
 
 use banjia_types::{ErrorClass, Moment};
 use std::time::Duration;
 
-/// When a target counts as unwell.
+/// When a target counts as unhealthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthRules {
-    /// Failures in a row that open the breaker.
+    /// Number of failures in a row that opens the breaker.
     pub failures_in_row: u32,
-    /// Percentage of failures within the window that opens it.
+    /// Percentage of failures within the window that opens the breaker.
     pub failure_percent: u32,
-    /// Requests within the window below which a percentage says nothing.
+    /// The percentage counts only with at least this many requests in the window.
     pub window_requests_min: u32,
-    /// The window.
+    /// Length of the window.
     pub window: Duration,
-    /// How long it stays open at first.
+    /// How long the breaker stays open the first time.
     pub open_first: Duration,
-    /// How long it stays open at most.
+    /// The longest time that the breaker stays open.
     pub open_max: Duration,
-    /// A first content later than this counts as a failure; `None` counts none.
+    /// A first content later than this counts as a failure. `None` counts none.
     pub slow_first_content: Option<Duration>,
-    /// A probe whose end is not told within this time is forgotten.
+    /// A probe without an outcome within this time is forgotten.
     pub probe_within: Duration,
-    /// How long a target rests whose account is out of order, or that asks for a pause without saying how long.
+    /// How long a target rests whose account is blocked, or that asks for a pause without a length.
     pub rest: Duration,
     /// The longest rest that a vendor may ask for.
     pub rest_max: Duration,
@@ -61,90 +67,90 @@ impl Default for HealthRules {
     }
 }
 
-/// What one request showed of its target.
+/// What one request showed about its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
-    /// Content began (or a whole answer came) after this time.
+    /// Content began, or a whole response arrived.
     Answered {
-        /// From sending to first content.
+        /// Time from sending to the first content.
         first_content: Duration,
     },
-    /// It failed before content.
+    /// The request failed before content.
     Failed {
-        /// How.
+        /// The class of the error.
         class: ErrorClass,
         /// The pause that the vendor asked for.
         retry_after: Option<Duration>,
     },
-    /// The stream broke after content had begun, or fell silent.
+    /// The stream broke or stalled after content had begun.
     Broken,
-    /// The client left before anything was shown. Ends a probe, proves nothing.
+    /// The client left before the outcome was known. This ends a probe and proves nothing.
     Abandoned,
 }
 
-/// How a target stands at a moment.
+/// The state of a target's breaker at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Well.
+pub enum BreakerState {
+    /// The target is healthy.
     Closed,
-    /// Unwell.
+    /// The target is unhealthy.
     Open {
-        /// When a probe is due.
+        /// The moment when a probe is due.
         until: Moment,
     },
-    /// To be left alone.
+    /// The target asked for a pause, or its account is blocked.
     Resting {
-        /// Until when.
+        /// The moment when the pause ends.
         until: Moment,
     },
-    /// One request may show whether it is well again.
+    /// One request may test whether the target is healthy again.
     Probe,
 }
 
-/// What a target's requests have shown so far. One per target, shared by all requests.
+/// The circuit breaker of one target, shared by all requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Breaker {
     in_row: u32,
     window_start: Moment,
     requests: u32,
     failures: u32,
-    /// While open: since when, and for how long.
+    /// Set while the breaker is open: the start and the length of that time.
     open: Option<(Moment, Duration)>,
     probe_since: Option<Moment>,
     rest: Option<(Moment, Duration)>,
 }
 
 impl Breaker {
-    /// A target of which nothing is known; it counts as well.
+    /// Creates the breaker of a target about which nothing is known. It is closed.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How the target stands now.
-    pub fn standing(&self, rules: &HealthRules, now: Moment) -> Standing {
+    /// Returns the state at `now`.
+    pub fn state(&self, rules: &HealthRules, now: Moment) -> BreakerState {
         if let Some((since, span)) = self.open {
             if let Some(until) = left(since, span, now) {
-                return Standing::Open { until };
+                return BreakerState::Open { until };
             }
             return match self.probe_since.and_then(|since| left(since, rules.probe_within, now)) {
-                Some(until) => Standing::Open { until },
-                None => Standing::Probe,
+                Some(until) => BreakerState::Open { until },
+                None => BreakerState::Probe,
             };
         }
         match self.rest.and_then(|(since, span)| left(since, span, now)) {
-            Some(until) => Standing::Resting { until },
-            None => Standing::Closed,
+            Some(until) => BreakerState::Resting { until },
+            None => BreakerState::Closed,
         }
     }
 
-    /// A request is being sent to the target. Takes the probe when one is due.
+    /// Must be called when a request is sent to the target. Takes the probe if one is due.
     pub fn begin(&mut self, rules: &HealthRules, now: Moment) {
-        if self.standing(rules, now) == Standing::Probe {
+        if self.state(rules, now) == BreakerState::Probe {
             self.probe_since = Some(now);
         }
     }
 
-    /// Takes in what a request showed.
+    /// Records what a request showed.
     pub fn observe(&mut self, seen: Observation, rules: &HealthRules, now: Moment) {
         match seen {
             Observation::Answered { first_content } => {
@@ -169,7 +175,7 @@ impl Breaker {
                 }
                 self.failure(rules, now);
             }
-            // It answers, so it is alive; but the next request would hear the same.
+            // The target answers, so it is alive; but the next request would get the same answer.
             ErrorClass::Rate | ErrorClass::Quota | ErrorClass::Auth | ErrorClass::ModelGone | ErrorClass::Region => {
                 self.success(rules, now);
                 self.rest = Some((now, retry_after.unwrap_or(rules.rest).min(rules.rest_max)));
@@ -191,7 +197,7 @@ impl Breaker {
         self.failures += 1;
         self.in_row = self.in_row.saturating_add(1);
         if let Some((since, span)) = self.open {
-            // While it is open, late failures of earlier requests say nothing new.
+            // While the breaker is open, late failures of earlier requests show nothing new.
             if left(since, span, now).is_none() {
                 self.open = Some((now, span.saturating_mul(2).min(rules.open_max)));
                 self.probe_since = None;
@@ -206,7 +212,7 @@ impl Breaker {
         }
     }
 
-    /// Counts a request in the window, beginning a new one when the old is over.
+    /// Counts a request in the window. Begins a new window if the old one is over.
     fn count(&mut self, rules: &HealthRules, now: Moment) {
         if self.requests == 0 || now.since(self.window_start) >= rules.window || now < self.window_start {
             (self.window_start, self.requests, self.failures) = (now, 0, 0);
@@ -215,8 +221,8 @@ impl Breaker {
     }
 }
 
-/// The end of a span that began at `since`, while it lasts. It is over if `now` is earlier than
-/// `since` by more than the span.
+/// The end of a span that began at `since`, or `None` if the span is over. It is also over if `now`
+/// is earlier than `since` by more than the span.
 fn left(since: Moment, span: Duration, now: Moment) -> Option<Moment> {
     let until = since + span;
     (now < until && since <= now + span).then_some(until)

@@ -1,16 +1,20 @@
-//! What happens to one request between its acceptance and its end: which targets, in which order, with which patience.
+//! The life of one request between its acceptance and its end: which targets are asked, in which
+//! order, and for how long.
 //!
-//! Pure: the time, the dice (a number between 0 and 1) and everything known are arguments; each
-//! answer carries its reason. Every span goes by the monotonic clock ([`banjia_types::Moment`]);
-//! only a move's dates go by the calendar.
+//! # Rules
+//! - The crate is pure. The time, the random number (between 0 and 1) and all facts are arguments.
+//! - Each answer carries its reason.
+//! - Every span is measured with the monotonic clock ([`banjia_types::Moment`]). Only the dates of
+//!   a move are calendar time.
 //!
-//! - [`exchange`]: the life of one request
-//! - [`choose`](mod@choose): targets for a request
-//! - [`route_move`]: what a move asks of a request
-//! - [`health`]: breakers from outcomes, first-content time and broken streams
-//! - [`limit`]: requests, tokens, concurrency
+//! # Modules
+//! - [`exchange`]: the state machine of one request
+//! - [`choose`](mod@choose): the order of the targets of one request
+//! - [`route_move`]: how a move changes that order
+//! - [`health`]: circuit breakers, driven by outcomes, time to first content and broken streams
+//! - [`limit`]: limits on requests, tokens and concurrency
 //! - [`retry`]: pauses between two requests to one target
-//! - [`sticky`]: which conversation sits where
+//! - [`sticky`]: session affinity, the target that each conversation is pinned to
 
 #![warn(missing_docs)]
 
@@ -22,9 +26,9 @@ pub mod retry;
 pub mod route_move;
 pub mod sticky;
 
-pub use choose::{Candidate, Choice, ChooseInput, Priority, Why, choose};
-pub use exchange::{Action, Actions, Cause, Event, Exchange, FrameClass, Plan, PlannedTarget, Refusal};
-pub use health::{Breaker, HealthRules, Observation, Standing};
+pub use choose::{Candidate, ChooseInput, Priority, TargetOrder, Why, choose};
+pub use exchange::{Action, Actions, Cause, Event, Exchange, ExchangeError, FrameClass, Plan, PlannedTarget};
+pub use health::{Breaker, BreakerState, HealthRules, Observation};
 pub use limit::{Admission, Bucket, Limit, LimitRules, Limiter, Remaining, Taken};
 pub use retry::RetryRules;
 pub use route_move::{RehearsalPhase, RoutingDecision, SamplingPurpose, sample_hash};

@@ -1,16 +1,18 @@
-//! How much an account or a key may use: requests and tokens a minute, requests at once.
+//! How much an account or a key may use: requests and tokens per minute, and concurrent requests.
 //!
-//! Rates are a GCRA (a bucket that leaks evenly, kept as one moment): exact, without windows whose edges let twice the rate
-//! through, and eight bytes a bucket. Tokens are reserved with an estimate before a request and settled with the vendor's
-//! count after it; a request that used more than its estimate leaves a debt that later ones wait for.
+//! Rates are a GCRA (a leaky bucket, stored as one moment). It is exact, takes one number per
+//! bucket, and has no windows whose edges let twice the rate through. Before a request its tokens
+//! are reserved by an estimate; after it they are settled with the vendor's count. A request that
+//! used more than its estimate leaves a debt, and later requests wait for it.
 //!
-//! Rules:
-//!
-//! - Nothing is taken unless everything can be taken: a request refused for its tokens has not used up a request.
-//! - A refusal says which limit, and how long to wait; `None` where waiting never helps.
-//! - Over any span a bucket lets no more through than its rate times the span plus its burst (property test).
-//! - Readings of the clock that arrive out of order give nothing away and take nothing for good: a
-//!   bucket is never fuller than full nor emptier than the debts that were settled on it.
+//! # Rules
+//! - A request takes everything it needs or nothing. One that is refused for its tokens has not
+//!   used up a request.
+//! - A refusal names the limit and how long to wait, or `None` if waiting does not help.
+//! - Over any span a bucket lets through at most its rate times the span plus its burst (a property
+//!   test).
+//! - Clock readings that arrive out of order neither grant nor take anything for good. A bucket is
+//!   never more than full, and never emptier than the debts that were settled on it.
 
 mod bucket;
 #[cfg(test)]
@@ -22,30 +24,30 @@ use banjia_types::Moment;
 use std::fmt;
 use std::time::Duration;
 
-/// The limits of one key or account; `None` is no limit. A limit of 0 lets nothing through.
+/// The limits of one key or account. `None` is no limit, and 0 lets nothing through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitRules {
-    /// Requests a minute.
+    /// Requests per minute.
     pub requests_per_minute: Option<u32>,
-    /// Tokens a minute, prompt and answer together.
+    /// Tokens per minute, prompt and response together.
     pub tokens_per_minute: Option<u32>,
-    /// Requests under way at once.
+    /// Concurrent requests.
     pub concurrency_max: Option<u32>,
 }
 
-/// Which limit refused.
+/// The limit that refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
-    /// Requests a minute.
+    /// Requests per minute.
     Requests,
-    /// Tokens a minute.
+    /// Tokens per minute.
     Tokens,
-    /// Requests under way at once.
+    /// Concurrent requests.
     Concurrency,
 }
 
 impl Limit {
-    /// The name used in error messages and metrics.
+    /// The word for it in error messages and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -64,48 +66,53 @@ impl fmt::Display for Limit {
 /// Whether a request may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It may, and what it needs has been taken. [`Limiter::finish`] must be called once when it ends.
+    /// The request may begin, and what it needs was taken. [`Limiter::finish`] must be called once
+    /// when it ends.
     Granted,
-    /// It may not, and nothing has been taken.
+    /// The request may not begin, and nothing was taken.
     Refused {
-        /// Which limit.
+        /// The limit that refused it.
         by: Limit,
-        /// When asking again may help; `None` when it never will, or when it depends on other requests' ends.
+        /// When a retry may help. `None` if it never will, or if that depends on when other
+        /// requests end.
         retry_after: Option<Duration>,
     },
 }
 
-/// The limits of one key or account and what is used of them.
+/// The limits of one key or account, and how much of them is used.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     rules: LimitRules,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
-    under_way: u32,
+    in_flight: u32,
 }
 
 impl Limiter {
-    /// A limiter of which nothing is used.
+    /// Creates a limiter of which nothing is used.
     pub fn new(rules: LimitRules) -> Self {
         Self {
             rules,
             requests: rules.requests_per_minute.map(Bucket::per_minute),
             tokens: rules.tokens_per_minute.map(Bucket::per_minute),
-            under_way: 0,
+            in_flight: 0,
         }
     }
 
-    /// The rules it was made with.
+    /// The limits that this limiter enforces.
     pub const fn rules(&self) -> &LimitRules {
         &self.rules
     }
 
-    /// New rules from a changed configuration. What is used stays used where a limit keeps its figure; a limit with a new
-    /// figure begins full; requests under way are still counted.
+    /// Applies a changed configuration.
+    ///
+    /// - A limit with the same figure keeps its use.
+    /// - A limit with a new figure begins full.
+    /// - Requests in flight are still counted.
     #[must_use]
     pub fn with_rules(&self, rules: LimitRules) -> Self {
         let mut changed = Self::new(rules);
-        changed.under_way = self.under_way;
+        changed.in_flight = self.in_flight;
         if rules.requests_per_minute == self.rules.requests_per_minute {
             changed.requests.clone_from(&self.requests);
         }
@@ -115,9 +122,9 @@ impl Limiter {
         changed
     }
 
-    /// Asks for one request with `tokens` reserved (0 when no estimate is made: then only a debt refuses).
+    /// Asks for one request with `tokens` reserved. With 0 (no estimate) only a debt refuses.
     pub fn admit(&mut self, tokens: u32, now: Moment) -> Admission {
-        if self.rules.concurrency_max.is_some_and(|max| self.under_way >= max) {
+        if self.rules.concurrency_max.is_some_and(|max| self.in_flight >= max) {
             return Admission::Refused { by: Limit::Concurrency, retry_after: None };
         }
         if let Some(Taken::No { retry_after }) = self.tokens.as_ref().map(|bucket| bucket.would_take(tokens, now)) {
@@ -129,19 +136,21 @@ impl Limiter {
         if let Some(bucket) = &mut self.tokens {
             bucket.settle(0, u64::from(tokens), now);
         }
-        self.under_way = self.under_way.saturating_add(1);
+        self.in_flight = self.in_flight.saturating_add(1);
         Admission::Granted
     }
 
-    /// A granted request ended: `reserved` as it was asked for, `used` as the vendor counted.
+    /// Ends a granted request. `reserved` is the amount given to [`Limiter::admit`], and `used` is
+    /// the vendor's count.
     pub fn finish(&mut self, reserved: u32, used: u64, now: Moment) {
-        self.under_way = self.under_way.saturating_sub(1);
+        self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(bucket) = &mut self.tokens {
             bucket.settle(u64::from(reserved), used, now);
         }
     }
 
-    /// A granted request never began (another limit refused it): everything is given back.
+    /// Returns everything that was taken by a granted request that never began, because another
+    /// limit refused it.
     pub fn undo(&mut self, reserved: u32, now: Moment) {
         self.finish(reserved, 0, now);
         if let Some(bucket) = &mut self.requests {
@@ -149,18 +158,18 @@ impl Limiter {
         }
     }
 
-    /// Requests under way.
-    pub const fn under_way(&self) -> u32 {
-        self.under_way
+    /// Number of requests in flight.
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight
     }
 
-    /// What is left of the requests, for `x-ratelimit-*-requests`.
+    /// What remains of the requests, for `x-ratelimit-*-requests`.
     pub fn requests(&self, now: Moment) -> Option<Remaining> {
-        self.requests.as_ref().map(|bucket| bucket.room(now))
+        self.requests.as_ref().map(|bucket| bucket.remaining(now))
     }
 
-    /// What is left of the tokens, for `x-ratelimit-*-tokens`.
+    /// What remains of the tokens, for `x-ratelimit-*-tokens`.
     pub fn tokens(&self, now: Moment) -> Option<Remaining> {
-        self.tokens.as_ref().map(|bucket| bucket.room(now))
+        self.tokens.as_ref().map(|bucket| bucket.remaining(now))
     }
 }

@@ -1,21 +1,26 @@
 //! How long to wait before the same target is asked again.
 //!
-//! Rules: the pause doubles with each attempt up to a ceiling; between half and the whole of it is used, by a number between
-//! 0 and 1 that the caller drew. What the vendor asked for is honoured when it is short; when it is long, waiting
-//! here would only keep the client, so the answer is no and another target is tried.
+//! # Rules
+//! - The pause doubles with each attempt, up to a ceiling.
+//! - Jitter uses between half and the whole of the pause, by a number between 0 and 1 that the
+//!   caller drew.
+//! - A short `Retry-After` of the vendor is honoured. A long one means that another target is
+//!   tried, since waiting here would only keep the client.
 //!
-//! Why half is kept: with full jitter some retries come at once, and a vendor that has just said "too many" hears them first.
+//! # Why at least half
+//! With full jitter some retries come at once, and a vendor that has just answered "too many
+//! requests" gets them first.
 
 use std::time::Duration;
 
-/// How often and how patiently one target is asked.
+/// How often and how fast one target is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryRules {
     /// The first pause, before jitter.
     pub backoff_first: Duration,
-    /// The longest pause of our own choosing.
+    /// The longest pause that we choose ourselves.
     pub backoff_max: Duration,
-    /// The longest pause that a vendor may ask for; a longer one means the next target.
+    /// The longest pause that a vendor may ask for. If it asks for more, the next target is tried.
     pub retry_after_max: Duration,
 }
 
@@ -30,8 +35,9 @@ impl Default for RetryRules {
 }
 
 impl RetryRules {
-    /// The pause after the `attempt`-th request (counted from 1) to a target failed, or `None` when the vendor asked for
-    /// more than is worth waiting. `jitter` lies between 0 and 1; anything else (NaN included) is taken as the nearer end.
+    /// The pause after the `attempt`-th request to a target (counted from 1) failed. `None` if the
+    /// vendor asked for more than `retry_after_max`. `jitter` lies between 0 and 1; any other
+    /// number (NaN included) counts as the nearer end.
     pub fn pause(&self, attempt: u32, retry_after: Option<Duration>, jitter: f64) -> Option<Duration> {
         let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
         let ceiling = self.backoff_first.saturating_mul(doubled).min(self.backoff_max);
@@ -61,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_wish_of_the_vendor_is_honoured_and_a_long_one_means_no() {
+    fn retry_after_counts_within_its_bounds() {
         let rules = RetryRules { backoff_first: MS(100), backoff_max: MS(500), retry_after_max: MS(2_000) };
         assert_eq!(rules.pause(1, Some(MS(2_000)), 0.3), Some(MS(2_000)));
         assert_eq!(rules.pause(1, Some(MS(2_001)), 0.3), None);

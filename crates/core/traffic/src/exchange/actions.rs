@@ -1,51 +1,55 @@
-//! What an exchange asks of its shell.
+//! What an exchange asks its caller to do.
 
-use super::Refusal;
+use super::ExchangeError;
 use banjia_types::{ErrorClass, Moment, Outcome};
 
-/// One thing to do. They come in the order in which they are to be done.
+/// One thing to do. Actions are executed in the order in which they are returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<F> {
-    /// Encode for this target and send; report with this number.
+    /// Encode the request for this target and send it. Events about it carry this number.
     Send {
         /// The number of this request within the exchange, counted from 1.
         send: u32,
         /// The caller's number for the target.
         target: usize,
-        /// Which request to this target it is, counted from 1.
+        /// The number of this request to this target, counted from 1.
         attempt: u32,
     },
-    /// Give the frame to the client.
+    /// Send the frame to the client.
     Emit(F),
-    /// Set the one alarm to this moment, in place of any earlier one; report [`super::Event::Elapsed`] when it rings.
+    /// Set the one timer to this moment and drop any earlier one. Report [`super::Event::Elapsed`]
+    /// when it fires.
     Wait {
-        /// When it rings.
+        /// When the timer fires.
         until: Moment,
     },
-    /// This target's vendor said that it does not serve our region: cut it at once for everybody, and tell people.
+    /// The vendor of this target does not serve our region. Block it at once for all requests, and
+    /// alert people.
     BlockVendor {
         /// The caller's number for the target.
         target: usize,
     },
-    /// Drop what is left of the answer to this request. Always said when a request is left before it was complete.
+    /// Drop the rest of the response to this request. Returned whenever a request is given up
+    /// before it was complete.
     Cancel {
         /// The number of the request.
         send: u32,
     },
-    /// Answer the client with this error. Nothing has been given to it before.
-    Refuse(Refusal),
-    /// Content has left and the rest will not come: end the stream with an error event.
+    /// Answer the client with this error. Nothing has been sent to it before.
+    Refuse(ExchangeError),
+    /// Content was emitted and the rest will not come. End the stream with an error event.
     Break {
         /// The number of the request that broke.
         send: u32,
-        /// Why.
+        /// The class of the error that broke it.
         class: ErrorClass,
     },
-    /// The one end.
+    /// The exchange ended with this outcome.
     End(Outcome),
 }
 
-/// A short list of actions. One or none costs no allocation, because a stream's frames cause one each.
+/// A short list of actions. A list of none or one does not allocate, because each frame of a stream
+/// returns one.
 #[derive(Debug)]
 pub struct Actions<F> {
     first: Option<Action<F>>,
@@ -65,12 +69,12 @@ impl<F> Actions<F> {
         }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the list is empty.
     pub const fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
-    /// The actions in order, without taking them.
+    /// Iterates over the actions in order, without consuming them.
     pub fn iter(&self) -> impl Iterator<Item = &Action<F>> {
         self.first.iter().chain(&self.rest)
     }

@@ -1,4 +1,4 @@
-//! Which of several failures the client is told.
+//! Which of several failures the client gets.
 
 use banjia_types::ErrorClass;
 use std::time::Duration;
@@ -6,40 +6,41 @@ use std::time::Duration;
 /// Where a failure comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The vendor said so, or its connection or answer broke.
+    /// The vendor returned it, or the connection or the response broke.
     Vendor,
-    /// The first content did not come in time.
+    /// The first content did not arrive in time.
     TimedOut,
-    /// It sent more than may be held back and no content.
+    /// The target sent more than may be held back, without content.
     HeldTooMuch,
-    /// No target can honour the request as it is: 400, naming the parameter.
+    /// No target supports the request as it is. The client gets a 400 that names the parameter.
     Unfit,
     /// There was no target to ask.
     NoTarget,
 }
 
-/// The error that a client is told instead of an answer.
+/// The error that a client gets instead of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The request that failed so; its vendor's own words are the shell's to keep. 0 when there was none.
+pub struct ExchangeError {
+    /// The number of the request that failed, 0 if there was none. The caller keeps the vendor's
+    /// own message.
     pub send: u32,
-    /// The caller's number for the target; `None` when there was none.
+    /// The caller's number for the target. `None` if there was none.
     pub target: Option<usize>,
-    /// The class.
+    /// The class of the error.
     pub class: ErrorClass,
-    /// Where it comes from.
+    /// Where the failure comes from.
     pub cause: Cause,
-    /// How long the vendor asked to wait.
+    /// How long the vendor asked us to wait.
     pub retry_after: Option<Duration>,
 }
 
-impl Refusal {
-    /// Of two failures the one to show: the more useful, and the later of equals.
+impl ExchangeError {
+    /// Returns the more useful of two failures, and the later one of equals.
     pub(super) fn or_later(self, later: Self) -> Self {
         if self.usefulness() > later.usefulness() { self } else { later }
     }
 
-    /// How much the failure tells the client about what to do.
+    /// How much the failure helps the client to decide what to do.
     const fn usefulness(self) -> u8 {
         match (self.cause, self.class) {
             (Cause::NoTarget, _) => 0,

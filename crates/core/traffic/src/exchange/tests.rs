@@ -1,4 +1,4 @@
-//! The promises of the module, over every sequence of events up to a length, and one by one.
+//! The promises of the module: over every sequence of events up to a length, and one by one.
 
 use super::*;
 use std::collections::BTreeSet;
@@ -242,7 +242,7 @@ fn all_sequences(plan: &Plan, alphabet: &[Step], length: u32) -> u64 {
 }
 
 #[test]
-fn every_sequence_of_frames_failures_and_alarms_keeps_the_promises() {
+fn sequences_of_frames_and_timeouts_keep_promises() {
     let alphabet = [
         Step::Frame(FrameClass::Lifecycle),
         Step::Frame(FrameClass::Content),
@@ -256,7 +256,7 @@ fn every_sequence_of_frames_failures_and_alarms_keeps_the_promises() {
 }
 
 #[test]
-fn every_sequence_with_blocks_refusals_and_clients_that_leave_keeps_the_promises() {
+fn sequences_of_blocks_and_refusals_keep_promises() {
     let alphabet = [
         Step::Frame(FrameClass::Finish),
         Step::Frame(FrameClass::Usage),
@@ -278,7 +278,7 @@ fn every_sequence_with_blocks_refusals_and_clients_that_leave_keeps_the_promises
 
 const TWO: [(usize, usize, u32); 2] = [(0, 0, 2), (1, 1, 2)];
 
-fn refusal(run: &mut Run, last: Step) -> Refusal {
+fn refusal(run: &mut Run, last: Step) -> ExchangeError {
     let send = run.witness.sends;
     let event = match last {
         Step::Failed(class) => Event::Failed { send, class, retry_after: None },
@@ -293,7 +293,7 @@ fn refusal(run: &mut Run, last: Step) -> Refusal {
 }
 
 #[test]
-fn frames_wait_for_the_first_content_and_leave_in_order() {
+fn held_frames_are_emitted_in_order() {
     let mut run = Run::new(plan(&TWO)).steps(&[Step::Frame(FrameClass::Lifecycle), Step::Frame(FrameClass::Lifecycle)]);
     assert_eq!(run.witness.emitted, []);
     run.step(Step::Frame(FrameClass::Content));
@@ -304,7 +304,7 @@ fn frames_wait_for_the_first_content_and_leave_in_order() {
 }
 
 #[test]
-fn an_empty_answer_is_an_answer() {
+fn an_empty_response_is_answered() {
     let run = Run::new(plan(&TWO)).steps(&[
         Step::Frame(FrameClass::Lifecycle),
         Step::Frame(FrameClass::Finish),
@@ -314,7 +314,7 @@ fn an_empty_answer_is_an_answer() {
 }
 
 #[test]
-fn a_target_that_sends_no_content_but_too_much_else_has_failed() {
+fn a_target_beyond_the_held_bound_fails() {
     let run = Run::new(plan(&TWO)).steps(&[Step::Frame(FrameClass::Lifecycle); 3]);
     assert_eq!(run.witness.sent_to, [0, 1]);
     assert_eq!(run.exchange.target(), Some(1));
@@ -325,7 +325,7 @@ fn a_target_that_sends_no_content_but_too_much_else_has_failed() {
 }
 
 #[test]
-fn each_target_has_the_whole_bound_for_itself() {
+fn each_target_has_the_whole_held_bound() {
     let mut run = Run::new(plan(&TWO));
     for send in 1..=2 {
         let frame = run.frame(send, FrameClass::Lifecycle);
@@ -336,7 +336,7 @@ fn each_target_has_the_whole_bound_for_itself() {
 }
 
 #[test]
-fn a_whole_answer_leaves_and_ends_and_nothing_else() {
+fn a_whole_response_is_emitted_and_ends() {
     let mut run = Run::new(plan(&TWO));
     let frame = run.frame(1, FrameClass::Done);
     let actions = run.exchange.on(Event::Frame { send: 1, class: FrameClass::Done, bytes: 1 << 30, frame }, T0);
@@ -344,7 +344,7 @@ fn a_whole_answer_leaves_and_ends_and_nothing_else() {
 }
 
 #[test]
-fn one_target_is_asked_again_after_a_pause_and_then_the_next() {
+fn a_target_is_retried_before_the_next_is_asked() {
     let mut run = Run::new(plan(&TWO)).steps(&[Step::Failed(ErrorClass::Server)]);
     assert_eq!((run.witness.sent_to.as_slice(), run.witness.alarm), (&[0][..], Some(T0 + PAUSE)));
     run = run.steps(&[Step::Alarm, Step::Failed(ErrorClass::Server)]);
@@ -355,14 +355,14 @@ fn one_target_is_asked_again_after_a_pause_and_then_the_next() {
 }
 
 #[test]
-fn a_failure_that_waiting_does_not_mend_goes_to_the_next_target_at_once() {
+fn a_lasting_failure_asks_the_next_target_at_once() {
     for class in [ErrorClass::Quota, ErrorClass::Auth, ErrorClass::ModelGone, ErrorClass::Region] {
         assert_eq!(Run::new(plan(&TWO)).steps(&[Step::Failed(class)]).witness.sent_to, [0, 1], "{class}");
     }
 }
 
 #[test]
-fn what_the_client_must_mend_goes_back_to_it() {
+fn client_errors_are_returned_at_once() {
     for class in [ErrorClass::BadRequest, ErrorClass::Content, ErrorClass::Context] {
         let mut run = Run::new(plan(&TWO));
         let shown = refusal(&mut run, Step::Failed(class));
@@ -372,7 +372,7 @@ fn what_the_client_must_mend_goes_back_to_it() {
 }
 
 #[test]
-fn a_long_wish_to_wait_means_the_next_target() {
+fn a_long_retry_after_asks_the_next_target() {
     for (wish, sent) in [(1_000, 1), (1_001, 2)] {
         let mut run = Run::new(plan(&TWO));
         let retry_after = Some(Duration::from_millis(wish));
@@ -383,7 +383,7 @@ fn a_long_wish_to_wait_means_the_next_target() {
 }
 
 #[test]
-fn a_region_block_cuts_every_target_of_that_vendor_and_no_other() {
+fn a_region_block_cuts_only_that_vendor() {
     let mut run = Run::new(plan(&[(7, 1, 3), (8, 1, 3), (9, 2, 3)])).steps(&[Step::Failed(ErrorClass::Region)]);
     assert_eq!((run.witness.sent_to.as_slice(), &run.witness.cut_vendors), (&[7, 9][..], &BTreeSet::from([1])));
     run.step(Step::Frame(FrameClass::Done));
@@ -393,13 +393,13 @@ fn a_region_block_cuts_every_target_of_that_vendor_and_no_other() {
 }
 
 #[test]
-fn a_region_block_inside_a_stream_is_reported_too() {
+fn a_region_block_inside_a_stream_is_reported() {
     let run = Run::new(plan(&TWO)).steps(&[Step::Frame(FrameClass::Content), Step::Failed(ErrorClass::Region)]);
     assert_eq!((run.witness.cut_vendors, run.witness.ends), (BTreeSet::from([0]), vec![Outcome::Failed]));
 }
 
 #[test]
-fn a_slow_target_is_left_for_the_next_until_the_deadline() {
+fn slow_targets_fail_over_until_the_deadline() {
     let mut run = Run::new(plan(&[(0, 0, 9), (1, 1, 9), (2, 2, 9), (3, 3, 9)])).steps(&[Step::Alarm]);
     assert_eq!((run.witness.now, run.witness.sent_to.as_slice()), (T0 + FIRST, &[0, 1][..]));
     run = run.steps(&[Step::Frame(FrameClass::Lifecycle), Step::Alarm]);
@@ -409,7 +409,7 @@ fn a_slow_target_is_left_for_the_next_until_the_deadline() {
 }
 
 #[test]
-fn no_pause_reaches_beyond_the_deadline() {
+fn no_pause_lasts_beyond_the_deadline() {
     let run = Run::new(Plan { deadline_within: PAUSE, ..plan(&TWO) }).steps(&[Step::Failed(ErrorClass::Server)]);
     assert_eq!(run.witness.sent_to, [0, 1]);
     let longer = Plan { deadline_within: PAUSE + Duration::from_millis(1), ..plan(&TWO) };
@@ -417,7 +417,7 @@ fn no_pause_reaches_beyond_the_deadline() {
 }
 
 #[test]
-fn frames_put_off_the_idle_alarm_without_setting_it() {
+fn frames_extend_the_idle_timer_without_setting_it() {
     let mut run = Run::new(plan(&TWO)).steps(&[Step::Frame(FrameClass::Content)]);
     assert_eq!(run.witness.alarm, Some(T0 + IDLE));
     run.witness.now = T0 + IDLE / 2;
@@ -430,13 +430,13 @@ fn frames_put_off_the_idle_alarm_without_setting_it() {
 }
 
 #[test]
-fn a_client_that_leaves_while_we_pause_is_abandoned_and_nothing_is_cancelled_twice() {
+fn a_client_that_leaves_in_a_pause_is_abandoned() {
     let run = Run::new(plan(&TWO)).steps(&[Step::Failed(ErrorClass::Rate), Step::ClientGone, Step::Alarm]);
     assert_eq!((run.witness.ends, run.witness.left.len()), (vec![Outcome::Abandoned], 1));
 }
 
 #[test]
-fn the_most_useful_failure_is_shown() {
+fn the_most_useful_failure_is_returned() {
     use ErrorClass::{Auth, ModelGone, Overload, Quota, Rate, Region, Server};
     let one_each = plan(&[(0, 0, 1), (1, 1, 1), (2, 2, 1)]);
     for (steps, shown_send) in [
@@ -458,6 +458,9 @@ fn the_most_useful_failure_is_shown() {
 fn a_plan_without_targets_is_refused_at_once() {
     let (exchange, actions) = Exchange::<Frame>::new(plan(&[]), T0);
     let actions: Vec<_> = actions.into_iter().collect();
-    assert!(matches!(&actions[..], [Action::Refuse(Refusal { cause: Cause::NoTarget, send: 0, .. }), Action::End(_)]));
+    assert!(matches!(
+        &actions[..],
+        [Action::Refuse(ExchangeError { cause: Cause::NoTarget, send: 0, .. }), Action::End(_)]
+    ));
     assert!(exchange.is_over());
 }

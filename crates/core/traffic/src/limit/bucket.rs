@@ -1,4 +1,4 @@
-//! One rate: a GCRA kept as the moment at which its bucket is full again.
+//! One rate: a GCRA, stored as the moment at which its bucket is full again.
 
 use banjia_types::Moment;
 use std::time::Duration;
@@ -8,33 +8,33 @@ const NANOS_PER_MINUTE: i128 = 60_000_000_000;
 /// Whether an amount was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// It was.
+    /// The amount was taken.
     Yes,
-    /// It was not.
+    /// The amount was not there, and nothing was taken.
     No {
-        /// When it would be there; `None` when the bucket is too small for it.
+        /// When the amount will be there. `None` if the bucket is too small for it.
         retry_after: Option<Duration>,
     },
 }
 
-/// What is left in a bucket.
+/// What remains in a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remaining {
-    /// How much there is when full.
+    /// The amount in a full bucket.
     pub limit: u32,
-    /// How much is left, rounded down.
+    /// The amount that remains, rounded down.
     pub left: u32,
-    /// When it is full again.
+    /// How long until the bucket is full again.
     pub full_in: Duration,
 }
 
 impl Remaining {
     /// `full_in` as OpenAI writes it in `x-ratelimit-reset-*`: `17ms`, `1.5s`, `6m0s`.
     pub fn reset_text(&self) -> String {
-        // Rounded up to a millisecond: a client that waits as told must not come too early.
+        // Rounded up to a millisecond: a client that waits this long must not come too early.
         let part = u64::from(self.full_in.subsec_nanos().div_ceil(1_000_000));
         let millis = self.full_in.as_secs().saturating_mul(1_000).saturating_add(part);
-        // Told with each answer, so only the form that is needed is written.
+        // This runs for every response, so only the form that is needed is formatted.
         match (millis / 60_000, millis % 60_000) {
             (0, rest @ 1..1_000) => format!("{rest}ms"),
             (0, rest) => seconds(rest),
@@ -43,7 +43,7 @@ impl Remaining {
     }
 }
 
-/// Milliseconds as seconds, without zeros at the end.
+/// Formats milliseconds as seconds, without trailing zeros.
 fn seconds(millis: u64) -> String {
     match (millis / 1_000, millis % 1_000) {
         (whole, 0) => format!("{whole}s"),
@@ -51,22 +51,24 @@ fn seconds(millis: u64) -> String {
     }
 }
 
-/// A rate with a burst. All figures are exact: nanoseconds in 128 bits, so neither a high rate nor a far date rounds.
+/// A rate with a burst. All figures are exact: they are nanoseconds in 128 bits, so neither a high
+/// rate nor a distant moment is rounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     limit: u32,
-    /// When the bucket is full again, in nanoseconds times `limit` on the monotonic clock: so one
-    /// unit is a whole number at any rate.
+    /// The moment on the monotonic clock when the bucket is full again, in nanoseconds times
+    /// `limit`. With that factor one unit is a whole number at any rate.
     full_at: i128,
 }
 
 impl Bucket {
-    /// `limit` units a minute, as many at once. 0 lets nothing through.
+    /// Creates a bucket with `limit` units per minute and a burst of the same size. 0 lets nothing
+    /// through.
     pub const fn per_minute(limit: u32) -> Self {
         Self { limit, full_at: i128::MIN }
     }
 
-    /// Takes `amount` if it is there.
+    /// Takes `amount` if the bucket holds it.
     pub fn take(&mut self, amount: u32, now: Moment) -> Taken {
         let taken = self.would_take(amount, now);
         if taken == Taken::Yes {
@@ -87,25 +89,26 @@ impl Bucket {
         Taken::No { retry_after: Some(nanos(missing, self.limit)) }
     }
 
-    /// Corrects what was `reserved` to what was `used`. More than reserved may leave a debt; less gives back.
+    /// Replaces a reserved amount with the used one. Using more may leave a debt; using less gives
+    /// the rest back.
     pub fn settle(&mut self, reserved: u64, used: u64, now: Moment) {
         let change = (i128::from(used) - i128::from(reserved)) * NANOS_PER_MINUTE;
         self.full_at = self.moment(now) + self.used(now) + change;
     }
 
-    /// What is left.
-    pub fn room(&self, now: Moment) -> Remaining {
+    /// What remains in the bucket.
+    pub fn remaining(&self, now: Moment) -> Remaining {
         let left = (self.whole() - self.used(now)).max(0) / NANOS_PER_MINUTE;
         let full_in = if self.limit == 0 { Duration::ZERO } else { nanos(self.used(now), self.limit) };
         Remaining { limit: self.limit, left: u32::try_from(left).unwrap_or(self.limit), full_in }
     }
 
-    /// A full bucket's content.
+    /// The content of a full bucket, in the unit of `full_at`.
     fn whole(&self) -> i128 {
         i128::from(self.limit) * NANOS_PER_MINUTE
     }
 
-    /// What is missing from a full bucket; more than whole when there is a debt.
+    /// How much is missing from a full bucket. More than its content if there is a debt.
     fn used(&self, now: Moment) -> i128 {
         self.full_at.saturating_sub(self.moment(now)).max(0)
     }
@@ -115,7 +118,7 @@ impl Bucket {
     }
 }
 
-/// A span in nanoseconds times `limit`, rounded up to a nanosecond.
+/// Converts nanoseconds times `limit` to a duration, rounded up to a nanosecond.
 fn nanos(scaled: i128, limit: u32) -> Duration {
     let whole = (scaled + i128::from(limit) - 1) / i128::from(limit);
     Duration::from_nanos(u64::try_from(whole).unwrap_or(u64::MAX))

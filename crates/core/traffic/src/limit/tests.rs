@@ -9,7 +9,7 @@ fn refused(by: Limit, millis: Option<u64>) -> Admission {
 }
 
 #[test]
-fn a_bucket_gives_its_burst_and_then_its_rate() {
+fn a_bucket_grants_its_burst_then_its_rate() {
     let mut bucket = Bucket::per_minute(60);
     for _ in 0..60 {
         assert_eq!(bucket.take(1, T0), Taken::Yes);
@@ -17,7 +17,7 @@ fn a_bucket_gives_its_burst_and_then_its_rate() {
     assert_eq!(bucket.take(1, T0), Taken::No { retry_after: Some(MS(1_000)) });
     assert_eq!(bucket.take(1, T0 + MS(999)), Taken::No { retry_after: Some(MS(1)) });
     assert_eq!(bucket.take(1, T0 + MS(1_000)), Taken::Yes);
-    assert_eq!(bucket.room(T0 + MS(3_500)), Remaining { limit: 60, left: 2, full_in: MS(57_500) });
+    assert_eq!(bucket.remaining(T0 + MS(3_500)), Remaining { limit: 60, left: 2, full_in: MS(57_500) });
 }
 
 #[test]
@@ -29,24 +29,24 @@ fn a_wait_is_rounded_up() {
 }
 
 #[test]
-fn what_can_never_be_taken_says_so() {
+fn an_impossible_amount_has_no_retry_time() {
     assert_eq!(Bucket::per_minute(0).take(0, T0), Taken::No { retry_after: None });
     assert_eq!(Bucket::per_minute(5).take(6, T0), Taken::No { retry_after: None });
-    assert_eq!(Bucket::per_minute(0).room(T0), Remaining { limit: 0, left: 0, full_in: MS(0) });
+    assert_eq!(Bucket::per_minute(0).remaining(T0), Remaining { limit: 0, left: 0, full_in: MS(0) });
 }
 
 #[test]
-fn more_than_was_reserved_leaves_a_debt_and_less_gives_back() {
+fn settling_leaves_a_debt_or_gives_back() {
     let mut bucket = Bucket::per_minute(600);
     assert_eq!(bucket.take(100, T0), Taken::Yes);
     bucket.settle(100, 900, T0);
-    assert_eq!(bucket.room(T0), Remaining { limit: 600, left: 0, full_in: MS(90_000) });
+    assert_eq!(bucket.remaining(T0), Remaining { limit: 600, left: 0, full_in: MS(90_000) });
     assert_eq!(bucket.would_take(0, T0), Taken::No { retry_after: Some(MS(30_000)) }, "a debt stops even nothing");
     assert_eq!(bucket.would_take(0, T0 + MS(30_000)), Taken::Yes);
     bucket.settle(900, 0, T0);
-    assert_eq!(bucket.room(T0).left, 600);
+    assert_eq!(bucket.remaining(T0).left, 600);
     bucket.settle(600, 0, T0);
-    assert_eq!(bucket.room(T0).left, 600, "never fuller than full");
+    assert_eq!(bucket.remaining(T0).left, 600, "never fuller than full");
 }
 
 #[test]
@@ -59,11 +59,11 @@ fn a_limiter_takes_all_or_nothing() {
     assert_eq!(limiter.requests(T0).unwrap().left, 1, "a refusal for tokens took no request");
     assert_eq!(limiter.admit(20, T0), Admission::Granted);
     assert_eq!(limiter.admit(0, T0), refused(Limit::Requests, Some(30_000)));
-    assert_eq!((limiter.tokens(T0).unwrap().left, limiter.under_way()), (0, 2));
+    assert_eq!((limiter.tokens(T0).unwrap().left, limiter.in_flight()), (0, 2));
     limiter.finish(80, 10, T0);
     limiter.undo(20, T0);
     assert_eq!((limiter.tokens(T0).unwrap().left, limiter.requests(T0).unwrap().left), (90, 1));
-    assert_eq!(limiter.under_way(), 0);
+    assert_eq!(limiter.in_flight(), 0);
 }
 
 #[test]
@@ -77,17 +77,17 @@ fn concurrency_frees_with_each_end() {
 }
 
 #[test]
-fn a_changed_configuration_keeps_what_it_did_not_change() {
+fn changed_rules_keep_unchanged_limits() {
     let rules = LimitRules { requests_per_minute: Some(2), tokens_per_minute: Some(100), concurrency_max: None };
     let mut limiter = Limiter::new(rules);
     assert_eq!(limiter.admit(60, T0), Admission::Granted);
     let changed = limiter.with_rules(LimitRules { requests_per_minute: Some(10), ..rules });
     assert_eq!((changed.requests(T0).unwrap().left, changed.tokens(T0).unwrap().left), (10, 40));
-    assert_eq!((changed.under_way(), changed.rules().requests_per_minute), (1, Some(10)));
+    assert_eq!((changed.in_flight(), changed.rules().requests_per_minute), (1, Some(10)));
 }
 
 #[test]
-fn resets_are_written_as_clients_read_them() {
+fn resets_are_written_in_the_clients_format() {
     let text = |full_in: Duration| Remaining { limit: 1, left: 0, full_in }.reset_text();
     for (full_in, expected) in [
         (MS(0), "0s"),
@@ -106,7 +106,7 @@ fn resets_are_written_as_clients_read_them() {
 proptest! {
     /// Over any span no more passes than the rate times the span plus the burst.
     #[test]
-    fn no_more_passes_than_rate_and_burst(
+    fn no_more_passes_than_rate_plus_burst(
         limit in 1_u32..5_000, steps in prop::collection::vec((0_u64..3_000, 1_u32..300), 1..120),
     ) {
         let (mut bucket, mut now) = (Bucket::per_minute(limit), T0);
@@ -147,7 +147,7 @@ proptest! {
 
     /// Requests under way are what was granted and not ended, and the bucket never holds more than its limit.
     #[test]
-    fn what_is_granted_is_what_is_under_way(
+    fn granted_requests_are_in_flight(
         steps in prop::collection::vec((0_u8..3, 0_u32..200, -5_000_i64..5_000), 0..100),
     ) {
         let rules = LimitRules { requests_per_minute: Some(50), tokens_per_minute: Some(1_000), concurrency_max: Some(4) };
@@ -170,7 +170,7 @@ proptest! {
                     open.pop();
                 }
             }
-            prop_assert_eq!(limiter.under_way() as usize, open.len());
+            prop_assert_eq!(limiter.in_flight() as usize, open.len());
             prop_assert!(open.len() <= 4);
             let (requests, tokens) = (limiter.requests(now).unwrap(), limiter.tokens(now).unwrap());
             prop_assert!(requests.left <= 50 && tokens.left <= 1_000);
