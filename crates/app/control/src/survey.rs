@@ -8,7 +8,7 @@
 mod tests;
 
 use banjia_movement::plan::{Facts, LossCount, Losses};
-use banjia_movement::survey::{Language, Seen, Shape, Survey, Traffic, fold};
+use banjia_movement::survey::{Language, ObservedExchange, Shape, Survey, Traffic, fold};
 use banjia_store::{Capture, Row};
 use banjia_types::calendar;
 use banjia_types::{LossLevel, RouteName, Target, TrafficKind};
@@ -52,7 +52,7 @@ impl Surveyor {
             usage: row.usage,
             cost: row.cost,
         };
-        fold(&mut self.survey, Seen { route: route.clone(), traffic: Some(traffic), shape: None });
+        fold(&mut self.survey, ObservedExchange { route: route.clone(), traffic: Some(traffic), shape: None });
     }
 
     /// Reads a capture.
@@ -69,7 +69,7 @@ impl Surveyor {
             usage: capture.usage,
             cost: capture.cost,
         });
-        fold(&mut self.survey, Seen { route: capture.route.clone(), traffic, shape: Some(shape(capture)) });
+        fold(&mut self.survey, ObservedExchange { route: capture.route.clone(), traffic, shape: Some(shape(capture)) });
     }
 
     fn has_room(&self) -> bool {

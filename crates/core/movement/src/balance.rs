@@ -1,21 +1,25 @@
 //! Accepted requests against their ends, minute by minute across a cut.
 //!
-//! Rules: acceptances are counted when they happen and ends when they come, in two books; a minute
-//! is exact when every request accepted in it has one end. A request without an end is missing.
-//! What a killed process had open is a known loss: it explains missing ends in the minutes of that
-//! process's life, up to the number that was open, and is shown as lost, never as an end. An end
-//! too many is never explained. A process that ended while its writes failed may have accepted
-//! requests that no book has, so nothing explains that time.
+//! # Rules
+//! - Acceptances are counted when they happen and ends when they come, in two books.
+//! - A minute is exact if every request accepted in it has one end. A request without an end is
+//!   missing.
+//! - Requests that a killed process had open are a known loss. They explain missing ends in the
+//!   minutes of that process's life, up to the number that was open, and are shown as lost, never
+//!   as an end.
+//! - A surplus end is never explained.
+//! - A process that ended while its writes failed may have accepted requests that are in no book.
+//!   Nothing explains that time.
 
 use banjia_types::{Tally, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// One minute by the time of acceptance.
+/// One minute, by the time of acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Minute {
-    /// Its first moment.
+    /// The start of the minute.
     pub at: Timestamp,
-    /// What was accepted in it, and how that ended.
+    /// The requests accepted in it, and how they ended.
     #[serde(flatten)]
     pub tally: Tally,
 }
@@ -25,12 +29,12 @@ pub struct Minute {
 pub struct Lost {
     /// When that process began.
     pub from: Timestamp,
-    /// When the next one found it gone.
+    /// When the next process found it gfirst.
     pub until: Timestamp,
-    /// What was open.
+    /// Number of requests that were open.
     pub open: u64,
-    /// Since when it could not write its books: what it accepted from then on is in none. `None` if
-    /// it could.
+    /// The moment from which it could not write its books. Requests accepted from then on are in
+    /// nfirst. `None` if it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writes_failed_at: Option<Timestamp>,
 }
@@ -38,42 +42,42 @@ pub struct Lost {
 /// The books of a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
-    /// Its minutes, in order; minutes without a request may be left out.
+    /// The minutes, in order. Minutes without a request may be absent.
     pub minutes: Vec<Minute>,
-    /// Processes that were killed in it.
+    /// Processes that were killed in the period.
     pub lost: Vec<Lost>,
 }
 
 /// A minute that is not exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
-    /// Which.
+    /// The start of the minute.
     pub at: Timestamp,
-    /// Requests without an end; negative: ends without a request.
+    /// Requests without an end. A negative number counts ends without a request.
     pub missing: i64,
     /// How many of them a killed process explains.
     pub explained: u64,
 }
 
-/// What the books say.
+/// The totals of the books.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     /// All minutes together.
     pub total: Tally,
-    /// Minutes that are not exact.
+    /// The minutes that are not exact.
     pub missing: Vec<Missing>,
-    /// Ends that are missing and not explained, and ends too many.
+    /// Missing ends that nothing explains, and surplus ends.
     pub unexplained: u64,
-    /// Ends that are missing and explained by a killed process.
+    /// Missing ends that a killed process explains.
     pub lost: u64,
 }
 
 impl Balance {
-    /// Books of a period. Minutes are put in order; a minute that is given twice is added up.
+    /// Builds the books of a period. Minutes are sorted; a minute that occurs twice is added up.
     pub fn new(minutes: impl IntoIterator<Item = (Timestamp, Tally)>, mut lost: Vec<Lost>) -> Self {
-        let mut made: Vec<Minute> = minutes.into_iter().map(|(at, tally)| Minute { at, tally }).collect();
-        made.sort_by_key(|minute| minute.at);
-        made.dedup_by(|later, kept| {
+        let mut sorted_minutes: Vec<Minute> = minutes.into_iter().map(|(at, tally)| Minute { at, tally }).collect();
+        sorted_minutes.sort_by_key(|minute| minute.at);
+        sorted_minutes.dedup_by(|later, kept| {
             let is_same = later.at == kept.at;
             if is_same {
                 kept.tally = add(kept.tally, later.tally);
@@ -81,10 +85,10 @@ impl Balance {
             is_same
         });
         lost.sort_by_key(|lost| (lost.until, lost.from));
-        Self { minutes: made, lost }
+        Self { minutes: sorted_minutes, lost }
     }
 
-    /// Adds the books up.
+    /// Adds up the books.
     pub fn sum(&self) -> Sum {
         let mut sum = Sum::default();
         let mut left: Vec<u64> = self.lost.iter().map(|lost| lost.open).collect();
@@ -117,26 +121,29 @@ impl Sum {
         self.missing.is_empty()
     }
 
-    /// Whether what has no end is explained.
+    /// Whether everything without an end is explained.
     pub const fn is_accounted_for(&self) -> bool {
         self.unexplained == 0
     }
 }
 
-/// Like [`Tally::missing`], for numbers that somebody else wrote.
-fn missing(of: Tally) -> i64 {
-    let ends = [of.answered, of.refused, of.failed, of.abandoned].iter().map(|count| i128::from(*count)).sum::<i128>();
-    let missing = i128::from(of.accepted) - ends;
+/// Like [`Tally::missing`], but for numbers of unknown origin: nothing overflows.
+fn missing(tally: Tally) -> i64 {
+    let ends = [tally.answered, tally.refused, tally.failed, tally.abandoned]
+        .iter()
+        .map(|count| i128::from(*count))
+        .sum::<i128>();
+    let missing = i128::from(tally.accepted) - ends;
     i64::try_from(missing).unwrap_or(if missing < 0 { i64::MIN } else { i64::MAX })
 }
 
-fn add(one: Tally, other: Tally) -> Tally {
+fn add(first: Tally, second: Tally) -> Tally {
     Tally {
-        accepted: one.accepted.saturating_add(other.accepted),
-        answered: one.answered.saturating_add(other.answered),
-        refused: one.refused.saturating_add(other.refused),
-        failed: one.failed.saturating_add(other.failed),
-        abandoned: one.abandoned.saturating_add(other.abandoned),
+        accepted: first.accepted.saturating_add(second.accepted),
+        answered: first.answered.saturating_add(second.answered),
+        refused: first.refused.saturating_add(second.refused),
+        failed: first.failed.saturating_add(second.failed),
+        abandoned: first.abandoned.saturating_add(second.abandoned),
     }
 }
 
@@ -162,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_process_explains_what_it_had_open_and_no_more() {
+    fn a_killed_process_explains_its_open_requests_only() {
         let lost =
             |open| vec![Lost { from: Timestamp(90_000), until: Timestamp(240_000), open, writes_failed_at: None }];
         let minutes = [minute(1, 5, 4), minute(3, 9, 7), minute(4, 2, 2)];

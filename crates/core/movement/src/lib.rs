@@ -1,17 +1,19 @@
-//! The move: an object with a deadline, and what is known before it.
+//! The move: an object with a deadline, and what is known before it starts.
 //!
-//! Pure: the time, the evidence and the keys are arguments, and every decision carries the numbers that led to it.
+//! The crate is pure. The time, the evidence and the keys are arguments, and every decision carries
+//! the numbers that led to it.
 //!
+//! # Modules
 //! - [`spec`]: the text of a move
-//! - [`stage`]: the move, its events, what is due
+//! - [`stage`]: the move, its events, and the step that is due
 //! - [`gate`]: conditions and evidence
-//! - [`balance`]: accepted against ended, minute by minute
-//! - [`route_move`]: what a gateway must know of it
-//! - [`seal`]: the end, and a signed report of it
+//! - [`balance`]: accepted requests against their ends, minute by minute
+//! - [`route_move`]: the part of a move that a gateway needs
+//! - [`seal`]: the end of a move, and a signed report about it
 //! - [`plan`]: where to go, what it costs and loses, and by when
-//! - [`suggest`]: which targets stand nearest to a model
+//! - [`suggest`]: targets that are close to a model
 //! - [`survey`]: what is used
-//! - [`usage_export`]: what the source says was used
+//! - [`usage_export`]: what the source reports as used
 
 #![warn(missing_docs)]
 

@@ -1,11 +1,21 @@
-//! Where each route goes, what it loses and costs there, whether it fits, and by when everything must have begun.
+//! Where each route goes, what it loses and costs there, whether it fits, and by when each stage
+//! must begin.
 //!
-//! Rules: a plan is a function of its input, the time and the exchange rate included; losses were counted over the real
-//! requests by whoever can encode them and come as plain numbers; what is not known is said to be unknown and is never zero
-//! and never a reason to refuse a candidate; every place in a ranking carries its reasons; what only a person can decide is
-//! listed and not decided here.
-//! Order of a ranking: who may not be served or will be switched off, then requests that would be refused or lose a
-//! parameter, then requests that are too long, then too little capacity, then price, and an unknown price after known ones.
+//! # Rules
+//! - A plan is a function of its input, including the time and the exchange rate.
+//! - Losses are counted over real requests by the caller, which can encode them. They come as plain
+//!   numbers.
+//! - Unknown facts are reported as unknown. They never count as zero, and are never a reason to
+//!   reject a candidate.
+//! - Every place in a ranking carries its reasons.
+//! - Decisions that only a person can make are listed, not made.
+//!
+//! # Order of a ranking
+//! 1. Candidates that may not be served or will be switched off come last.
+//! 2. Requests that would be refused or lose a parameter; fewer is better.
+//! 3. Requests that are too long.
+//! 4. Too little capacity.
+//! 5. The price; an unknown price comes after known ones.
 
 mod capacity;
 mod cost;
@@ -29,34 +39,35 @@ use std::collections::BTreeMap;
 pub struct PlanInput<'a> {
     /// What is used.
     pub survey: &'a Survey,
-    /// Where each route might go. A route without candidates gets no destination, and the plan says so.
+    /// The targets that each route might go to. A route without candidates gets no destination, and
+    /// the plan says so.
     pub candidates: &'a BTreeMap<RouteName, Vec<Candidate>>,
-    /// What is known of the targets that answer today.
+    /// The facts about the targets that answer today.
     pub sources: &'a BTreeMap<Target, Facts>,
     /// The exchange rate.
     pub rate: &'a Rate,
     /// When the source stops answering.
     pub deadline: Timestamp,
-    /// The time.
+    /// The present time.
     pub now: Timestamp,
     /// How long each stage takes.
     pub durations: Durations,
 }
 
-/// What one US dollar costs, and since when and by whom that is said.
+/// The price of one US dollar, with its date and source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
     /// Renminbi for one US dollar.
     pub cny_per_usd: f64,
-    /// The rate's date.
+    /// The date of the rate.
     pub as_of: String,
-    /// Who says so.
+    /// The source of the rate.
     pub source: String,
 }
 
 impl Default for Rate {
-    /// An assumption, and named so: for figures that matter give the rate of the day.
+    /// An assumption, and labelled as one. For figures that matter, give the rate of the day.
     fn default() -> Self {
         Self { cny_per_usd: 7.1, as_of: "2026-09-01".into(), source: "assumed; give your own rate".into() }
     }
@@ -67,54 +78,55 @@ impl Default for Rate {
 pub struct Candidate {
     /// The target.
     pub target: Target,
-    /// What is known of it.
+    /// The facts about it.
     pub facts: Facts,
     /// What the real requests would lose there.
     pub losses: Losses,
 }
 
-/// What is known of a target.
+/// The facts about a target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
-    /// What it costs.
+    /// Its price.
     pub price: Option<Price>,
-    /// Tokens of prompt and answer together.
+    /// Maximum tokens of prompt and response together.
     pub context: Option<u64>,
-    /// Tokens of the answer.
+    /// Maximum tokens of the response.
     pub answer_max: Option<u64>,
-    /// Whether it reads images.
+    /// Whether it accepts images.
     pub images: Option<bool>,
-    /// Lengths of vectors that it can give, the default first; empty for chat models and when unknown.
+    /// Lengths of the vectors it can return, the default first. Empty for chat models and if
+    /// unknown.
     pub dimensions: Vec<u32>,
     /// When it is switched off.
     pub shutdown: Option<Timestamp>,
-    /// What the vendor lets through.
+    /// The vendor's limits.
     pub limits: Limits,
     /// Whether the vendor serves these callers.
     pub serves: Option<bool>,
-    /// Where these facts come from, with their date.
+    /// The source of these facts, with its date.
     pub source: String,
-    /// A weak or single source.
+    /// True if the source is weak or the only one.
     pub unconfirmed: bool,
-    /// A warning for whoever routes to it.
+    /// A warning for people who route to it.
     pub warning: Option<String>,
 }
 
-/// What a vendor lets through on one tier. None where it is not known.
+/// A vendor's limits on one tier. Unknown limits are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// The tier's name.
+    /// The name of the tier.
     pub tier: Option<String>,
-    /// Requests in a minute.
+    /// Requests per minute.
     pub requests_per_minute: Option<u64>,
-    /// Tokens in a minute.
+    /// Tokens per minute.
     pub tokens_per_minute: Option<u64>,
-    /// Requests at once.
+    /// Concurrent requests.
     pub concurrency: Option<u64>,
-    /// Which of them is the tight one, where the vendor says so without a figure.
+    /// The limit that is reached first, if the vendor names it without a figure.
     pub binds: Option<Bound>,
-    /// Where this is known from, with its date.
+    /// The source of the limits, with its date.
     pub source: String,
 }
 
@@ -122,15 +134,15 @@ pub struct Limits {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Losses {
-    /// Requests that were encoded to find out.
+    /// Number of requests that were encoded to find out.
     pub tested: u64,
-    /// Of these, refused by the candidate's rules.
+    /// Number of these that the candidate's rules refuse.
     pub refused: u64,
-    /// Of the others, those that lose a parameter.
+    /// Number of the others that lose a parameter.
     pub dropped: u64,
-    /// Of the others, those in which something is honoured in part.
+    /// Number of the others in which something is supported only in part.
     pub degraded: u64,
-    /// By parameter and level, the most frequent first.
+    /// Losses by parameter and level, the most frequent first.
     pub counts: Vec<LossCount>,
 }
 
@@ -138,20 +150,20 @@ pub struct Losses {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossCount {
-    /// The parameter, as the client names it.
+    /// The parameter, by the client's name.
     pub param: String,
     /// How much of it is lost.
     pub level: LossLevel,
-    /// In how many requests.
+    /// Number of requests.
     pub requests: u64,
-    /// The reason given for one of them.
+    /// The reason that one of them got.
     pub why: String,
 }
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
-    /// When it was made.
+    /// When the plan was made.
     pub now: Timestamp,
     /// When the source stops answering.
     pub deadline: Timestamp,
@@ -159,15 +171,15 @@ pub struct Plan {
     pub rate: Rate,
     /// What the survey rests on.
     pub coverage: Coverage,
-    /// By route.
+    /// The plan of each route.
     pub routes: Vec<RoutePlan>,
-    /// What the chosen destinations must carry, all routes of a target together.
+    /// What the chosen destinations must carry, summed over the routes of each target.
     pub capacity: Vec<CapacityRow>,
-    /// Back from the deadline.
+    /// The latest start of each stage, counted back from the deadline.
     pub timetable: Timetable,
     /// What may go wrong.
     pub risks: Vec<Note>,
-    /// What only a person can decide.
+    /// Decisions that only a person can make.
     pub decisions: Vec<Note>,
 }
 
@@ -176,34 +188,36 @@ pub struct Plan {
 pub struct RoutePlan {
     /// The route.
     pub route: RouteName,
-    /// Who answers most of it today.
+    /// The target that answers most of it today.
     pub source: Option<Target>,
-    /// Requests seen.
+    /// Number of requests seen.
     pub requests: u64,
-    /// Where it goes.
+    /// The destination.
     pub destination: Option<Target>,
-    /// Where it goes when the destination fails; of another vendor where one is fit.
+    /// The second destination, used when the first fails. It is of another vendor if a suitable one
+    /// exists.
     pub second: Option<Target>,
-    /// What it costs today, over the period seen.
+    /// The cost today, over the period seen.
     pub before: Cost,
     /// All candidates, the best first.
     pub ranked: Vec<Ranked>,
-    /// Set for routes of embeddings: vectors of two models are never comparable, so all must be made anew.
+    /// Set for embeddings: vectors of two models are never comparable, so all must be computed
+    /// again.
     pub rebuild: Option<Rebuild>,
 }
 
-/// Vectors that must be made anew.
+/// Vectors that must be computed again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rebuild {
-    /// Lengths seen today.
+    /// Lengths in use today.
     pub from: Vec<u32>,
-    /// Lengths that the destination can give, its default first.
+    /// Lengths that the destination can return, its default first.
     pub to: Vec<u32>,
-    /// Whether every length of today can be kept; none when one side is unknown.
+    /// Whether every length in use can be kept. `None` if one side is unknown.
     pub keeps_length: Option<bool>,
 }
 
-/// Something to know, for one route or target, or for all.
+/// A note about one route or target, or about the whole plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are named after what the sentence above them says")]
@@ -214,31 +228,31 @@ pub enum Note {
     NoSecond { route: RouteName },
     /// The second destination is of the same vendor.
     SameVendor { route: RouteName, vendor: String },
-    /// No request was read, so nothing is known of losses.
+    /// No request was read, so losses are unknown.
     NothingRead { route: RouteName },
-    /// So many requests would be refused or lose a parameter at the destination.
+    /// This many requests would be refused or lose a parameter at the destination.
     Lost { route: RouteName, requests: u64, of: u64 },
-    /// The destination's price is not known.
+    /// The price of the destination is unknown.
     NoPrice { route: RouteName, target: Target },
-    /// What the vendor lets through is not known.
+    /// The vendor's limits are unknown.
     NoLimits { target: Target },
     /// The tier is too small.
     OverLimit { target: Target, bound: Bound, peak: u64, limit: u64 },
-    /// Facts from a weak source.
+    /// The facts have a weak source.
     Unconfirmed { target: Target, source: String },
     /// The destination is switched off some time after the deadline.
     Retires { target: Target, at: Timestamp },
-    /// Whether the vendor serves these callers is not known.
+    /// It is unknown whether the vendor serves these callers.
     ServesUnknown { target: Target },
-    /// Fewer days were seen than a week has: a weekly peak may be missing.
+    /// The survey covers less than a week, so a weekly peak may be missing.
     ShortSurvey { days: u64 },
     /// There is not enough time for all stages.
     Late { hours: i64 },
-    /// Vectors must be made anew.
+    /// Vectors must be computed again.
     Rebuild { route: RouteName, target: Target },
 }
 
-/// Makes the plan.
+/// Computes the plan.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
     let empty = Vec::new();
     let routes: Vec<RoutePlan> = input

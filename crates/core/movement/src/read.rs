@@ -1,4 +1,5 @@
-//! The text of a move to its sections. Each section, and each entry of a list, is read on its own, so one slip hides no other.
+//! Splits the text of a move into its sections. Each section, and each entry of a list, is read on
+//! its own, so one mistake hides no other.
 
 use banjia_types::{Problem, nearest};
 use serde::de::DeserializeOwned;
@@ -6,10 +7,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-/// Longest text that is read: a move of a thousand routes takes a quarter of it.
+/// Longest text that is read. A move of a thousand routes takes a quarter of it.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Reads sections and notes what is wrong with them.
+/// Reads sections and collects their problems.
 pub(crate) struct Reader<'t> {
     text: &'t str,
     sections: Vec<(Spanned<String>, Spanned<DeValue<'t>>)>,
@@ -19,7 +20,7 @@ pub(crate) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    /// Splits the text; what is no TOML is the only problem then.
+    /// Splits the text. If it is not TOML, that is the only problem.
     pub(crate) fn new(text: &'t str) -> Self {
         let mut reader = Self { text, sections: Vec::new(), asked: Vec::new(), is_table: false, problems: Vec::new() };
         if text.len() > TEXT_BYTES_MAX {
@@ -38,55 +39,56 @@ impl<'t> Reader<'t> {
         reader
     }
 
-    /// Notes a problem at `span`.
+    /// Records a problem at `span`.
     pub(crate) fn problem(&mut self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
         let hint = Some(hint.into()).filter(|hint: &String| !hint.is_empty());
         self.problems.push(Problem::at(self.text, span, message, hint));
     }
 
-    /// The section of this name, when it is there and right.
+    /// Reads the section with this name. `None` if it is absent or has a problem.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<Spanned<T>> {
         let value = self.raw(name)?;
-        self.one(value)
+        self.deserialize(value)
     }
 
-    /// A section that must be there.
+    /// Reads a section and records a problem if it is absent.
     pub(crate) fn need<T: DeserializeOwned>(&mut self, name: &'static str, hint: &str) -> Option<Spanned<T>> {
         if self.sections.iter().any(|(key, _)| key.get_ref() == name) {
             return self.take(name);
         }
         self.asked.push(name);
-        // A text that is no TOML has one problem already; what it lacks is not known.
+        // A text that is not TOML has one problem already, and its sections are not known.
         if self.is_table {
             self.problem(0..0, format!("the move has no {name}"), hint);
         }
         None
     }
 
-    /// The tables of a list.
+    /// Reads the tables of a list.
     pub(crate) fn list<T: DeserializeOwned>(&mut self, name: &'static str) -> Vec<Spanned<T>> {
         let Some(value) = self.raw(name) else { return Vec::new() };
         let at = value.span();
         if let DeValue::Array(array) = value.into_inner() {
-            return array.into_iter().filter_map(|value| self.one(value)).collect();
+            return array.into_iter().filter_map(|value| self.deserialize(value)).collect();
         }
         self.problem(at, format!("{name} is a list of tables"), format!("begin each with [[{name}]]"));
         Vec::new()
     }
 
-    /// Whether a section is there.
+    /// Whether the text has a section with this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.sections.iter().any(|(key, _)| key.get_ref() == name)
     }
 
-    /// Notes that a list is not there, or has nothing in it that is right in form.
+    /// Records that a list is absent, or has no well-formed entry.
     pub(crate) fn lacks(&mut self, message: &str, hint: &str) {
         if self.is_table {
             self.problem(0..0, message, hint);
         }
     }
 
-    /// Notes every section that nobody asked for; the problems are then in the order of the text.
+    /// Records every section that was never asked for, and returns all problems in the order of the
+    /// text.
     pub(crate) fn finish(mut self) -> Vec<Problem> {
         for (key, _) in std::mem::take(&mut self.sections) {
             let message = format!("unknown field `{}`", key.get_ref());
@@ -104,7 +106,7 @@ impl<'t> Reader<'t> {
         Some(self.sections.swap_remove(at).1)
     }
 
-    fn one<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'t>>) -> Option<Spanned<T>> {
+    fn deserialize<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'t>>) -> Option<Spanned<T>> {
         let place = value.span();
         match T::deserialize(ValueDeserializer::from(value)) {
             Ok(read) => Some(Spanned::new(place, read)),

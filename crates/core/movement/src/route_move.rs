@@ -1,27 +1,29 @@
-//! What a gateway must know of a move: its courses.
+//! The part of a move that a gateway needs to route requests.
 //!
-//! Rules: a course is made from the move alone and is right even if nothing ticks any more: the source's date stands in it.
-//! Copies and repeats end where they could tell nothing more: with `live`.
+//! # Rules
+//! - A route move is computed from the move alone. It stays right even if no reconciler runs any
+//!   more, because it holds the source's end date.
+//! - Copies and repeats end with `live`, since they show nothing new afterwards.
 
 use crate::spec::MovedRoute;
 use crate::stage::{ActiveDestination, Move};
 use banjia_types::{Money, RouteMove, RouteName, Share, Stage};
 
 impl Move {
-    /// How a route moves at present. `spent` is what repeats and shadows have cost since the move began. None for a route that
-    /// does not move, and before the move is created.
+    /// How a route moves at present. `spent` is the cost of repeats and shadows since the move
+    /// began. `None` for a route that does not move, and before the move is created.
     pub fn route_move(&self, route: &RouteName, spent: &[Money]) -> Option<RouteMove> {
         let moved = self.spec().route(route).filter(|_| self.version() > 0)?;
-        Some(self.course_of(moved, spent))
+        Some(self.route_move_of(moved, spent))
     }
 
-    /// The courses of all routes.
+    /// The route moves of all routes.
     pub fn route_moves(&self, spent: &[Money]) -> Vec<RouteMove> {
         let routes = self.spec().routes.iter().filter(|_| self.version() > 0);
-        routes.map(|moved| self.course_of(moved, spent)).collect()
+        routes.map(|moved| self.route_move_of(moved, spent)).collect()
     }
 
-    fn course_of(&self, moved: &MovedRoute, spent: &[Money]) -> RouteMove {
+    fn route_move_of(&self, moved: &MovedRoute, spent: &[Money]) -> RouteMove {
         let (spec, state) = (self.spec(), self.state());
         let used = state.used.get(&moved.route).copied().unwrap_or_default();
         let second = match used {
@@ -50,7 +52,7 @@ impl Move {
     }
 }
 
-/// What is left of a bound. Other currencies have no bound.
+/// The rest of a budget. Costs in other currencies do not count.
 fn left(cap: Money, spent: &[Money]) -> Money {
     let same = spent.iter().filter(|money| money.currency == cap.currency);
     let micros = same.fold(cap.micros, |left, money| left.saturating_sub(money.micros)).max(0);

@@ -1,17 +1,21 @@
-//! The end of a move: what must hold before it, and a report that anybody can check anywhere.
+//! The end of a move: what must hold before it, and a report that anybody can verify anywhere.
 //!
-//! Rules: a move is sealed when it is live, its source's credentials are gone, nothing is open at
-//! the source, nobody was sent there after its end, and every accepted request is accounted for,
-//! minute by minute across the cut. Books over a time in which writes failed and were never made up
-//! for are not sealed. The report holds the move's text, its whole log, the books, the last callers
-//! and parity's summaries. It is canonical JSON (RFC 8785): one text for one content. Each section
-//! has its SHA-256; the hashes, the format's version and the key are signed with Ed25519. So
-//! whoever has the report and knows the key needs neither the store nor this machine, and is told
-//! which section was changed.
+//! # When a move is sealed
+//! - It is live, and its source's credentials are removed.
+//! - No request is open at the source, and none was sent there after its end.
+//! - Every accepted request is accounted for, minute by minute across the cut. Books over a time in
+//!   which writes failed and were never made up for are not sealed.
 //!
-//! A signature only says whose key it was. [`verify`] therefore reads the content too: it folds the
-//! log again from the text and adds the books up again, so that a report that was signed and is not
-//! true does not pass either.
+//! # The report
+//! - It holds the move's text, its whole log, the books, the last callers and the parity summaries.
+//! - It is canonical JSON (RFC 8785), so one content has one text.
+//! - Each section has its SHA-256. The hashes, the version of the format and the key are signed
+//!   with Ed25519. A reader who has the report and knows the key needs neither the store nor this
+//!   machine, and sees which section was changed.
+//!
+//! # Why the content is verified too
+//! A signature only shows whose key was used. So [`verify`] folds the log again from the text and
+//! adds up the books again. A report that was signed and is not true does not pass.
 
 mod report;
 mod verify;
@@ -28,38 +32,39 @@ use banjia_types::{RouteName, Stage, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a seal says.
+/// The content of a seal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// When it was made, by whom, and over which time.
+    /// When and by whom it was made, and the period it covers.
     pub head: Head,
-    /// The move's text.
+    /// The text of the move.
     pub spec: String,
-    /// Its log.
+    /// The log of the move.
     pub events: Vec<Event>,
     /// The books across the cut.
     pub balance: Balance,
-    /// Who asked the source last.
+    /// The last callers of the source.
     pub last_callers: Vec<LastCaller>,
-    /// What parity said.
+    /// The parity summaries.
     pub parity: Vec<ParitySummary>,
 }
 
-/// When a report was made, by whom, and over which time.
+/// When and by whom a report was made, and the period it covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// The move.
+    /// The move's id.
     pub id: String,
     /// When the report was made.
     pub at: Timestamp,
-    /// By whom.
+    /// The person who made it.
     pub by: String,
-    /// The first moment of the books.
+    /// The start of the books.
     pub from: Timestamp,
-    /// The first moment after them.
+    /// The end of the books, exclusive.
     pub until: Timestamp,
-    /// Requests of that time without an end that nothing explains: any of them may be open at the source.
+    /// Requests of that period without an end that nothing explains. Any of them may be open at the
+    /// source.
     pub open_at_source: u64,
 }
 
@@ -67,86 +72,86 @@ pub struct Head {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastCaller {
-    /// Which account.
+    /// The account.
     pub account: String,
-    /// With which of its keys; none where the ledger knows none.
+    /// The key of the account. `None` if the ledger has none.
     pub key: Option<String>,
-    /// On which route.
+    /// The route.
     pub route: RouteName,
     /// When its last request was accepted.
     pub at: Timestamp,
-    /// How many of its requests the source began to answer during the move.
+    /// Number of its requests that the source began to answer during the move.
     pub requests: u64,
 }
 
-/// What parity said of one target on one axis, when it was last asked.
+/// The last parity result of one target on one axis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParitySummary {
-    /// On which route.
+    /// The route.
     pub route: RouteName,
-    /// Of which target.
+    /// The target.
     pub target: Target,
-    /// On which axis.
+    /// The axis.
     pub axis: String,
-    /// What it said.
+    /// The result.
     pub verdict: ParityVerdict,
-    /// On how many pairs.
+    /// The number of pairs it rests on.
     pub pairs: u64,
     /// The difference to the source, in millionths.
     pub difference: i64,
-    /// When.
+    /// When it was computed.
     pub at: Timestamp,
 }
 
-/// What stands between a move and its seal.
+/// A condition that keeps a move from being sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unmet {
-    /// The report names another move than its text does.
+    /// The report and its text have different ids.
     OtherMove {
-        /// In the report.
+        /// The id in the report.
         found: String,
-        /// In the text.
+        /// The id in the text.
         expected: String,
     },
-    /// The report is older than what it tells.
+    /// The report is older than the last event of its log.
     TooOld {
-        /// When it was made.
+        /// When the report was made.
         at: Timestamp,
-        /// Its log's last event.
+        /// The time of the last event.
         last: Timestamp,
     },
-    /// The log does not lead to the move.
+    /// The log has an event that cannot follow: its number, and why.
     Log(u64, Impossible),
-    /// It is not live.
+    /// The move is not live.
     NotLive(Stage),
-    /// The credentials are still there.
+    /// The credentials are not removed.
     Credentials,
     /// Requests may be open at the source.
     OpenAtSource(u64),
-    /// The books do not reach over the cut.
+    /// The books do not cover the cut.
     Period {
-        /// What they must reach back to.
+        /// The latest start of the books.
         from: Timestamp,
-        /// What they must reach up to.
+        /// The earliest end of the books.
         until: Timestamp,
     },
-    /// Somebody was sent to the source after its end.
+    /// A request was sent to the source after its end.
     CallerAfterEnd {
-        /// Who.
+        /// The account.
         account: String,
         /// When.
         at: Timestamp,
-        /// The source's end.
+        /// The end of the source.
         end: Timestamp,
     },
     /// The books have faults that nothing explains.
     Balance(Sum),
     /// A process ended while it could not write its books.
     WritesFailed {
-        /// Since when it could not.
+        /// The moment from which it could not.
         from: Timestamp,
-        /// When the next one found it gone.
+        /// When the next process found it gone.
         until: Timestamp,
     },
 }
@@ -178,15 +183,17 @@ impl fmt::Display for Unmet {
             ),
             Self::Balance(sum) => {
                 write!(f, "{} requests are not accounted for", sum.unexplained)?;
-                let faults = sum.missing.iter().filter(|one| one.missing.unsigned_abs() > one.explained);
-                for one in faults.take(3) {
-                    match one.missing {
-                        ..0 => write!(f, "; the minute {} has {} ends too many", one.at, one.missing.unsigned_abs())?,
+                let faults = sum.missing.iter().filter(|fault| fault.missing.unsigned_abs() > fault.explained);
+                for fault in faults.take(3) {
+                    match fault.missing {
+                        ..0 => {
+                            write!(f, "; the minute {} has {} ends too many", fault.at, fault.missing.unsigned_abs())?
+                        }
                         _ => write!(
                             f,
                             "; the minute {} lacks {} ends",
-                            one.at,
-                            one.missing.unsigned_abs() - one.explained
+                            fault.at,
+                            fault.missing.unsigned_abs() - fault.explained
                         )?,
                     }
                 }
@@ -196,23 +203,23 @@ impl fmt::Display for Unmet {
     }
 }
 
-/// Everything that stands between a move and its seal; nothing when it may be sealed.
+/// Every condition that keeps a move from being sealed. Empty if it may be sealed.
 pub fn unmet(spec: &MoveSpec, report: &Report) -> Vec<Unmet> {
-    let of = match Move::replay(spec.clone(), &report.events) {
-        Ok(of) => of,
+    let mv = match Move::replay(spec.clone(), &report.events) {
+        Ok(mv) => mv,
         Err((number, why)) => return vec![Unmet::Log(number, why)],
     };
     let mut unmet = Vec::new();
     if report.head.id != spec.id {
         unmet.push(Unmet::OtherMove { found: report.head.id.clone(), expected: spec.id.clone() });
     }
-    if report.head.at < of.state().last_at {
-        unmet.push(Unmet::TooOld { at: report.head.at, last: of.state().last_at });
+    if report.head.at < mv.state().last_at {
+        unmet.push(Unmet::TooOld { at: report.head.at, last: mv.state().last_at });
     }
-    if of.stage() != Stage::Live {
-        unmet.push(Unmet::NotLive(of.stage()));
+    if mv.stage() != Stage::Live {
+        unmet.push(Unmet::NotLive(mv.stage()));
     }
-    let removed = of.state().credentials_removed.as_ref().map(|(at, _)| *at);
+    let removed = mv.state().credentials_removed.as_ref().map(|(at, _)| *at);
     if removed.is_none() {
         unmet.push(Unmet::Credentials);
     }
@@ -220,14 +227,14 @@ pub fn unmet(spec: &MoveSpec, report: &Report) -> Vec<Unmet> {
         unmet.push(Unmet::OpenAtSource(report.head.open_at_source));
     }
     if let Some(removed) = removed {
-        let (from, until) = (of.state().entered_at, removed);
+        let (from, until) = (mv.state().entered_at, removed);
         let outside = |at: Timestamp| at.0.saturating_add(60_000) <= report.head.from.0 || at >= report.head.until;
         let is_outside = report.balance.minutes.iter().any(|minute| outside(minute.at));
         if report.head.from > from || report.head.until < until || is_outside {
             unmet.push(Unmet::Period { from, until });
         }
     }
-    if let Some(end) = source_end(&report.events, &of) {
+    if let Some(end) = source_end(&report.events, &mv) {
         unmet.extend(
             report.last_callers.iter().filter(|caller| caller.at >= end).map(|caller| Unmet::CallerAfterEnd {
                 account: caller.account.clone(),
@@ -249,20 +256,21 @@ pub fn unmet(spec: &MoveSpec, report: &Report) -> Vec<Unmet> {
     unmet
 }
 
-/// From when on nobody may have been sent to the source: the first of its date, its refusal and the end of its credentials. At
-/// the moment of a refusal requests are still on their way there, and gateways learn within seconds that the credentials are
-/// recorded as gone; a minute is given to both. A date is known beforehand.
-fn source_end(events: &[Event], of: &Move) -> Option<Timestamp> {
+/// The moment from which nothing may be sent to the source: the first of its end date, its block
+/// and the removal of its credentials. At the moment of a block requests are still on their way
+/// there, and gateways learn within seconds that the credentials are removed; a minute is added to
+/// both. An end date is known beforehand.
+fn source_end(events: &[Event], mv: &Move) -> Option<Timestamp> {
     let died = events.iter().find(|event| matches!(event.what, What::SourceDied { .. })).map(|event| event.at);
-    let removed = of.state().credentials_removed.as_ref().map(|(at, _)| *at);
+    let removed = mv.state().credentials_removed.as_ref().map(|(at, _)| *at);
     let late = |at: Timestamp| Timestamp(at.0.saturating_add(60_000));
-    [Some(of.state().source_until), died.map(late), removed.map(late)].into_iter().flatten().min()
+    [Some(mv.state().source_until), died.map(late), removed.map(late)].into_iter().flatten().min()
 }
 
-/// The event that seals a move, once its report is signed.
+/// The event that seals a move, after its report was signed.
 ///
 /// # Errors
-/// Why that cannot be.
-pub fn sealed(of: &Move, signed: &SignedReport, order: Order<'_>) -> Result<Event, Impossible> {
-    order.event(of, What::Sealed { report: signed.hash.clone() })
+/// Why the move cannot be sealed.
+pub fn sealed(mv: &Move, signed: &SignedReport, order: Order<'_>) -> Result<Event, Impossible> {
+    order.event(mv, What::Sealed { report: signed.hash.clone() })
 }

@@ -1,12 +1,16 @@
 //! The text of a move: what goes where, by when, and what must hold before each step.
 //!
-//! Rules: only `id`, `deadline` and `[[routes]]` must be said; everything else has a default. Unknown keys are refused; all
-//! problems of a text are reported at once, each with its place and what to do. The text's SHA-256 is its identity: the
-//! first event of a move's log names it, so a log never speaks of another text. Rates, ratios and margins are millionths, so
-//! that nothing in a report is a float.
+//! # Rules
+//! - Only `id`, `deadline` and `[[routes]]` are required; everything else has a default.
+//! - Unknown keys are refused. All problems of a text are reported at once, each with its place and
+//!   a hint.
+//! - The text's SHA-256 is its identity. The first event of a move's log holds it, so a log never
+//!   refers to another text.
+//! - Rates, ratios and margins are millionths, so no report contains a float.
 //!
-//! Why one vendor per move: a deadline is a vendor's date, and a vendor that refuses us refuses every route. Who leaves two
-//! vendors writes two moves.
+//! # Why one vendor per move
+//! A deadline is a vendor's date, and a vendor that blocks us blocks every route. To leave two
+//! vendors, write two moves.
 
 mod amount;
 mod blackout;
@@ -24,8 +28,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The axes of parity that a gate may ask for, by the names that verdicts carry. `wording` is not among them: it tells of style
-/// and not of worth.
+/// The parity axes that a gate may require, by the names in parity reports. `wording` is not among
+/// them, because it measures style and not quality.
 pub const AXES: [&str; 15] = [
     "answered",
     "json",
@@ -44,34 +48,35 @@ pub const AXES: [&str; 15] = [
     "cost",
 ];
 
-/// A move as its author wrote it, checked.
+/// A move as its author wrote it, after all checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MoveSpec {
-    /// Its name, in the log, the courses and the report.
+    /// Its name in the log, the route moves and the report.
     pub id: String,
     /// Its name for people.
     pub title: Title,
-    /// The zone of its dates.
+    /// The time zone of its dates.
     pub zone: Tz,
     /// When the move must be done.
     pub deadline: Timestamp,
-    /// From this moment on the source is not asked. Never before the deadline.
+    /// The source's end date: it is not asked from then on. Never before the deadline.
     pub source_until: Timestamp,
     /// What happens when the deadline passes and the move is not live.
     pub on_deadline: OnDeadline,
-    /// What moves; at least one, all from the same vendor, each route once.
+    /// The routes that move: at least one, all from the same vendor, each route once.
     pub routes: Vec<MovedRoute>,
     /// What must hold before a step forward.
     pub gates: Gates,
-    /// How the callers follow.
+    /// How callers move to the destination.
     pub canary: Canary,
     /// Times without steps forward.
     pub blackouts: Vec<Blackout>,
-    /// What is kept of the source's answers.
+    /// Which responses of the source are recorded.
     pub record: Recording,
-    /// The copies that the destination gets.
+    /// Which requests are copied to the destination.
     pub shadow: Shadowing,
-    /// What was decided for the author: a local time that does not exist, or that clocks show twice.
+    /// Choices made for the author, for example for a local time that does not exist or occurs
+    /// twice.
     pub notes: Vec<String>,
     text: Arc<str>,
     hash: String,
@@ -91,80 +96,83 @@ pub struct Title {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDeadline {
-    /// Everybody goes to the best target: one that passes its gates, else the less bad one, and people are told.
+    /// All callers go to the best target: one that passes its gates, else the less bad one, and
+    /// people are paged.
     #[default]
     Cut,
-    /// The move stays where it is and people are told. The source's date still stops the source.
+    /// The move stays where it is and people are paged. The source's end date still applies.
     Hold,
 }
 
 /// One route and its targets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedRoute {
-    /// The name that clients ask for.
+    /// The name that clients use.
     pub route: RouteName,
-    /// Who is left.
+    /// The source target.
     pub source: Target,
-    /// Where it goes.
+    /// The destination target.
     pub destination: Target,
-    /// Where it goes when the destination fails.
+    /// The second destination, used when the first fails.
     pub second: Option<Target>,
 }
 
 /// What must hold before a step forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gates {
-    /// The axes on which a verdict must be "not worse", each with the margin it is judged by, in millionths.
+    /// The axes on which the destination must be "not worse", each with its margin in millionths.
     pub parity: BTreeMap<String, u32>,
-    /// A verdict older than this says nothing.
+    /// A parity result older than this does not count.
     pub parity_age_max: Duration,
-    /// The largest part of failed requests, in millionths.
+    /// The highest rate of failed requests, in millionths.
     pub error_rate_max: u32,
-    /// Over which time errors and latencies are counted.
+    /// The time over which errors and latencies are counted.
     pub window: Duration,
-    /// Fewer requests than this in the window say nothing.
+    /// With fewer requests in the window no rate counts.
     pub requests_min: u64,
     /// The destination's 95th percentile of latency over the source's, in millionths.
     pub latency_ratio_max: u32,
-    /// What the destination may cost in a day of the move's zone.
+    /// The highest cost of the destination in a day of the move's zone.
     pub spend_max_per_day: Option<Money>,
-    /// What it may cost in all.
+    /// The highest cost in all.
     pub spend_max_total: Option<Money>,
 }
 
-/// How the callers follow.
+/// How callers move to the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canary {
-    /// The shares, growing, none of them nothing or all.
+    /// The shares, growing; none of them is nothing or all.
     pub steps: Vec<Share>,
-    /// How long each share is watched before the next step.
+    /// How long each share is held before the next step.
     pub hold: Duration,
-    /// How long after a step back nothing goes forward; doubled with each further one, up to a day.
+    /// How long no step forward is made after a step back. It doubles with each further one, up to
+    /// a day.
     pub cooldown: Duration,
 }
 
-/// What is kept of the source's answers.
+/// Which responses of the source are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
-    /// The part of the exchanges that is recorded.
+    /// The share of the exchanges that is recorded.
     pub share: Share,
-    /// The part of the recorded ones for which the source is asked once more, to know its noise.
+    /// The share of the recorded exchanges for which the source is asked again, to measure its
+    /// noise.
     pub repeat: Share,
-    /// How many of the source's answers each route needs before shadows begin.
+    /// Number of recorded responses of the source that each route needs before shadows begin.
     pub captures_min: u64,
 }
 
-/// The copies that the destination gets.
+/// Which requests are copied to the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shadowing {
-    /// The part of the recorded exchanges.
+    /// The share of the recorded exchanges.
     pub share: Share,
-    /// What repeats and shadows together may cost.
+    /// The highest cost of repeats and shadows together.
     pub spend_max: Option<Money>,
 }
 
 impl MoveSpec {
-    /// Reads a move.
+    /// Reads the text of a move.
     ///
     /// # Errors
     /// Everything that is wrong with the text.
@@ -172,7 +180,7 @@ impl MoveSpec {
         check::parse(text)
     }
 
-    /// The text that it was read from.
+    /// The text it was read from.
     pub const fn text(&self) -> &Arc<str> {
         &self.text
     }
@@ -182,28 +190,28 @@ impl MoveSpec {
         &self.hash
     }
 
-    /// The route of this name.
+    /// The route with this name.
     pub fn route(&self, name: &RouteName) -> Option<&MovedRoute> {
         self.routes.iter().find(|moved| moved.route == *name)
     }
 
-    /// The vendor that is left.
+    /// The vendor of all sources.
     pub fn source_vendor(&self) -> &VendorName {
         // A text without routes is refused, so there is always a first one.
         &self.routes.first().expect("a move has at least one route").source.vendor
     }
 
-    /// The blackout in which a moment lies.
+    /// The blackout at this moment. `None` if there is none.
     pub fn blackout(&self, at: Timestamp) -> Option<&Blackout> {
         self.blackouts.iter().find(|blackout| blackout.holds(at, self.zone))
     }
 
-    /// The canary step after `share`; none when the next one is everybody.
+    /// The canary step after `share`. `None` if the next one is all callers.
     pub fn step_after(&self, share: Share) -> Option<Share> {
         self.canary.steps.iter().copied().find(|step| *step > share)
     }
 
-    /// A moment as the people of the move's zone write it.
+    /// Formats a moment in the move's zone, for people.
     pub fn show(&self, at: Timestamp) -> String {
         banjia_types::calendar::show(at, self.zone)
     }

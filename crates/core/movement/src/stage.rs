@@ -1,30 +1,36 @@
-//! A move, whole: what it is after its events, which events can follow, and what is due.
+//! A whole move: its state after its events, the events that can follow, and the step that is due.
 //!
-//! A move is a log of events. [`apply`] folds them and refuses what cannot follow; [`step`] says what is due. Whoever performs
-//! the actions of a step appends its events with compare-and-set on [`State::version`]: any replica may tick, one wins, and a
-//! crash between two actions repeats nothing that was recorded.
+//! A move is a log of events. [`apply`] folds them and rejects events that cannot follow. [`step`]
+//! returns what is due. The process that performs the actions of a step appends its events with
+//! compare-and-set on [`State::version`]. So any replica may tick and one wins, and a crash between
+//! two actions repeats nothing that was recorded.
 //!
-//! Rules, in the order in which a step tries them:
+//! # Rules of a step, in the order in which they are tried
+//! 1. **The source blocks us.** The move is live at once, from any stage, each route on its best
+//!    target. There is no way back.
+//! 2. **The deadline passes.** With `cut`, the move is live at once, each route on the best target:
+//!    the one in use if its gates pass, else another whose gates pass, else the less bad one, and
+//!    people are paged. With `hold`, the move stays, people are paged, and it makes no step forward
+//!    until a person sets a new date or overrides.
+//! 3. **The source's end date passes.** From then on the source is not asked, whatever the stage,
+//!    the policy or a pause. The route move already holds the date; the event makes it last even if
+//!    a clock steps back. A move that holds then leaves its callers to the other targets of the
+//!    route.
+//! 4. **A gate trips** in `canary` or `live`. All callers go back to the source, into `shadow`, and
+//!    no step forward is made for a cool-down that doubles each time. If there is no way back (the
+//!    source blocked us, is down or past its date, or the deadline has passed), routes switch to
+//!    their second destination if it is better; else people are paged.
+//! 5. **All gates pass.** One step forward, never two: `record` → `shadow` → `canary`, its shares,
+//!    → `live`. Sealing is a command ([`crate::seal`]).
 //!
-//! 1. **The source refuses us**: the move is live at once, from any stage, each route on its best target. Nobody goes back.
-//! 2. **The deadline**: with `cut`, the move is live at once, each route on the best target: the one in use if its gates hold,
-//!    else another whose gates hold, else the less bad one, and people are called. With `hold`, the move stays, people are
-//!    called, and nothing goes forward by itself until a person sets a new date or overrides.
-//! 3. **The source's date**: from then on the source is not asked, whatever the stage, the policy or a pause says. The course
-//!    says so by itself; the event makes it last even if a clock steps back. A move that holds then leaves its callers to the
-//!    targets that the gateway still has.
-//! 4. **A gate breaks** in `canary` or `live`: everybody goes back to the source, into `shadow`, and nothing goes forward for a
-//!    cool-down that doubles each time. When there is no way back (the source is dead, down or past its date, or the deadline
-//!    has passed), routes roll to their second destination if that is better, and else people are called.
-//! 5. **Gates hold**: one step forward, never two: `record` → `shadow` → `canary`, its shares, → `live`. Sealing is a command
-//!    ([`crate::seal`]).
-//!
-//! Evidence that is missing stops rule 5 only, as a pause does: rules 1 to 4 act on what is known,
-//! and say what was missing.
-//! A pause and a blackout stop rule 5 only: what a date, a vendor or a broken gate demands is never held up by somebody who
-//! forgot to resume. An override by a person, with a reason, takes the place of gates for the stage that it names; a target
-//! that is cut or down is left even then. A step never lies before the last event: a clock that steps back repeats nothing
-//! and undoes nothing; it only makes the next step forward wait until it has caught up.
+//! # What stops a step
+//! - Missing evidence, a pause and a blackout stop rule 5 only. Rules 1 to 4 act on what is known,
+//!   and say what was missing. A forgotten pause never delays a date, a vendor's block or a tripped
+//!   gate.
+//! - An override by a person, with a reason, replaces the gates of the stage that it sets. A target
+//!   that is cut or down is left even then.
+//! - No step lies before the last event. A clock that steps back repeats and undoes nothing; the
+//!   next step forward waits until it has caught up.
 
 mod apply;
 mod command;
@@ -35,7 +41,9 @@ mod step;
 
 pub use apply::apply;
 pub use command::{Order, credentials_removed, override_to, pause, redate, rehearse, resume, switch};
-pub use event::{ActiveDestination, Because, Choice, Death, Event, Page, RehearsalFinding, Urgency, Warning, What};
+pub use event::{
+    ActiveDestination, Because, Death, Event, Page, RehearsalFinding, RouteChoice, Urgency, Warning, What,
+};
 pub use impossible::Impossible;
 pub use step::{Action, create, step};
 
@@ -46,64 +54,66 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest cool-down: a move that went back five times is looked at by a person, and may still try once a day.
+/// The longest cool-down. After five steps back a person looks at the move, and it may still try
+/// once a day.
 const COOLDOWN_MAX: Duration = Duration::from_hours(24);
 
-/// A move: its text and what its events made of it.
+/// A move: its text and the state after its events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Move {
     spec: Arc<MoveSpec>,
     state: State,
 }
 
-/// What the events of a move have made of it.
+/// The state of a move after its events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// How many events there were. Zero: the move is not created yet.
+    /// Number of events. Zero if the move is not created yet.
     pub version: u64,
-    /// Where it stands.
+    /// The present stage.
     pub stage: Stage,
-    /// The part of the conversations that the destination answers.
+    /// The share of the conversations that the destination answers.
     pub share: Share,
     /// When the stage or the share last changed.
     pub entered_at: Timestamp,
-    /// When the last event was; nothing lies before it.
+    /// The time of the last event. No event lies before it.
     pub last_at: Timestamp,
-    /// When the move must be done: the text's date, or a later word.
+    /// When the move must be done: the date of the text, or of a later redate.
     pub deadline: Timestamp,
-    /// From when on the source is not asked.
+    /// The source's end date: it is not asked from then on.
     pub source_until: Timestamp,
-    /// Who paused it, and why.
+    /// Who paused the move, and why. `None` if it is not paused.
     pub paused: Option<Because>,
-    /// The deadline has passed and the move holds.
+    /// True if the deadline has passed and the move holds.
     pub is_held: bool,
-    /// The source is gone for good.
+    /// How the source ended for good. `None` if it did not.
     pub death: Option<Death>,
-    /// The source's date has passed and was seen to pass.
+    /// True if the source's end date has passed and an event recorded it.
     pub is_source_past: bool,
-    /// The routes that use their second destination, and since when; or that came back from it.
+    /// The destination that each route uses, for routes that ever changed it.
     pub used: BTreeMap<RouteName, ActiveDestination>,
-    /// When a route changed its destination.
+    /// When each route last changed its destination.
     pub switched_at: BTreeMap<RouteName, Timestamp>,
-    /// Why the move is live, if it is.
+    /// Why the move is live. `None` if it is not.
     pub live_by: Option<LiveBy>,
-    /// The override in force: for the stage that it made, until the stage changes.
+    /// The override in force. It lasts until the stage changes.
     pub overridden: Option<Because>,
-    /// When the move last went back by itself.
+    /// When the move last stepped back by itself.
     pub stepped_back_at: Option<Timestamp>,
-    /// How often it went back since it was last live by its gates.
+    /// Number of steps back since it was last live by its gates.
     pub steps_back: u32,
-    /// A drill under way.
+    /// The running rehearsal.
     pub rehearsal: Option<Rehearsal>,
-    /// What the last drill found.
-    pub drill: Option<RehearsalFinding>,
-    /// When the source's credentials were removed, and which.
+    /// The result of the last rehearsal.
+    #[serde(rename = "drill")]
+    pub rehearsal_finding: Option<RehearsalFinding>,
+    /// When the source's credentials were removed, and their names.
     pub credentials_removed: Option<(Timestamp, Vec<String>)>,
-    /// The SHA-256 of the signed report.
+    /// The SHA-256 of the signed report. `None` if the move is not sealed.
     pub sealed: Option<String>,
-    /// What people were told of since the last change.
+    /// The warnings that people got since the last change.
     pub warned: BTreeSet<Warning>,
-    /// What people must still be told.
+    /// The pages that were not sent yet.
     pub pages: Vec<Page>,
 }
 
@@ -111,18 +121,18 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LiveBy {
-    /// Every gate held.
+    /// Every gate passed.
     Gates,
-    /// A person said so, with a reason.
+    /// A person set the stage, with a reason.
     Override,
-    /// The source is gone.
+    /// The source blocked us.
     SourceDied,
     /// The deadline passed.
     Deadline,
 }
 
 impl Move {
-    /// A move that has no event yet. Its first one is [`create`]d.
+    /// A move without events. Its first event is from [`create`].
     pub fn new(spec: MoveSpec) -> Self {
         let state = State {
             version: 0,
@@ -143,7 +153,7 @@ impl Move {
             stepped_back_at: None,
             steps_back: 0,
             rehearsal: None,
-            drill: None,
+            rehearsal_finding: None,
             credentials_removed: None,
             sealed: None,
             warned: BTreeSet::new(),
@@ -152,46 +162,46 @@ impl Move {
         Self { spec: Arc::new(spec), state }
     }
 
-    /// A move after all of its events.
+    /// The move after all of its events.
     ///
     /// # Errors
-    /// The first event that cannot follow, by its number from 1, and why.
+    /// The number (from 1) of the first event that cannot follow, and why.
     pub fn replay<'e>(spec: MoveSpec, events: impl IntoIterator<Item = &'e Event>) -> Result<Self, (u64, Impossible)> {
-        let mut made = Self::new(spec);
+        let mut replayed = Self::new(spec);
         for event in events {
-            let number = made.state.version + 1;
-            apply(&mut made, event).map_err(|impossible| (number, impossible))?;
+            let number = replayed.state.version + 1;
+            apply(&mut replayed, event).map_err(|impossible| (number, impossible))?;
         }
-        Ok(made)
+        Ok(replayed)
     }
 
-    /// Its text.
+    /// The text of the move.
     pub fn spec(&self) -> &MoveSpec {
         &self.spec
     }
 
-    /// What its events made of it.
+    /// The state after all events.
     pub const fn state(&self) -> &State {
         &self.state
     }
 
-    /// Where it stands.
+    /// The present stage.
     pub const fn stage(&self) -> Stage {
         self.state.stage
     }
 
-    /// How many events there were: what the next append is compared with.
+    /// Number of events. The next append is compared with it.
     pub const fn version(&self) -> u64 {
         self.state.version
     }
 
-    /// Whether the source may be asked at a moment.
+    /// Whether the source may be asked at `at`.
     pub fn may_ask_source(&self, at: Timestamp) -> bool {
         let state = &self.state;
         state.death.is_none() && !state.is_source_past && state.stage != Stage::Sealed && at < state.source_until
     }
 
-    /// The target that answers for a route when the source does not.
+    /// The target that answers for a route if the source does not.
     pub fn target_in_use<'m>(&self, moved: &'m MovedRoute) -> &'m Target {
         match (self.state.used.get(&moved.route), &moved.second) {
             (Some(ActiveDestination::Second), Some(second)) => second,
@@ -199,7 +209,8 @@ impl Move {
         }
     }
 
-    /// From when on a step forward may be made, by the watch over the present share and the cool-down.
+    /// The earliest moment of the next step forward, by the hold of the present share and the
+    /// cool-down.
     pub fn forward_from(&self) -> Timestamp {
         let state = &self.state;
         let watched = match state.stage {

@@ -1,7 +1,9 @@
-//! Which targets stand nearest to a source's model: dated suggestions, from `data/model-map.toml`.
+//! Targets that are close to a source's model: dated suggestions from `data/model-map.toml`.
 //!
-//! Rules: a suggestion is where to begin looking, never a decision; each has its source and date; a dated name of a model is
-//! the model.
+//! # Rules
+//! - A suggestion is a place to begin, never a decision.
+//! - Each suggestion has its source and date.
+//! - A model name with a date suffix counts as the model.
 
 use banjia_types::Target;
 use serde::Deserialize;
@@ -12,13 +14,13 @@ const MAP: &str = include_str!("../data/model-map.toml");
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suggestion {
-    /// The target.
+    /// The suggested target.
     pub target: Target,
-    /// The public document.
+    /// The public document that it comes from.
     pub source: String,
-    /// Its date.
+    /// The date of that document.
     pub as_of: String,
-    /// A weak or single source.
+    /// True if the source is weak or the only one.
     #[serde(default)]
     pub unconfirmed: bool,
 }
@@ -36,14 +38,14 @@ struct Model {
     to: Vec<Suggestion>,
 }
 
-/// What is suggested for a model of the source; empty when nothing is known.
+/// The suggestions for a model of the source. Empty if none is known.
 pub fn suggestions(model: &str) -> Vec<Suggestion> {
     let map: Map = toml::from_str(MAP).expect("a test reads the map that is built in");
-    let is_it = |from: &str| {
+    let matches = |from: &str| {
         let rest = model.strip_prefix(from);
         rest.is_some_and(|rest| rest.is_empty() || is_date(rest))
     };
-    map.model.into_iter().find(|entry| is_it(&entry.from)).map(|entry| entry.to).unwrap_or_default()
+    map.model.into_iter().find(|entry| matches(&entry.from)).map(|entry| entry.to).unwrap_or_default()
 }
 
 fn is_date(rest: &str) -> bool {
@@ -56,9 +58,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dated_name_is_the_model_and_another_one_is_not() {
+    fn a_dated_name_is_the_same_model() {
         let plain = suggestions("gpt-4o");
-        assert!(plain.len() >= 3 && plain.iter().all(|one| !one.source.is_empty() && one.as_of.starts_with("202")));
+        assert!(
+            plain.len() >= 3
+                && plain.iter().all(|suggestion| !suggestion.source.is_empty() && suggestion.as_of.starts_with("202"))
+        );
         assert_eq!(suggestions("gpt-4o-2024-08-06"), plain);
         assert_ne!(suggestions("gpt-4o-mini"), plain);
         assert!(suggestions("gpt-4o-latest").is_empty() && suggestions("nobody-knows").is_empty());

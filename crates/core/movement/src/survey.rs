@@ -1,10 +1,14 @@
 //! What is used: many exchanges folded into one survey.
 //!
-//! Rules: a survey is a sum, so folding in any order and merging in any grouping give the same; peaks are swept exactly from
-//! the starts and ends of exchanges; what was seen only as a row of the ledger counts as traffic and not as a request that was
-//! read, so what is claimed of parameters rests on the requests that were read; what was never seen is not called unused: of
-//! `n` requests without it, at most `3/n` of the traffic uses it, with 95 of 100. Names of parameters, tools and clients are
-//! kept, texts never. A survey grows with the exchanges that are folded into it; the shell bounds these.
+//! # Rules
+//! - A survey is a sum, so folding in any order and merging in any grouping give the same result.
+//! - Peaks are computed exactly from the starts and ends of exchanges.
+//! - An exchange that is known only from the ledger counts as traffic and not as a request that was
+//!   read. So statements about parameters rest on requests that were read.
+//! - A use that was never seen is not called unused. If none of `n` requests shows it, at most
+//!   `3/n` of the traffic uses it, with 95 % confidence.
+//! - Names of parameters, tools and clients are kept, texts never.
+//! - A survey grows with the exchanges that are folded into it. The caller bounds these.
 
 mod coverage;
 mod peaks;
@@ -19,23 +23,23 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Upper bounds (exclusive) of the bins of prompt lengths, in tokens. They hold every bound at which vendors' prices change
-/// (profiles of 2026-09), so that a bin has one price.
+/// Upper bounds (exclusive) of the bins of prompt lengths, in tokens. They include every length at
+/// which a vendor's price changes (profiles of 2026-09), so each bin has one price.
 pub const PROMPT_BOUNDS: [u64; 13] =
     [250, 1_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 200_000, 256_000, 512_000, 1_000_000, 2_000_000];
-/// The same for answers.
+/// Upper bounds (exclusive) of the bins of response lengths, in tokens.
 pub const ANSWER_BOUNDS: [u64; 9] = [50, 200, 500, 1_000, 4_000, 8_000, 16_000, 32_000, 64_000];
-/// Names are cut at so many characters.
+/// Maximum length of a name, in characters.
 const NAME_CHARS_MAX: usize = 96;
 const MINUTE_MS: i64 = 60_000;
 
-/// The language of a prompt, as the shell judged it.
+/// The language of a prompt, as the caller detected it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
     /// Chinese.
     Zh,
-    /// English, or another language in Latin letters: letters alone do not tell them apart.
+    /// English, or another language in Latin letters: letters alone cannot distinguish them.
     En,
     /// Anything else, and prompts without letters.
     Other,
@@ -43,52 +47,53 @@ pub enum Language {
 
 /// One exchange, as far as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The route asked for.
+pub struct ObservedExchange {
+    /// The requested route.
     pub route: RouteName,
-    /// That it happened; none when another source has counted it and only its shape is new.
+    /// The traffic it caused. `None` if another source has counted it and only its shape is new.
     pub traffic: Option<Traffic>,
-    /// What the request looked like; none when only a row of the ledger is there.
+    /// The shape of the request. `None` if only a row of the ledger exists.
     pub shape: Option<Shape>,
 }
 
-/// That a request happened.
+/// The traffic of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
     /// When it was accepted.
     pub at: Timestamp,
     /// From acceptance to the end, in milliseconds.
     pub took_ms: u64,
-    /// Who answered; none when it reached nobody.
+    /// The target that answered. `None` if it reached none.
     pub target: Option<Target>,
     /// `chat` or `embeddings`.
     pub endpoint: String,
-    /// Whether a stream was asked for.
+    /// Whether a stream was requested.
     pub stream: bool,
-    /// Tokens, when the vendor said.
+    /// Tokens, if the vendor reported them.
     pub usage: Option<Usage>,
-    /// What it cost, when known.
+    /// The cost, if known.
     pub cost: Option<Money>,
 }
 
-/// What a request looked like.
+/// The shape of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Parameters with the kind of their value, `temperature: number`; dotted where they are inside another.
+    /// Parameters with the kind of their value, such as `temperature: number`. Nested ones are
+    /// dotted.
     pub params: Vec<String>,
-    /// Names of the tools that were offered.
+    /// Names of the tools on offer.
     pub tools: Vec<String>,
-    /// Whether the answer was to fit a schema or be JSON.
+    /// Whether the response had to match a schema or be JSON.
     pub schema: bool,
-    /// Whether it held images.
+    /// Whether it contains images.
     pub images: bool,
-    /// The prompt's language.
+    /// The language of the prompt.
     pub language: Language,
-    /// Bytes of the request.
+    /// Size of the request, in bytes.
     pub request_bytes: u64,
-    /// The length of vectors that the client asked for, or that came back.
+    /// The length of the vectors that the client asked for, or that were returned.
     pub dimensions: Option<u32>,
-    /// The client's program, from its `user-agent`.
+    /// The client program, from its `user-agent`.
     pub client: Option<String>,
 }
 
@@ -96,11 +101,12 @@ pub struct Shape {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Survey {
-    /// The first request.
+    /// When the first request was accepted.
     pub first: Option<Timestamp>,
-    /// The last request.
+    /// When the last request was accepted.
     pub last: Option<Timestamp>,
-    /// By day (UTC) and model at the vendor that answered: what a source's own export is compared with.
+    /// By day (UTC) and model at the vendor that answered. A source's own export is compared with
+    /// it.
     pub days: BTreeMap<NaiveDate, BTreeMap<String, DayUse>>,
     /// By route.
     pub routes: BTreeMap<RouteName, RouteUse>,
@@ -110,35 +116,35 @@ pub struct Survey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DayUse {
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
     /// Their tokens.
     pub usage: Usage,
 }
 
-/// One route.
+/// The use of one route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteUse {
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Of these, streams.
+    /// Number of these that are streams.
     pub streams: u64,
-    /// Requests that were read, and not only counted.
+    /// Number of requests that were read, not only counted.
     pub shapes: u64,
     /// Requests by endpoint.
     pub endpoints: BTreeMap<String, u64>,
-    /// By who answered.
+    /// By the target that answered.
     pub targets: BTreeMap<Target, TargetUse>,
-    /// Of the requests read, how many use a parameter.
+    /// Of the requests read, the number that use each parameter.
     pub params: BTreeMap<String, u64>,
-    /// Of the requests read, how many offer a tool.
+    /// Of the requests read, the number that offer each tool.
     pub tools: BTreeMap<String, u64>,
-    /// Of the requests read, how many offer any.
+    /// Of the requests read, the number that offer any tool.
     pub with_tools: u64,
-    /// Of the requests read, how many ask for JSON or a schema.
+    /// Of the requests read, the number that ask for JSON or a schema.
     pub with_schema: u64,
-    /// Of the requests read, how many hold images.
+    /// Of the requests read, the number that contain images.
     pub with_images: u64,
     /// Of the requests read, the languages.
     pub languages: BTreeMap<Language, u64>,
@@ -160,44 +166,45 @@ pub struct RouteUse {
     pub took_ms: u64,
     /// Requests and tokens by the minute of acceptance (minutes since 1970).
     pub minutes: BTreeMap<i64, Minute>,
-    /// By how many the number of open requests changes at a millisecond. Sums of zero are not kept.
+    /// The change of the number of open requests, by millisecond. Changes that add up to zero are
+    /// not kept.
     pub changes: BTreeMap<i64, i64>,
 }
 
-/// One target of a route.
+/// The use of one target of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetUse {
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Of these, with known tokens.
+    /// Number of these with known tokens.
     pub counted: u64,
     /// Their tokens.
     pub usage: Usage,
-    /// Of these, with a known cost.
+    /// Number of these with a known cost.
     pub priced: u64,
     /// The known costs, in millionths by currency.
     pub micros: BTreeMap<Currency, i64>,
 }
 
-/// One minute of a route.
+/// The use of a route in one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Minute {
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Tokens, as far as known.
+    /// Number of tokens, as far as known.
     pub tokens: u64,
 }
 
-/// The bin of a usage: both lengths together, since prices depend on both.
+/// The bin of a usage. It depends on both lengths, because prices do.
 pub fn bin(usage: &Usage) -> u16 {
     let place = |bounds: &[u64], tokens: u64| bounds.partition_point(|bound| *bound <= tokens) as u16;
     place(&PROMPT_BOUNDS, usage.prompt) * 100 + place(&ANSWER_BOUNDS, usage.completion)
 }
 
 /// Adds one exchange.
-pub fn fold(survey: &mut Survey, seen: Seen) {
+pub fn fold(survey: &mut Survey, seen: ObservedExchange) {
     if seen.traffic.is_none() && seen.shape.is_none() {
         return;
     }
@@ -312,24 +319,24 @@ impl RouteUse {
         }
     }
 
-    /// The tokens of all requests whose tokens are known, and how many requests these are.
+    /// The tokens of all requests whose tokens are known, and the number of these requests.
     pub fn counted(&self) -> DayUse {
         self.bins.values().fold(DayUse::default(), |sum, bin| sum.plus(*bin))
     }
 
-    /// Whether it is a route of embeddings.
+    /// Whether this is a route of embeddings.
     pub fn is_embeddings(&self) -> bool {
         self.endpoints.iter().max_by_key(|(_, requests)| **requests).is_some_and(|(name, _)| name == "embeddings")
     }
 
-    /// Who answered most: the source of a move.
+    /// The target that answered most: the source of a move.
     pub fn source(&self) -> Option<(&Target, &TargetUse)> {
         self.targets.iter().max_by_key(|(_, used)| used.requests)
     }
 }
 
 impl Survey {
-    /// Adds another survey. Their exchanges must not be the same ones.
+    /// Adds another survey. The two must not contain the same exchange.
     pub fn merge(&mut self, other: Self) {
         self.first = self.first.into_iter().chain(other.first).min();
         self.last = self.last.into_iter().chain(other.last).max();
@@ -357,7 +364,7 @@ fn once_each(counts: &mut BTreeMap<String, u64>, mut names: Vec<String>) {
     }
 }
 
-/// Names come from clients: of a long one its beginning says enough.
+/// Cuts long names. They come from clients, and the beginning is enough.
 fn cut(name: String) -> String {
     match name.char_indices().nth(NAME_CHARS_MAX) {
         Some((at, _)) => format!("{}…", name.get(..at).unwrap_or_default()),

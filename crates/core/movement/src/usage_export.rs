@@ -1,11 +1,19 @@
-//! What the source says was used: its export, to be compared with what the gateway saw.
+//! The source's own account of what was used: its export, to be compared with what the gateway saw.
 //!
-//! Shapes that are read: pages of OpenAI's usage API (`data[].results[]` in buckets; API document 2.3.0), pages of its costs
-//! API, lists of rows, and CSV or TSV tables as its dashboard exports them (columns `start_time`, `model`,
-//! `num_model_requests`, `input_tokens`, `input_cached_tokens`, `output_tokens`; seen in public copies of 2025-10).
-//! Rules: columns are found by any of their known names, in any case and order; a field that is left empty is nothing; all
-//! problems are told at once, each with its line or place; text, rows and problems are bounded; days are UTC, as the source
-//! counts them.
+//! # Shapes that are read
+//! - Pages of OpenAI's usage API (`data[].results[]` in buckets; API document 2.3.0) and of its
+//!   costs API.
+//! - Lists of rows.
+//! - CSV or TSV tables as its dashboard exports them (columns `start_time`, `model`,
+//!   `num_model_requests`, `input_tokens`, `input_cached_tokens`, `output_tokens`; seen in public
+//!   copies of 2025-10).
+//!
+//! # Rules
+//! - Columns are found by any of their known names, in any case and order. An empty field counts as
+//!   absent.
+//! - All problems are reported at once, each with its line or place.
+//! - Text, rows and problems are bounded.
+//! - Days are UTC, as the source counts them.
 
 mod compare;
 mod table;
@@ -22,19 +30,19 @@ use std::fmt;
 
 /// The longest export that is read, in bytes.
 pub const EXPORT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// The most rows.
+/// Maximum number of rows.
 const ROWS_MAX: usize = 1_000_000;
-/// So many problems are told; the rest are counted.
+/// Maximum number of problems that are reported. The rest are counted.
 const PROBLEMS_MAX: usize = 100;
-/// The model of rows that name none.
+/// The model of rows without one.
 pub const NO_MODEL: &str = "(not said)";
 
-/// Something that cannot be used.
+/// Totals by day and model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportProblem {
-    /// Line of a table, from 1; for JSON the place of the row, from 1; 0 for the whole.
+    /// The line of a table, or the number of the row in JSON; both from 1. 0 for the whole export.
     pub line: usize,
-    /// What is wrong and what to do.
+    /// What is wrong, and what to do.
     pub message: String,
 }
 
@@ -54,16 +62,16 @@ pub struct Export {
     pub days: BTreeMap<NaiveDate, BTreeMap<String, ExportDay>>,
 }
 
-/// One model on one day, as the source says.
+/// One model on one day, by the source's figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExportDay {
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Tokens of prompts, cached ones included.
+    /// Prompt tokens, including cached ones.
     pub input: u64,
-    /// Of these, cached.
+    /// Number of these that were cached.
     pub cached: u64,
-    /// Tokens of answers.
+    /// Response tokens.
     pub output: u64,
     /// What was billed, in millionths by currency.
     pub micros: BTreeMap<Currency, i64>,
@@ -99,7 +107,7 @@ struct Reader {
     more: usize,
 }
 
-/// The fields that are known, by the names that exports use.
+/// The known fields, by the names that exports use.
 const FIELDS: [(Field, &[&str]); 8] = [
     (Field::Day, &["start_time", "start_time_iso", "date", "day", "usage_date", "timestamp", "aggregation_timestamp"]),
     (Field::Model, &["model", "model_name", "snapshot_id", "line_item"]),
@@ -123,7 +131,7 @@ enum Field {
     Currency,
 }
 
-/// The field that a column's name means.
+/// The field that a column name stands for.
 fn field(name: &str) -> Option<Field> {
     let name: String =
         name.trim().chars().map(|c| if c == ' ' || c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
@@ -139,7 +147,7 @@ impl Reader {
         }
     }
 
-    /// Whether one more row may be read.
+    /// Counts a row, and returns whether it may be read.
     fn has_room(&mut self) -> bool {
         self.rows += 1;
         if self.rows == ROWS_MAX + 1 {
@@ -148,7 +156,7 @@ impl Reader {
         self.rows <= ROWS_MAX
     }
 
-    /// One row. The first field of a kind that says something counts.
+    /// Reads one row. For each kind the first field that is not empty counts.
     fn row(&mut self, line: usize, fields: &[(Field, String)]) {
         let get = |wanted: Field| {
             fields
@@ -227,7 +235,7 @@ fn day(text: &str) -> Option<NaiveDate> {
 /// one customer by 2026; what lies a thousand times above it is a slip.
 const COUNT_MAX: u64 = 1_000_000_000_000_000;
 
-/// A count, also one that a spreadsheet wrote as `1,234` or `12.0`.
+/// Reads a count, also one that a spreadsheet wrote as `1,234` or `12.0`.
 fn count(text: &str) -> Option<u64> {
     let text = text.replace(',', "");
     let text = text.split_once('.').map_or(text.as_str(), |(whole, rest)| {
@@ -236,7 +244,7 @@ fn count(text: &str) -> Option<u64> {
     text.parse().ok().filter(|count| *count <= COUNT_MAX)
 }
 
-/// An amount in millionths, without floats; digits beyond the sixth are cut.
+/// Reads an amount in millionths, without floats. Digits beyond the sixth are cut off.
 fn micros(text: &str) -> Option<i64> {
     let text = text.trim_start_matches(['$', '¥', '￥']).replace(',', "");
     let (sign, text) = text.strip_prefix('-').map_or((1, text.as_str()), |rest| (-1, rest));

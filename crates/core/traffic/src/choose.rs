@@ -40,7 +40,7 @@ pub struct Candidate {
 pub enum Priority {
     /// Before all targets that take no part in a move; small numbers first.
     Early(u8),
-    /// No move speaks of it.
+    /// No move concerns this target. It keeps the order of the route.
     #[default]
     Route,
     /// After all other targets.

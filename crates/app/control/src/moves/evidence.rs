@@ -50,7 +50,7 @@ pub async fn gather(store: &Store, seen: &Seen<'_>) -> Evidence {
     let mut evidence = Evidence { source_cut, ..Evidence::default() };
     if of.state().rehearsal.is_some() {
         let drill = missing.or_default("the drill", rehearsal::last(store, seen.loaded).await);
-        evidence.drill = drill.map(|drill| drill.evidence());
+        evidence.rehearsal = drill.map(|drill| drill.evidence());
     }
     let window = seen.since(seen.now - spec.gates.window);
     let day = seen.since(day_begin(seen));

@@ -97,7 +97,7 @@ pub async fn last(store: &Store, loaded: &Loaded) -> Result<Option<RehearsalReco
     let Some((number, began_at, share, until)) = began else { return Ok(None) };
     let is_over = loaded.of.state().rehearsal.is_none();
     let after = loaded.events.get(number + 1..).unwrap_or_default();
-    let found = if is_over { loaded.of.state().drill } else { None };
+    let found = if is_over { loaded.of.state().rehearsal_finding } else { None };
     let cut_at = after.iter().find(|event| cuts_short(&event.what));
     let until = cut_at.map_or(until, |event| until.min(event.at));
     let mut routes = Vec::new();

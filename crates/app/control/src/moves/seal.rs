@@ -289,7 +289,7 @@ pub fn parity(loaded: &Loaded) -> Vec<ParitySummary> {
 
 /// None where there was no verdict. Where it holds without a number, no request had to do with the axis.
 fn verdict(judged: &GateResult) -> Option<ParityVerdict> {
-    match (judged.says, judged.value) {
+    match (judged.status, judged.value) {
         (GateStatus::Pass, None) => Some(ParityVerdict::Unused),
         (_, None) => None,
         (GateStatus::Pass, Some(_)) => Some(ParityVerdict::NotWorse),

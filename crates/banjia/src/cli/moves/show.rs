@@ -110,7 +110,7 @@ pub(super) async fn show(store: &Store, id: &str, beside: Beside<'_>, printer: &
     let gates: Vec<_> = of
         .gates_ahead(&evidence, now)
         .into_iter()
-        .filter(|judged| judged.says != GateStatus::Pass)
+        .filter(|judged| judged.status != GateStatus::Pass)
         .map(|judged| vec![judged.route.to_string(), judged.target.to_string(), judged.why])
         .collect();
     if let Some(rehearsal) = of.state().rehearsal {

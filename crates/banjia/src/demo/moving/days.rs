@@ -247,7 +247,7 @@ fn said(of: &Move) -> String {
 
 /// What keeps the move from going on.
 fn waits(of: &Move, ahead: &[GateResult], at: Timestamp) -> String {
-    let open: Vec<_> = ahead.iter().filter(|judged| judged.says != GateStatus::Pass).collect();
+    let open: Vec<_> = ahead.iter().filter(|judged| judged.status != GateStatus::Pass).collect();
     match (of.obstacle(at), open.as_slice()) {
         _ if of.stage() >= At::Live => String::new(),
         (Some(Impossible::TooEarly { from }), _) => format!("for its next step until {}", clock(from)),

@@ -1,4 +1,4 @@
-//! Whether what was seen fits through what a vendor lets through.
+//! Whether the traffic seen fits into a vendor's limits.
 
 use super::{Limits, PlanInput, RoutePlan};
 use crate::survey::{Peaks, peaks};
@@ -6,36 +6,37 @@ use banjia_types::{RouteName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a vendor bounds.
+/// A kind of limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// Requests in a minute.
+    /// Requests per minute.
     Requests,
-    /// Tokens in a minute.
+    /// Tokens per minute.
     Tokens,
-    /// Requests at once.
+    /// Concurrent requests.
     Concurrency,
 }
 
-/// What one destination must carry, all of its routes together.
+/// What one destination must carry, summed over its routes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CapacityRow {
     /// The destination.
     pub target: Target,
     /// The routes that go there.
     pub routes: Vec<RouteName>,
-    /// Their peaks together.
+    /// The peaks of these routes together.
     pub peaks: Peaks,
-    /// What the vendor lets through.
+    /// The vendor's limits.
     pub limits: Limits,
-    /// The bound that is reached first: by figures, else by what the vendor says.
+    /// The limit that is reached first: by the figures, else by the vendor's own word.
     pub binds: Option<Bound>,
-    /// What is left of it at the peak, as a share of the limit: negative when it is too small; none without figures.
+    /// The free share of that limit at the peak. Negative if the limit is too small, `None` without
+    /// figures.
     pub headroom: Option<f64>,
 }
 
-/// The peak, the limit and the part of the limit that is left, of the bound that is reached first.
+/// The limit that is reached first: its kind, the peak, the limit and the free share.
 pub(super) fn tightest(peaks: &Peaks, limits: &Limits) -> Option<(Bound, u64, u64, f64)> {
     let concurrency = peaks.concurrency.max(peaks.concurrency_by_rate.ceil() as u64);
     let all = [
@@ -50,7 +51,7 @@ pub(super) fn tightest(peaks: &Peaks, limits: &Limits) -> Option<(Bound, u64, u6
     left.min_by(|a, b| a.3.total_cmp(&b.3))
 }
 
-/// One row for each destination that was chosen.
+/// One row for each chosen destination.
 pub(super) fn rows(input: &PlanInput<'_>, plans: &[RoutePlan]) -> Vec<CapacityRow> {
     let mut routes: BTreeMap<&Target, Vec<RouteName>> = BTreeMap::new();
     for plan in plans {

@@ -5,42 +5,43 @@ use crate::survey::{RouteUse, TargetUse};
 use banjia_types::{Currency, Money, Price};
 use serde::Serialize;
 
-/// Where a cost comes from.
+/// What a cost is computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// The ledger's own figures.
+    /// The figures of the ledger.
     Recorded,
-    /// The tokens seen at the price known.
+    /// The tokens seen, at the known price.
     Computed,
-    /// No price is known, or no tokens.
+    /// Nothing: no price or no tokens are known.
     Unknown,
 }
 
-/// A cost over the period seen. Tokens of reasoning are part of the answer and charged as such; cached ones at their own price
-/// where the price has one.
+/// A cost over the period seen. Reasoning tokens are part of the response and charged as such.
+/// Cached tokens have their own price if the price list has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
-    /// In renminbi; none when unknown.
+    /// In renminbi. `None` if unknown.
     pub cny: Option<Money>,
-    /// In US dollars; none when unknown.
+    /// In US dollars. `None` if unknown.
     pub usd: Option<Money>,
-    /// Where it comes from.
+    /// What the cost is computed from.
     pub basis: Basis,
-    /// The requests that it is of: those whose tokens, or whose costs, are known.
+    /// Number of requests it covers: those whose tokens or costs are known.
     pub requests: u64,
 }
 
 impl Cost {
     const UNKNOWN: Self = Self { cny: None, usd: None, basis: Basis::Unknown, requests: 0 };
 
-    /// The cost in renminbi, for comparing.
+    /// The cost in renminbi, for comparison.
     pub fn micros(&self) -> Option<i64> {
         self.cny.map(|cny| cny.micros)
     }
 }
 
-/// What the route costs today: as recorded, if that is known of all of its source's requests; else computed.
+/// The cost of the route today: the recorded one if it is known for all requests of its source,
+/// else computed.
 pub(super) fn before(used: &RouteUse, source: Option<&TargetUse>, facts: Option<&Facts>, rate: &Rate) -> Cost {
     match source {
         Some(source) if source.priced > 0 && source.priced == source.counted && used.targets.len() == 1 => {
@@ -51,7 +52,7 @@ pub(super) fn before(used: &RouteUse, source: Option<&TargetUse>, facts: Option<
     }
 }
 
-/// What the tokens seen cost at a price: each bin at the tier that its requests fall into.
+/// The cost of the tokens seen at a price. Each bin is charged at the tier of its requests.
 pub(super) fn at(used: &RouteUse, price: Option<&Price>, rate: &Rate) -> Cost {
     let counted = used.counted().requests;
     let Some(price) = price.filter(|price| !price.tiers.is_empty() && counted > 0) else { return Cost::UNKNOWN };
@@ -69,7 +70,8 @@ pub(super) fn at(used: &RouteUse, price: Option<&Price>, rate: &Rate) -> Cost {
     both(to_cny(sum, price.currency, rate), Basis::Computed, counted, rate)
 }
 
-/// Kept in a float on the way: both figures are estimates to six digits, and neither is booked.
+/// Computes with floats on the way. Both figures are estimates to six digits, and neither is
+/// booked.
 fn to_cny(micros: i128, currency: Currency, rate: &Rate) -> f64 {
     match currency {
         Currency::Cny => micros as f64,

@@ -1,4 +1,4 @@
-//! The ranking of a route's candidates with its reasons, and what the plan has to tell.
+//! The ranking of a route's candidates with its reasons, and the notes of a plan.
 
 use super::capacity::{Bound, tightest};
 use super::{Candidate, Cost, Losses, Note, Plan, PlanInput, Rebuild, RoutePlan, cost};
@@ -6,7 +6,7 @@ use crate::survey::{PROMPT_BOUNDS, Peaks, RouteUse, peaks};
 use banjia_types::{RouteName, Target, Timestamp};
 use serde::Serialize;
 
-/// A survey of fewer days has not seen each day of a week.
+/// A survey of fewer days misses some day of the week.
 const WEEK_DAYS: u64 = 7;
 
 /// One candidate in its place.
@@ -16,56 +16,57 @@ pub struct Ranked {
     pub target: Target,
     /// Whether it may be chosen at all.
     pub is_fit: bool,
-    /// Why it stands here, the weightiest first.
+    /// The reasons for its place, the most important first.
     pub reasons: Vec<Reason>,
     /// What the real requests would lose.
     pub losses: Losses,
     /// What the traffic seen would cost there.
     pub after: Cost,
-    /// Where its facts come from.
+    /// The source of its facts.
     pub source: String,
-    /// Whether these are weak.
+    /// True if that source is weak.
     pub unconfirmed: bool,
     /// A warning from its profile.
     pub warning: Option<String>,
 }
 
-/// Why a candidate stands where it stands.
+/// A reason for the place of a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are named after what the sentence above them says")]
 pub enum Reason {
     /// The vendor does not serve these callers.
     NotServed,
-    /// It is switched off before the deadline, or has been.
+    /// It is switched off before the deadline, or is already.
     SwitchedOff { at: Timestamp },
-    /// It is a model of embeddings for a chat route, or the other way round.
+    /// It is an embedding model for a chat route, or the reverse.
     WrongKind,
-    /// So many requests would be refused.
+    /// This many requests would be refused.
     Refused { requests: u64, of: u64 },
-    /// So many requests would lose a parameter.
+    /// This many requests would lose a parameter.
     Dropped { requests: u64, of: u64 },
-    /// So many requests would be honoured in part.
+    /// This many requests would be supported only in part.
     Degraded { requests: u64, of: u64 },
-    /// So many requests hold images, which it cannot read.
+    /// This many requests contain images, which it cannot read.
     NoImages { requests: u64 },
-    /// Requests are longer than its context: the longest seen, and at most so many of all.
+    /// Requests are longer than its context: the longest one seen, and an upper bound of their
+    /// number.
     TooLong { longest: u64, context: u64, requests_at_most: u64 },
-    /// Answers are longer than it gives.
+    /// Responses are longer than it can return.
     AnswerTooLong { longest: u64, answer_max: u64 },
     /// The route's peak is over its tier.
     OverLimit { bound: Bound, peak: u64, limit: u64 },
     /// Nothing would be refused or dropped.
     NothingLost { tested: u64 },
-    /// No request was read, so its losses are not known.
+    /// No request was read, so its losses are unknown.
     LossesUnknown,
-    /// Its price is not known.
+    /// Its price is unknown.
     PriceUnknown,
-    /// Its context is not known.
+    /// Its context is unknown.
     ContextUnknown,
 }
 
-/// The order: smaller is better. The target's name makes it the same every time.
+/// The sort key; smaller is better. The name of the target makes the order deterministic.
 type Place = (bool, u64, u64, bool, u64, bool, i64, String);
 
 pub(super) fn route(input: &PlanInput<'_>, name: &RouteName, used: &RouteUse, candidates: &[Candidate]) -> RoutePlan {
@@ -118,7 +119,7 @@ fn judge(input: &PlanInput<'_>, used: &RouteUse, peaks: &Peaks, candidate: &Cand
     let of = losses.tested;
     let mut lost = losses.refused.saturating_add(losses.dropped);
     if facts.images == Some(false) && used.with_images > 0 {
-        // Encoding does not look into images, so these requests are not among the refused.
+        // Encoding does not read images, so these requests are not among the refused.
         lost = lost.saturating_add(used.with_images);
         reasons.push(Reason::NoImages { requests: used.with_images });
     }
@@ -170,7 +171,8 @@ fn judge(input: &PlanInput<'_>, used: &RouteUse, peaks: &Peaks, candidate: &Cand
     (place, ranked)
 }
 
-/// How many requests are too long, at most: whole bins whose longest prompt could be over the context.
+/// An upper bound of the number of requests that are too long: all requests of each bin whose
+/// longest prompt could exceed the context.
 fn too_long(used: &RouteUse, candidate: &Candidate, reasons: &mut Vec<Reason>) -> u64 {
     let mut count = 0;
     match candidate.facts.context {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::survey::{Language, Seen, Shape, Traffic, fold};
+use crate::survey::{Language, ObservedExchange, Shape, Traffic, fold};
 use banjia_types::{Currency, Money, PriceTier, Stage, Usage};
 
 const HOUR: i64 = 3_600_000;
@@ -26,7 +26,7 @@ fn survey(prompts: &[u64], cost: Option<i64>) -> Survey {
             dimensions: None,
             client: None,
         };
-        fold(&mut survey, Seen { route: "shop".into(), traffic: Some(traffic), shape: Some(shape) });
+        fold(&mut survey, ObservedExchange { route: "shop".into(), traffic: Some(traffic), shape: Some(shape) });
     }
     survey
 }
@@ -60,7 +60,7 @@ fn order(plan: &Plan) -> Vec<&str> {
 }
 
 #[test]
-fn losses_weigh_more_than_length_length_more_than_capacity_and_capacity_more_than_price() {
+fn a_ranking_weighs_losses_before_price() {
     let survey = survey(&[100, 100, 100, 60_000], None);
     let mut lossy = candidate("a/lossy", Some(1));
     lossy.losses.dropped = 1;
@@ -97,7 +97,7 @@ fn losses_weigh_more_than_length_length_more_than_capacity_and_capacity_more_tha
 }
 
 #[test]
-fn a_cost_is_by_tier_with_cached_tokens_and_in_both_currencies_and_never_zero_when_unknown() {
+fn a_cost_is_by_tier_and_unknown_is_never_zero() {
     let survey = survey(&[1_000, 1_000, 40_000], Some(500_000));
     let plan = made(&survey, vec![candidate("a/known", Some(2)), candidate("a/unknown", None)], 0);
     let route = &plan.routes[0];
@@ -111,7 +111,7 @@ fn a_cost_is_by_tier_with_cached_tokens_and_in_both_currencies_and_never_zero_wh
 }
 
 #[test]
-fn the_timetable_goes_back_from_the_deadline_and_says_when_it_is_too_late() {
+fn the_timetable_counts_back_from_the_deadline() {
     let survey = survey(&[1], None);
     let plan = made(&survey, vec![candidate("a/b", Some(1))], 2 * HOUR);
     let starts: Vec<_> = plan.timetable.steps.iter().map(|step| (step.stage, step.latest_start.0 / HOUR)).collect();
@@ -124,7 +124,7 @@ fn the_timetable_goes_back_from_the_deadline_and_says_when_it_is_too_late() {
 }
 
 #[test]
-fn what_only_a_person_can_decide_is_listed() {
+fn decisions_for_people_are_listed() {
     let mut survey = survey(&[1], None);
     let none = made(&survey, vec![], 0);
     assert_eq!(none.decisions, [Note::NoDestination { route: "shop".into() }]);
@@ -149,13 +149,13 @@ fn what_only_a_person_can_decide_is_listed() {
 }
 
 #[test]
-fn two_routes_to_one_destination_meet_at_its_limits() {
+fn two_routes_share_the_limits_of_a_destination() {
     let mut both = survey(&[1, 1, 1], None);
     let route = both.routes["shop"].clone();
     both.routes.insert("desk".into(), route);
-    let mut one = candidate("a/b", Some(1));
-    one.facts.limits.concurrency = Some(4);
-    let candidates = BTreeMap::from([("shop".into(), vec![one.clone()]), ("desk".into(), vec![one])]);
+    let mut shared = candidate("a/b", Some(1));
+    shared.facts.limits.concurrency = Some(4);
+    let candidates = BTreeMap::from([("shop".into(), vec![shared.clone()]), ("desk".into(), vec![shared])]);
     let plan = plan(&PlanInput {
         survey: &both,
         candidates: &candidates,

@@ -1,4 +1,4 @@
-//! Back from the deadline: when each stage must have begun at the latest, and how much time is left over.
+//! The latest start of each stage, counted back from the deadline, and the time that is left over.
 
 use banjia_types::{Stage, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,11 @@ const HOUR_MS: i64 = 3_600_000;
 pub struct Durations {
     /// Recording the source, with repeats.
     pub record_hours: u32,
-    /// Shadowing and judging parity.
+    /// Shadowing, and computing parity.
     pub shadow_hours: u32,
     /// Growing the share.
     pub canary_hours: u32,
-    /// Everything at the destination while the source could still be gone back to.
+    /// Everything at the destination, while the source can still be returned to.
     pub live_hours: u32,
 }
 
@@ -27,12 +27,12 @@ impl Default for Durations {
     }
 }
 
-/// One stage.
+/// The latest start of one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// The stage.
     pub stage: Stage,
-    /// It must have begun by then.
+    /// The stage must have begun by then.
     pub latest_start: Timestamp,
     /// How long it takes, in hours; 0 for the last.
     pub hours: u32,
@@ -41,9 +41,9 @@ pub struct Step {
 /// The stages and the slack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Timetable {
-    /// In their order.
+    /// The stages, in order.
     pub steps: Vec<Step>,
-    /// Hours from now to the first latest start, rounded down: negative when it has passed.
+    /// Hours from now to the first latest start, rounded down. Negative if it has passed.
     pub slack_hours: i64,
 }
 

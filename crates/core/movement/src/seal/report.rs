@@ -7,19 +7,19 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// What the text calls itself.
+/// The name of the format in the text.
 pub(super) const FORMAT: &str = "banjia-move-report";
-/// The only version there is.
+/// The only version of the format.
 pub(super) const VERSION: u64 = 1;
-/// The sections, by name.
+/// The names of the sections.
 pub(super) const SECTIONS: [&str; 6] = ["balance", "events", "head", "last_callers", "parity", "spec"];
 
-/// A report that was signed.
+/// A signed report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedReport {
     /// The text: one line of canonical JSON.
     pub text: String,
-    /// Its SHA-256 in hexadecimal, which the move's last event names.
+    /// Its SHA-256 in hexadecimal, which the last event of the move holds.
     pub hash: String,
 }
 
@@ -50,12 +50,12 @@ pub fn sign(report: &Report, key: &SigningKey) -> SignedReport {
     SignedReport { text, hash }
 }
 
-/// The public half of a key, in hexadecimal: what a reader of reports must know.
+/// The public half of a key, in hexadecimal. A reader of reports must know it.
 pub fn public_key(key: &SigningKey) -> String {
     hex(key.verifying_key().as_bytes())
 }
 
-/// What is signed: everything that says what the sections are.
+/// The text that is signed: it determines all sections.
 pub(super) fn signed_bytes(version: u64, hashes: &Map<String, Value>, key: &str) -> String {
     canonical(&json!({ "format": FORMAT, "version": version, "hashes": hashes, "key": key }))
 }
@@ -69,11 +69,11 @@ pub(super) fn hash(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
-/// Canonical JSON by RFC 8785.
+/// Canonical JSON (RFC 8785).
 pub(super) fn canonical(value: &Value) -> String {
     serde_json_canonicalizer::to_string(value).expect("a JSON value is written to memory")
 }
 
-fn value(of: &impl Serialize) -> Value {
-    serde_json::to_value(of).expect("our own types have text keys only")
+fn value(section: &impl Serialize) -> Value {
+    serde_json::to_value(section).expect("our own types have text keys only")
 }

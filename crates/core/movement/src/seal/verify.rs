@@ -1,4 +1,4 @@
-//! Checking a report that came from anywhere.
+//! Verifies a report of any origin.
 
 use super::report::{FORMAT, SECTIONS, VERSION, canonical, hash, hashes, signed_bytes};
 use super::{Report, Unmet, unmet};
@@ -12,21 +12,21 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-/// Longest report that is read.
+/// Longest report that is read, in bytes.
 const TEXT_BYTES_MAX: usize = 256 << 20;
 
-/// What a report that is right says.
+/// What a valid report shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Whose key signed it, in hexadecimal. Whether that is the right key is for the reader to know.
+    /// The key that signed it, in hexadecimal. The reader must know whether it is the right one.
     pub key: String,
     /// The SHA-256 of the text, in hexadecimal.
     pub hash: String,
     /// The report.
     pub report: Report,
-    /// Since when the move was live.
+    /// When the move became live.
     pub live_at: Timestamp,
-    /// Why.
+    /// Why the move became live.
     pub live_by: Option<LiveBy>,
     /// The names of the credentials that were removed.
     pub credentials_removed: Vec<String>,
@@ -34,31 +34,31 @@ pub struct Verified {
     pub sum: Sum,
 }
 
-/// Why a report is not right.
+/// Why a report is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NotVerified {
-    /// It is no report.
+    /// The text is no report.
     #[error("this is no report of a move: {0}")]
     NotAReport(String),
-    /// It is of a later format.
+    /// The format is a later one.
     #[error("the report has version {0}, and this program knows version 1; use a newer one")]
     UnknownVersion(u64),
-    /// It is not as it was written.
+    /// The text is not in the form in which it was written.
     #[error("the text is not canonical: it was written anew, or holds something twice")]
     NotCanonical,
-    /// Sections are not what was signed.
+    /// Sections differ from those that were signed.
     #[error("changed after it was signed: {}", .0.join(", "))]
     Changed(Vec<String>),
-    /// The signature is not of this key and these hashes.
+    /// The signature does not belong to this key and these hashes.
     #[error("the signature is not of the key {key} over these hashes")]
     BadSignature {
-        /// The key that the report names.
+        /// The key in the report.
         key: String,
     },
-    /// The move's text is not one.
+    /// The move's text has problems.
     #[error("the move's text has problems, the first: {}", first(.0))]
     BadText(Vec<Problem>),
-    /// The content does not hold.
+    /// The content is not true.
     #[error("it was signed and does not hold: {}", list(.0))]
     Untrue(Vec<Unmet>),
 }
@@ -74,7 +74,7 @@ struct Whole {
     signature: String,
 }
 
-/// Checks a report: its form, its signature, and what it says.
+/// Verifies a report: its form, its signature, and its content.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -101,8 +101,8 @@ pub fn verify(text: &str) -> Result<Verified, NotVerified> {
     if !faults.is_empty() {
         return Err(NotVerified::Untrue(faults));
     }
-    let of = Move::replay(spec, &report.events).map_err(|(at, why)| NotVerified::Untrue(vec![Unmet::Log(at, why)]))?;
-    let state = of.state();
+    let mv = Move::replay(spec, &report.events).map_err(|(at, why)| NotVerified::Untrue(vec![Unmet::Log(at, why)]))?;
+    let state = mv.state();
     Ok(Verified {
         key: whole.key,
         hash: hash(text),
@@ -155,7 +155,7 @@ fn section<T: DeserializeOwned>(whole: &Whole, name: &str) -> Result<T, NotVerif
     serde_json::from_value(value).map_err(|error| NotVerified::NotAReport(format!("its section {name}: {error}")))
 }
 
-/// Bytes from small hexadecimal digits, in the one form that we write.
+/// Decodes lower-case hexadecimal digits, the one form that we write.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let bytes: Option<Vec<u8>> = text
         .as_bytes()

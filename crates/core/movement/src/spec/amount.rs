@@ -1,8 +1,8 @@
-//! Spans of time as people write them.
+//! Durations as people write them.
 
 use std::time::Duration;
 
-/// The longest span that a move may speak of.
+/// The longest duration that a move may contain.
 const SPAN_MAX: Duration = Duration::from_hours(24 * 366);
 
 /// Reads `90s`, `30m`, `2h` or `7d`.
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_read_and_slips_are_not() {
+    fn durations_are_read_and_mistakes_are_refused() {
         assert_eq!(span("90s"), Some(Duration::from_secs(90)));
         assert_eq!(span("7d"), Some(Duration::from_hours(168)));
         for bad in ["", "m", "-5m", "1.5h", "5 m", "99999d", "18446744073709551615d", "5分"] {

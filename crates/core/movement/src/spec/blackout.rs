@@ -1,40 +1,42 @@
-//! Times in which nothing goes forward.
+//! Times in which no step forward is made.
 //!
-//! Rules: a weekly blackout is what the wall clock of the zone shows, on both sides of a change of clocks; one whose end is not
-//! after its begin runs over midnight, into the day after each of its days. A dated one is two moments.
+//! # Rules
+//! - A weekly blackout follows the wall clock of the zone, on both sides of a change of clocks.
+//! - If its end is not after its begin, it runs over midnight, into the day after each of its days.
+//! - A dated blackout is two moments.
 
 use banjia_types::Timestamp;
 use banjia_types::calendar;
 use chrono::{Datelike as _, Days, NaiveTime, Weekday};
 use chrono_tz::Tz;
 
-/// A time without steps forward. Steps back, the reflex and dates are never held up.
+/// A time without steps forward. Steps back, the reaction to a block and dates are never delayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blackout {
-    /// On these days, every week.
+    /// Every week, on these days.
     Weekly {
         /// The days on which it begins.
         days: Vec<Weekday>,
-        /// Its first moment on the wall clock.
+        /// When it begins, on the wall clock.
         from: NaiveTime,
-        /// The first moment after it; none is the end of the day.
+        /// When it ends, exclusive. `None` is the end of the day.
         until: Option<NaiveTime>,
-        /// Why.
+        /// The reason, for people.
         reason: String,
     },
     /// Once.
     Dated {
-        /// Its first moment.
+        /// When it begins.
         from: Timestamp,
-        /// The first moment after it.
+        /// When it ends, exclusive.
         until: Timestamp,
-        /// Why.
+        /// The reason, for people.
         reason: String,
     },
 }
 
 impl Blackout {
-    /// Whether a moment lies in it.
+    /// Whether `at` lies in the blackout.
     pub fn holds(&self, at: Timestamp, zone: Tz) -> bool {
         let (days, from, until) = match self {
             Self::Dated { from, until, .. } => return *from <= at && at < *until,
@@ -53,7 +55,7 @@ impl Blackout {
         }
     }
 
-    /// Why, as its author wrote it.
+    /// The reason, as its author wrote it.
     pub fn reason(&self) -> &str {
         match self {
             Self::Weekly { reason, .. } | Self::Dated { reason, .. } => reason,
@@ -70,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weekly_one_follows_the_wall_clock_over_midnight_and_over_a_change_of_clocks() {
+    fn a_weekly_blackout_follows_the_wall_clock() {
         let time = |text: &str| NaiveTime::parse_from_str(text, "%H:%M").unwrap();
         let nights = Blackout::Weekly {
             days: vec![Weekday::Fri],

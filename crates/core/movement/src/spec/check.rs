@@ -1,4 +1,4 @@
-//! From a move's text to a move: every problem at once.
+//! Builds a move from its text and reports every problem at once.
 
 use super::raw::{RawBlackout, RawCanary, RawGates, RawRecord, RawRoute, RawShadow};
 use super::{AXES, Blackout, Canary, Gates, MoveSpec, MovedRoute, OnDeadline, Recording, Shadowing, Title, amount};
@@ -17,7 +17,7 @@ const MILLION: f64 = 1_000_000.0;
 const ROUTES_MAX: usize = 1_000;
 const STEPS_MAX: usize = 50;
 const BLACKOUTS_MAX: usize = 200;
-/// Margins when the text names none: the axes that need neither an embedding nor a judge.
+/// Margins if the text names none: the axes that need neither an embedding nor a judge.
 const MARGINS: [(&str, u32); 8] = [
     ("answered", 10_000),
     ("json", 20_000),

@@ -1,4 +1,4 @@
-//! A move as its author writes it.
+//! A move as its author writes it, before any check.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -1,10 +1,12 @@
-//! Folding one event into a move.
+//! Folds one event into a move.
 //!
-//! Rules: everything is checked before anything changes, so an event that cannot follow leaves the move as it was. What a
-//! step forward needs is checked here a second time, from the evidence in the event: a log that passed this needs no trust in
-//! whoever wrote it.
+//! # Rules
+//! - Everything is checked before anything changes, so an event that cannot follow leaves the move
+//!   as it was.
+//! - What a step forward needs is checked here again, from the evidence in the event. So a log that
+//!   passed this check is valid no matter who wrote it.
 
-use super::event::{ActiveDestination, Choice, Event, Page, RehearsalFinding, Urgency, Warning, What};
+use super::event::{ActiveDestination, Event, Page, RehearsalFinding, RouteChoice, Urgency, Warning, What};
 use super::next::Forward;
 use super::{Because, Death, Impossible, LiveBy, Move};
 use crate::gate::GateStatus;
@@ -13,23 +15,25 @@ use banjia_types::{Rehearsal, Share, Stage, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Longest text of a person in an event.
+/// Longest text by a person in an event, in bytes.
 pub(super) const WORDS_BYTES_MAX: usize = 2_000;
-const DRILL_MAX: Duration = Duration::from_hours(24);
+/// The longest rehearsal.
+const REHEARSAL_MAX: Duration = Duration::from_hours(24);
 
 /// Folds an event into a move.
 ///
 /// # Errors
-/// Why the event cannot follow; then the move is as it was.
+/// Why the event cannot follow. The move is unchanged then.
 pub fn apply(to: &mut Move, event: &Event) -> Result<(), Impossible> {
     check(to, event)?;
     fold(to, event);
     Ok(())
 }
 
-/// What holds for every event: the move exists, time runs forward, nothing but pages follows a seal.
-fn check(of: &Move, event: &Event) -> Result<(), Impossible> {
-    let (spec, state, at) = (&of.spec, &of.state, event.at);
+/// Checks what holds for every event: the move exists, time runs forward, and only pages follow a
+/// seal.
+fn check(mv: &Move, event: &Event) -> Result<(), Impossible> {
+    let (spec, state, at) = (&mv.spec, &mv.state, event.at);
     if let What::Created { spec: hash } = &event.what {
         if state.version > 0 {
             return Err(Impossible::AlreadyCreated);
@@ -43,25 +47,25 @@ fn check(of: &Move, event: &Event) -> Result<(), Impossible> {
         return when(state.pages.iter().any(|page| page.number == through), || Impossible::NoPages);
     }
     when(state.stage != Stage::Sealed, || Impossible::IsSealed)?;
-    check_what(of, event)
+    check_what(mv, event)
 }
 
-fn check_what(of: &Move, event: &Event) -> Result<(), Impossible> {
-    let (spec, state, at) = (&of.spec, &of.state, event.at);
+fn check_what(mv: &Move, event: &Event) -> Result<(), Impossible> {
+    let (spec, state, at) = (&mv.spec, &mv.state, event.at);
     match &event.what {
         What::Created { .. } | What::Paged { .. } => Ok(()),
         What::Advanced { from, to } => {
-            is_from(of, *from)?;
-            forward(of, event, Forward::Stage(*to))
+            is_from(mv, *from)?;
+            forward(mv, event, Forward::Stage(*to))
         }
         What::ShareSet { from, to } => {
             when(*from == state.share, || Impossible::NotFromShare { found: *from, is: state.share })?;
-            forward(of, event, Forward::Share(*to))
+            forward(mv, event, Forward::Share(*to))
         }
         What::SteppedBack { from } => {
-            is_from(of, *from)?;
-            when(of.may_step_back(at), || Impossible::NoSource)?;
-            when(event.because.iter().any(|judged| judged.says == GateStatus::Trip), || Impossible::NothingBreaks)
+            is_from(mv, *from)?;
+            when(mv.may_step_back(at), || Impossible::NoSource)?;
+            when(event.because.iter().any(|result| result.status == GateStatus::Trip), || Impossible::NothingBreaks)
         }
         What::Switched { route, to } => {
             let moved = spec.route(route).ok_or_else(|| Impossible::NoRoute(route.clone()))?;
@@ -73,30 +77,30 @@ fn check_what(of: &Move, event: &Event) -> Result<(), Impossible> {
             None => has_reason(event),
         },
         What::Resumed => when(state.paused.is_some(), || Impossible::NotPaused),
-        What::Overridden { from, to, share } => overridden(of, event, *from, *to, *share),
+        What::Overridden { from, to, share } => overridden(mv, event, *from, *to, *share),
         What::Redated { deadline, source_until } => {
             when(*deadline > at && source_until >= deadline, || Impossible::WrongDates)?;
             has_reason(event)
         }
         What::SourceDied { choices, .. } => {
             when(state.death.is_none(), || Impossible::AlreadyDead)?;
-            if state.stage < Stage::Live { are_choices(of, choices) } else { Ok(()) }
+            if state.stage < Stage::Live { are_choices(mv, choices) } else { Ok(()) }
         }
         What::SourcePassed => {
             let is_passing = at >= state.source_until && !state.is_source_past && state.death.is_none();
             when(is_passing, || Impossible::NotPassing)
         }
         What::Cut { from, choices } => {
-            is_from(of, *from)?;
-            deadline(of, at, OnDeadline::Cut)?;
-            are_choices(of, choices)
+            is_from(mv, *from)?;
+            deadline(mv, at, OnDeadline::Cut)?;
+            are_choices(mv, choices)
         }
         What::Held => {
             when(!state.is_held, || Impossible::IsHeld)?;
-            deadline(of, at, OnDeadline::Hold)
+            deadline(mv, at, OnDeadline::Hold)
         }
-        What::RehearsalBegan { share, until } => drill(of, event, *share, *until),
-        What::RehearsalEnded { .. } => when(state.rehearsal.is_some(), || Impossible::NoDrill),
+        What::RehearsalBegan { share, until } => rehearsal(mv, event, *share, *until),
+        What::RehearsalEnded { .. } => when(state.rehearsal.is_some(), || Impossible::NoRehearsal),
         What::CredentialsRemoved { vendor, .. } => {
             when(state.stage == Stage::Live, || Impossible::NotLive(state.stage))?;
             let expected = spec.source_vendor();
@@ -116,8 +120,8 @@ fn when(holds: bool, impossible: impl FnOnce() -> Impossible) -> Result<(), Impo
     if holds { Ok(()) } else { Err(impossible()) }
 }
 
-fn is_from(of: &Move, found: Stage) -> Result<(), Impossible> {
-    when(found == of.state.stage, || Impossible::NotFrom { found, is: of.state.stage })
+fn is_from(mv: &Move, found: Stage) -> Result<(), Impossible> {
+    when(found == mv.state.stage, || Impossible::NotFrom { found, is: mv.state.stage })
 }
 
 fn has_reason(event: &Event) -> Result<(), Impossible> {
@@ -125,61 +129,61 @@ fn has_reason(event: &Event) -> Result<(), Impossible> {
     when(fits(&event.by) && fits(&event.reason), || Impossible::NoReason(WORDS_BYTES_MAX))
 }
 
-fn forward(of: &Move, event: &Event, to: Forward) -> Result<(), Impossible> {
-    if of.forward() != Some(to) {
+fn forward(mv: &Move, event: &Event, to: Forward) -> Result<(), Impossible> {
+    if mv.forward() != Some(to) {
         let to = match to {
             Forward::Stage(stage) => stage.to_string(),
             Forward::Share(share) => share.to_string(),
         };
         return Err(Impossible::NotNext { to });
     }
-    of.obstacle(event.at).map_or(Ok(()), Err)?;
-    of.check_gates(&event.because)
+    mv.obstacle(event.at).map_or(Ok(()), Err)?;
+    mv.check_gates(&event.because)
 }
 
-fn overridden(of: &Move, event: &Event, from: Stage, to: Stage, share: Share) -> Result<(), Impossible> {
-    is_from(of, from)?;
+fn overridden(mv: &Move, event: &Event, from: Stage, to: Stage, share: Share) -> Result<(), Impossible> {
+    is_from(mv, from)?;
     when(to != Stage::Sealed, || Impossible::NotByOverride)?;
-    when(to != from || (to == Stage::Canary && share != of.state.share), || Impossible::SameStage(to))?;
+    when(to != from || (to == Stage::Canary && share != mv.state.share), || Impossible::SameStage(to))?;
     let is_right = match to {
         Stage::Canary => share > Share::NONE && share < Share::ALL,
         Stage::Live => share == Share::ALL,
         _ => share == Share::NONE,
     };
     when(is_right, || Impossible::WrongShare { stage: to, share })?;
-    when(to == Stage::Live || of.may_ask_source(event.at), || Impossible::NoSource)?;
+    when(to == Stage::Live || mv.may_ask_source(event.at), || Impossible::NoSource)?;
     // With `cut` a move that is not live after its deadline would be live again with the next step.
-    let is_late = event.at >= of.state.deadline && of.spec.on_deadline == OnDeadline::Cut;
+    let is_late = event.at >= mv.state.deadline && mv.spec.on_deadline == OnDeadline::Cut;
     when(to == Stage::Live || !is_late, || Impossible::AfterDeadline)?;
     has_reason(event)
 }
 
-fn deadline(of: &Move, at: Timestamp, policy: OnDeadline) -> Result<(), Impossible> {
-    when(at >= of.state.deadline, || Impossible::BeforeDeadline)?;
-    when(of.spec.on_deadline == policy, || Impossible::OtherPolicy)?;
-    when(of.state.stage < Stage::Live, || Impossible::SameStage(of.state.stage))
+fn deadline(mv: &Move, at: Timestamp, policy: OnDeadline) -> Result<(), Impossible> {
+    when(at >= mv.state.deadline, || Impossible::BeforeDeadline)?;
+    when(mv.spec.on_deadline == policy, || Impossible::OtherPolicy)?;
+    when(mv.state.stage < Stage::Live, || Impossible::SameStage(mv.state.stage))
 }
 
-fn are_choices(of: &Move, choices: &[Choice]) -> Result<(), Impossible> {
+fn are_choices(mv: &Move, choices: &[RouteChoice]) -> Result<(), Impossible> {
     let named: BTreeSet<_> = choices.iter().map(|choice| &choice.route).collect();
-    let fits = |choice: &Choice| {
-        of.spec
+    let fits = |choice: &RouteChoice| {
+        mv.spec
             .route(&choice.route)
             .is_some_and(|moved| choice.to == ActiveDestination::First || moved.second.is_some())
     };
-    let is_whole = named.len() == choices.len() && choices.len() == of.spec.routes.len();
+    let is_whole = named.len() == choices.len() && choices.len() == mv.spec.routes.len();
     when(is_whole && choices.iter().all(fits), || Impossible::ChoicesDiffer)
 }
 
-fn drill(of: &Move, event: &Event, share: Share, until: Timestamp) -> Result<(), Impossible> {
-    let state = &of.state;
-    if let Some(under_way) = state.rehearsal {
-        return Err(Impossible::InDrill { until: under_way.until });
+fn rehearsal(mv: &Move, event: &Event, share: Share, until: Timestamp) -> Result<(), Impossible> {
+    let state = &mv.state;
+    if let Some(running) = state.rehearsal {
+        return Err(Impossible::InRehearsal { until: running.until });
     }
     when(state.stage < Stage::Live, || Impossible::SameStage(state.stage))?;
-    when(of.may_ask_source(event.at), || Impossible::NoSource)?;
-    let is_bounded = until > event.at && until.since(event.at) <= DRILL_MAX && until <= state.source_until;
-    when(share > Share::NONE && is_bounded, || Impossible::WrongDrill)?;
+    when(mv.may_ask_source(event.at), || Impossible::NoSource)?;
+    let is_bounded = until > event.at && until.since(event.at) <= REHEARSAL_MAX && until <= state.source_until;
+    when(share > Share::NONE && is_bounded, || Impossible::WrongRehearsal)?;
     has_reason(event)
 }
 
@@ -220,21 +224,21 @@ fn fold(to: &mut Move, event: &Event) {
         }
         What::SourceDied { death, choices } => {
             to.state.death = Some(death.clone());
-            to.cut_drill_short();
+            to.cut_rehearsal_short();
             if to.state.stage < Stage::Live {
                 to.go_live(LiveBy::SourceDied, choices, at);
             }
         }
         What::SourcePassed => {
             to.state.is_source_past = true;
-            to.cut_drill_short();
+            to.cut_rehearsal_short();
         }
         What::Cut { choices, .. } => to.go_live(LiveBy::Deadline, choices, at),
         What::Held => to.state.is_held = true,
         What::RehearsalBegan { share, until } => {
             to.state.rehearsal = Some(Rehearsal { share: *share, until: *until });
         }
-        What::RehearsalEnded { found } => (to.state.rehearsal, to.state.drill) = (None, Some(*found)),
+        What::RehearsalEnded { found } => (to.state.rehearsal, to.state.rehearsal_finding) = (None, Some(*found)),
         What::CredentialsRemoved { names, .. } => {
             to.state.credentials_removed = Some((at, names.clone()));
             to.state.death.get_or_insert(Death::CredentialsRemoved);
@@ -265,7 +269,7 @@ impl Move {
             (state.live_by, state.overridden) = (None, None);
         }
         if stage >= Stage::Live {
-            self.cut_drill_short();
+            self.cut_rehearsal_short();
         }
         self.forget_warnings();
     }
@@ -276,7 +280,7 @@ impl Move {
         self.state.steps_back = self.state.steps_back.saturating_add(1);
     }
 
-    fn go_live(&mut self, by: LiveBy, choices: &[Choice], at: Timestamp) {
+    fn go_live(&mut self, by: LiveBy, choices: &[RouteChoice], at: Timestamp) {
         self.enter(Stage::Live, Share::ALL, at);
         self.state.live_by = Some(by);
         self.state.is_held = false;
@@ -288,14 +292,15 @@ impl Move {
         }
     }
 
-    /// What was said of the state before is said again of the new one; a date that comes nearer is said once for each date.
+    /// Warnings about the previous state may be repeated for the new one. A warning about the
+    /// deadline is sent once for each date.
     fn forget_warnings(&mut self) {
         self.state.warned.retain(|warning| matches!(warning, Warning::DeadlineNear { .. }));
     }
 
-    fn cut_drill_short(&mut self) {
+    fn cut_rehearsal_short(&mut self) {
         if self.state.rehearsal.take().is_some() {
-            self.state.drill = Some(RehearsalFinding { is_cut_short: true, ..RehearsalFinding::default() });
+            self.state.rehearsal_finding = Some(RehearsalFinding { is_cut_short: true, ..RehearsalFinding::default() });
         }
     }
 

@@ -1,4 +1,5 @@
-//! What people order. Each order is checked against the move and becomes an event, or is refused with a reason.
+//! Orders of people. Each order is checked against the move. It becomes an event, or is refused
+//! with a reason.
 
 use super::event::{ActiveDestination, Event, What};
 use super::{Impossible, Move, apply};
@@ -8,86 +9,90 @@ use std::time::Duration;
 /// Who orders something, why and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'o> {
-    /// Who.
+    /// The person.
     pub by: &'o str,
-    /// Why. Needed for everything that changes where callers go.
+    /// The reason. Required for everything that changes where callers go.
     pub reason: &'o str,
-    /// When.
+    /// The time of the order.
     pub at: Timestamp,
 }
 
 impl Order<'_> {
-    pub(crate) fn event(self, of: &Move, what: What) -> Result<Event, Impossible> {
-        // An order's time is the clock's; the log's time does not run backwards.
-        let at = self.at.max(of.state.last_at);
+    pub(crate) fn event(self, mv: &Move, what: What) -> Result<Event, Impossible> {
+        // The order carries the clock's time, and the time of a log never runs backwards.
+        let at = self.at.max(mv.state.last_at);
         let event = Event { at, by: self.by.to_owned(), reason: self.reason.to_owned(), because: Vec::new(), what };
-        apply(&mut of.clone(), &event).map(|()| event)
+        apply(&mut mv.clone(), &event).map(|()| event)
     }
 }
 
-/// Nothing goes forward until it is resumed. Dates, a refusing source and broken gates act all the same.
+/// Stops steps forward until the move is resumed. Deadlines, a source block and tripped gates still
+/// take effect.
 ///
 /// # Errors
-/// Why that cannot be.
-pub fn pause(of: &Move, order: Order<'_>) -> Result<Event, Impossible> {
-    order.event(of, What::Paused)
+/// Why the move cannot be paused.
+pub fn pause(mv: &Move, order: Order<'_>) -> Result<Event, Impossible> {
+    order.event(mv, What::Paused)
 }
 
-/// Steps forward may be made again.
+/// Allows steps forward again.
 ///
 /// # Errors
-/// Why that cannot be.
-pub fn resume(of: &Move, order: Order<'_>) -> Result<Event, Impossible> {
-    order.event(of, What::Resumed)
+/// Why the move cannot be resumed.
+pub fn resume(mv: &Move, order: Order<'_>) -> Result<Event, Impossible> {
+    order.event(mv, What::Resumed)
 }
 
-/// Other dates. A source whose date had passed may be asked again if its new date lies ahead; one that refused us may not.
+/// Sets other dates. A source whose date had passed may be asked again if its new date lies ahead.
+/// A source that blocked us may not.
 ///
 /// # Errors
-/// Why that cannot be.
-pub fn redate(of: &Move, deadline: Timestamp, source_until: Timestamp, order: Order<'_>) -> Result<Event, Impossible> {
-    order.event(of, What::Redated { deadline, source_until })
+/// Why the dates cannot be set.
+pub fn redate(mv: &Move, deadline: Timestamp, source_until: Timestamp, order: Order<'_>) -> Result<Event, Impossible> {
+    order.event(mv, What::Redated { deadline, source_until })
 }
 
-/// Names the stage, in place of gates. Without `share` a canary begins with its first step.
+/// Sets the stage without gates. If `share` is `None`, a canary begins with its first step.
 ///
 /// # Errors
-/// Why that cannot be.
-pub fn override_to(of: &Move, to: Stage, share: Option<Share>, order: Order<'_>) -> Result<Event, Impossible> {
+/// Why the stage cannot be set.
+pub fn override_to(mv: &Move, to: Stage, share: Option<Share>, order: Order<'_>) -> Result<Event, Impossible> {
     let usual = match to {
-        Stage::Canary => of.spec.canary.steps.first().copied().unwrap_or(Share::NONE),
+        Stage::Canary => mv.spec.canary.steps.first().copied().unwrap_or(Share::NONE),
         Stage::Live | Stage::Sealed => Share::ALL,
         Stage::Record | Stage::Shadow => Share::NONE,
     };
-    order.event(of, What::Overridden { from: of.state.stage, to, share: share.unwrap_or(usual) })
+    order.event(mv, What::Overridden { from: mv.state.stage, to, share: share.unwrap_or(usual) })
 }
 
-/// Rolls a route to its other destination.
+/// Switches a route to its other destination.
 ///
 /// # Errors
-/// Why that cannot be.
-pub fn switch(of: &Move, route: &RouteName, to: ActiveDestination, order: Order<'_>) -> Result<Event, Impossible> {
-    order.event(of, What::Switched { route: route.clone(), to })
+/// Why the route cannot be switched.
+pub fn switch(mv: &Move, route: &RouteName, to: ActiveDestination, order: Order<'_>) -> Result<Event, Impossible> {
+    order.event(mv, What::Switched { route: route.clone(), to })
 }
 
-/// A drill: for a part of the conversations the source's leg answers its true block.
+/// Begins a rehearsal: for a share of the conversations, calls to the source get its real region
+/// block.
 ///
 /// # Errors
-/// Why that cannot be.
-pub fn rehearse(of: &Move, share: Share, span: Duration, order: Order<'_>) -> Result<Event, Impossible> {
-    let until = order.at.max(of.state.last_at) + span;
-    order.event(of, What::RehearsalBegan { share, until })
+/// Why no rehearsal can begin.
+pub fn rehearse(mv: &Move, share: Share, span: Duration, order: Order<'_>) -> Result<Event, Impossible> {
+    let until = order.at.max(mv.state.last_at) + span;
+    order.event(mv, What::RehearsalBegan { share, until })
 }
 
-/// Records that the source's credentials are gone from the configuration: the source is dead from here on.
+/// Records that the source's credentials are no longer in the configuration. From then on the
+/// source counts as gone.
 ///
 /// # Errors
-/// Why that cannot be.
+/// Why that cannot be recorded.
 pub fn credentials_removed(
-    of: &Move,
+    mv: &Move,
     vendor: &VendorName,
     names: Vec<String>,
     order: Order<'_>,
 ) -> Result<Event, Impossible> {
-    order.event(of, What::CredentialsRemoved { vendor: vendor.clone(), names })
+    order.event(mv, What::CredentialsRemoved { vendor: vendor.clone(), names })
 }

@@ -1,8 +1,10 @@
-//! What can happen to a move.
+//! The events of a move.
 //!
-//! Rules: an event says when, by whom, why, and on what evidence. It is stored as JSON, one per number, and never changed; so
-//! names here are for ever. Whether people are called is read from the event: a page is never lost with the process that
-//! appended it.
+//! # Rules
+//! - An event has a time, an author, a reason and the evidence for it.
+//! - It is stored as JSON, one per number, and never changed. So the stored names are permanent.
+//! - Whether people are paged is derived from the event. So no page is lost with the process that
+//!   appended it.
 
 use crate::gate::GateResult;
 use banjia_types::{RouteName, Share, Stage, Timestamp, VendorName};
@@ -11,16 +13,16 @@ use serde::{Deserialize, Serialize};
 /// One entry of a move's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When. Never before the event before it.
+    /// The time. Never before the previous event.
     pub at: Timestamp,
-    /// Who: a person, or `banjia` for what a step found due.
+    /// The author: a person, or `banjia` for a step.
     pub by: String,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
-    /// The judgements that justified it.
+    /// The gate results that justified it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<GateResult>,
-    /// What.
+    /// What happened.
     #[serde(flatten)]
     pub what: What,
 }
@@ -29,92 +31,92 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum What {
-    /// The move began. Always the first.
+    /// The move began. Always the first event.
     Created {
-        /// The SHA-256 of its text.
+        /// The SHA-256 of the move's text.
         spec: String,
     },
-    /// One stage forward, by gates.
+    /// One stage forward, because all gates passed.
     Advanced {
-        /// From which.
+        /// The stage before.
         from: Stage,
-        /// To which.
+        /// The stage after.
         to: Stage,
     },
-    /// One canary step forward, by gates.
+    /// One canary step forward, because all gates passed.
     ShareSet {
-        /// From which.
+        /// The share before.
         from: Share,
-        /// To which.
+        /// The share after.
         to: Share,
     },
-    /// Back to `shadow`, because a gate broke.
+    /// Back to `shadow`, because a gate tripped.
     SteppedBack {
-        /// From which.
+        /// The stage before.
         from: Stage,
     },
-    /// A route rolled to its other destination.
+    /// A route switched to its other destination.
     Switched {
-        /// Which route.
+        /// The route.
         route: RouteName,
-        /// To which.
+        /// The destination after.
         to: ActiveDestination,
     },
-    /// Nothing goes forward any more.
+    /// Steps forward are stopped.
     Paused,
-    /// It may again.
+    /// Steps forward are allowed again.
     Resumed,
-    /// A person named the stage, in place of gates.
+    /// A person set the stage without gates.
     Overridden {
-        /// From which.
+        /// The stage before.
         from: Stage,
-        /// To which.
+        /// The stage after.
         to: Stage,
-        /// With which share, in `canary`.
+        /// The share, in `canary`.
         share: Share,
     },
-    /// Other dates.
+    /// A person set other dates.
     Redated {
         /// When the move must be done.
         deadline: Timestamp,
-        /// From when on the source is not asked.
+        /// The source's end date.
         source_until: Timestamp,
     },
-    /// The source is gone for good; the move is live.
+    /// The source is gone for good, and the move is live.
     SourceDied {
-        /// How.
+        /// How it ended.
         death: Death,
-        /// Where each route goes.
-        choices: Vec<Choice>,
+        /// The destination of each route.
+        choices: Vec<RouteChoice>,
     },
-    /// The source's date has passed.
+    /// The source's end date has passed.
     SourcePassed,
-    /// The deadline passed: the move is live.
+    /// The deadline passed, and the move is live.
     Cut {
-        /// From which stage.
+        /// The stage before.
         from: Stage,
-        /// Where each route goes.
-        choices: Vec<Choice>,
+        /// The destination of each route.
+        choices: Vec<RouteChoice>,
     },
-    /// The deadline passed: the move stays.
+    /// The deadline passed, and the move stays.
     Held,
-    /// A drill began.
+    /// A rehearsal began.
     RehearsalBegan {
-        /// For which part of the conversations.
+        /// The share of the conversations.
         share: Share,
-        /// Until when.
+        /// When it ends.
         until: Timestamp,
     },
-    /// It ended.
+    /// The rehearsal ended.
     RehearsalEnded {
-        /// What it found.
+        /// Its result.
         found: RehearsalFinding,
     },
-    /// The source's credentials are gone.
+    /// The source's credentials were removed.
     CredentialsRemoved {
-        /// Of which vendor.
+        /// The vendor.
         vendor: VendorName,
-        /// Which, by name; never the secret.
+        /// The names of the credentials, never the secrets.
         names: Vec<String>,
     },
     /// The move is over.
@@ -122,19 +124,19 @@ pub enum What {
         /// The SHA-256 of the signed report.
         report: String,
     },
-    /// People are told of something that changes nothing by itself.
+    /// People are warned. The move does not change.
     Warned {
-        /// Of what.
+        /// The warning.
         warning: Warning,
     },
-    /// The pages of all events up to this number were handed on.
+    /// The pages of all events up to this number were sent.
     Paged {
-        /// Which number.
+        /// The number of the last event.
         through: u64,
     },
 }
 
-/// Which destination a route uses.
+/// The destination that a route uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActiveDestination {
@@ -145,14 +147,14 @@ pub enum ActiveDestination {
     Second,
 }
 
-/// Where a route goes when there was no time for gates.
+/// The destination of a route, if there was no time for gates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choice {
-    /// Which route.
+pub struct RouteChoice {
+    /// The route.
     pub route: RouteName,
-    /// Where.
+    /// Its destination.
     pub to: ActiveDestination,
-    /// Whether all gates of that target held.
+    /// Whether all gates of that target passed.
     pub is_passing: bool,
 }
 
@@ -160,86 +162,87 @@ pub struct Choice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Death {
-    /// It refused us as a region, or a person cut its vendor.
+    /// It blocked our region, or a person cut its vendor.
     Cut {
-        /// What was seen, without texts of clients.
+        /// The evidence, without texts of clients.
         seen: String,
     },
     /// Its credentials were removed.
     CredentialsRemoved,
 }
 
-/// Who, when and why, of something that lasts.
+/// Who did something that lasts, when and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Because {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// Who.
+    /// The person.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What a drill found.
+/// The result of a rehearsal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RehearsalFinding {
-    /// Requests whose source leg met the block.
+    /// Requests whose call to the source got the rehearsed block.
     pub blocked: u64,
-    /// Of these, those that another target answered.
+    /// Number of these that another target answered.
     pub answered: u64,
-    /// Requests of the same conversations after the drill.
+    /// Requests of the same conversations after the rehearsal.
     pub back: u64,
-    /// Of these, those that the source answered again.
+    /// Number of these that the source answered again.
     pub back_answered: u64,
-    /// The source died during the drill, so there was no way back to prove.
+    /// True if the source ended during the rehearsal, so there was no way back to prove.
     pub is_cut_short: bool,
 }
 
 impl RehearsalFinding {
-    /// Whether the way there is proven: some requests met the block, and all of them were answered.
+    /// Whether failover is proven: some requests got the block, and all of them were answered.
     pub const fn is_there_proven(&self) -> bool {
         self.blocked > 0 && self.answered == self.blocked
     }
 
-    /// Whether the way back is proven.
+    /// Whether the way back is proven: the source answered all later requests.
     pub const fn is_back_proven(&self) -> bool {
         self.back > 0 && self.back_answered == self.back
     }
 }
 
-/// Something that people must know of and that changes nothing by itself.
+/// A warning for people. The move does not change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Warning {
-    /// The deadline comes within so many hours and the move is not live.
+    /// The deadline comes within some hours and the move is not live.
     DeadlineNear {
-        /// How many.
+        /// The number of hours.
         hours: u32,
     },
-    /// Gates of a route break, and there is neither a way back nor a better target.
+    /// Gates of a route trip, and there is neither a way back nor a better target.
     NoWayOut {
-        /// Which route.
+        /// The route.
         route: RouteName,
     },
-    /// Gates of a route break, and an override keeps the move where it is.
+    /// Gates of a route trip, and an override keeps the move where it is.
     OverrideKept {
-        /// Which route.
+        /// The route.
         route: RouteName,
     },
 }
 
-/// What people are called for.
+/// A page for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// The number of the event. With the move's id it is a page's name: one that is handed on twice can be told.
+    /// The number of the event. With the move's id it identifies the page, so a page that is sent
+    /// twice can be recognised.
     pub number: u64,
-    /// How soon they must look.
+    /// How soon a person must look.
     pub urgency: Urgency,
     /// What happened.
     pub why: String,
 }
 
-/// How soon people must look.
+/// How soon a person must look at a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Urgency {
@@ -250,15 +253,15 @@ pub enum Urgency {
 }
 
 impl What {
-    /// Its name in the log.
+    /// The name of the event in the log.
     pub fn kind(&self) -> String {
-        let named = serde_json::to_value(self).ok();
-        named.and_then(|value| value.get("kind")?.as_str().map(str::to_owned)).unwrap_or_default()
+        let json = serde_json::to_value(self).ok();
+        json.and_then(|value| value.get("kind")?.as_str().map(str::to_owned)).unwrap_or_default()
     }
 }
 
 impl Event {
-    /// How soon people must look at this event; none when they need not be called.
+    /// How soon a person must look at this event. `None` if nobody is paged.
     pub fn urgency(&self) -> Option<Urgency> {
         match &self.what {
             What::SourceDied { .. }

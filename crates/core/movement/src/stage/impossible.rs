@@ -1,4 +1,4 @@
-//! Why an event cannot follow, for people.
+//! Why an event cannot follow, in words for people.
 
 use crate::gate::Gate;
 use banjia_types::{RouteName, Share, Stage, Timestamp, VendorName};
@@ -7,59 +7,59 @@ use thiserror::Error;
 /// Why an event cannot follow, or an order cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Impossible {
-    /// The first event creates the move.
+    /// The first event must create the move.
     #[error("the move is not created yet")]
     NotCreated,
-    /// It does so once.
+    /// A move is created once.
     #[error("the move is created already")]
     AlreadyCreated,
     /// The log belongs to another text.
     #[error("the log is of a text with the hash {found}, and this text has {expected}")]
     OtherText {
-        /// In the log.
+        /// The hash in the log.
         found: String,
-        /// Of the text.
+        /// The hash of the text.
         expected: String,
     },
     /// Nothing follows a seal.
     #[error("the move is sealed: nothing follows")]
     IsSealed,
-    /// Time runs forward in a log.
+    /// The event lies before the last one.
     #[error("the event is of {at}, before the last one of {last}")]
     Backwards {
-        /// The event's.
+        /// The time of the event.
         at: Timestamp,
-        /// The log's.
+        /// The time of the last event.
         last: Timestamp,
     },
-    /// It speaks of another stage.
+    /// The event starts from another stage.
     #[error("the move is at {is} and not at {found}")]
     NotFrom {
-        /// What the event says.
+        /// The stage in the event.
         found: Stage,
-        /// What is.
+        /// The present stage.
         is: Stage,
     },
-    /// It speaks of another share.
+    /// The event starts from another share.
     #[error("the share is {is} and not {found}")]
     NotFromShare {
-        /// What the event says.
+        /// The share in the event.
         found: Share,
-        /// What is.
+        /// The present share.
         is: Share,
     },
-    /// Forward is one step at a time.
+    /// A step forward must be the next one.
     #[error("the next step is not {to}; gates lead one step forward at a time")]
     NotNext {
-        /// The step that was meant.
+        /// The step that was requested.
         to: String,
     },
-    /// Somebody paused it.
+    /// A person paused the move.
     #[error("the move is paused by {by}: {reason}")]
     IsPaused {
-        /// Who.
+        /// The person.
         by: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// There is nothing to resume.
@@ -71,33 +71,33 @@ pub enum Impossible {
     /// The deadline has not passed.
     #[error("the deadline has not passed")]
     BeforeDeadline,
-    /// The text says otherwise.
+    /// The text of the move has the other policy for its deadline.
     #[error("the move's text says otherwise for its deadline")]
     OtherPolicy,
-    /// It holds already.
+    /// The move holds already.
     #[error("the move holds already")]
     IsHeld,
-    /// Nothing goes forward now.
+    /// No step forward is made in a blackout.
     #[error("nothing goes forward in this blackout{}", because(.reason))]
     InBlackout {
-        /// Its reason.
+        /// The reason of the blackout.
         reason: String,
     },
-    /// The present step is watched for longer, or the move cools down after a step back.
+    /// The present share is held for longer, or the move cools down after a step back.
     #[error("the next step forward may be made from {from}")]
     TooEarly {
-        /// From when.
+        /// The earliest moment of the next step.
         from: Timestamp,
     },
-    /// A gate does not hold, or its judgement is missing.
+    /// A gate does not pass, or its result is missing.
     #[error("on {route} a gate does not hold or was not judged: {gate:?}")]
     GateOpen {
-        /// On which route.
+        /// The route.
         route: RouteName,
-        /// Which.
+        /// The gate.
         gate: Gate,
     },
-    /// A step back says what broke.
+    /// A step back needs a gate that trips.
     #[error("no gate breaks: there is no reason to go back")]
     NothingBreaks,
     /// There is no way back.
@@ -106,7 +106,7 @@ pub enum Impossible {
     /// The source is gone already.
     #[error("the source is gone already")]
     AlreadyDead,
-    /// Its date has not passed, or was seen to pass.
+    /// The source's end date has not passed, or that is recorded already.
     #[error("the source's date has not passed, or that is recorded already")]
     NotPassing,
     /// The move has no such route.
@@ -115,62 +115,62 @@ pub enum Impossible {
     /// The route has no other destination.
     #[error("the route {0} has no other destination, or uses it already")]
     NoOther(RouteName),
-    /// Each route needs a choice, once.
+    /// Each route needs a destination, once.
     #[error("it must say for each route of the move, once, where it goes")]
     ChoicesDiffer,
-    /// It changes nothing, or is not to be had so.
+    /// The move is at this stage already.
     #[error("the move is at {0} already")]
     SameStage(Stage),
-    /// Sealing has its own conditions.
+    /// A move is sealed by its own command only.
     #[error("a move is sealed by its own command, when everything is accounted for")]
     NotByOverride,
     /// Before `live` only canaries have a share, and it is neither nothing nor all.
     #[error("the share {share} does not belong to the stage {stage}")]
     WrongShare {
-        /// Which stage.
+        /// The stage.
         stage: Stage,
-        /// Which share.
+        /// The share.
         share: Share,
     },
-    /// Dates in order and ahead.
+    /// The dates are out of order or in the past.
     #[error("a new deadline lies ahead, and the source's date is not before it")]
     WrongDates,
-    /// One at a time.
-    #[error("a drill is under way until {until}")]
-    InDrill {
-        /// Until when.
+    /// Only one rehearsal runs at a time.
+    #[error("a rehearsal runs until {until}")]
+    InRehearsal {
+        /// When the running one ends.
         until: Timestamp,
     },
-    /// None is under way.
-    #[error("no drill is under way")]
-    NoDrill,
-    /// A drill's bounds.
-    #[error("a drill is for a share above 0, ends within a day and before the source's date")]
-    WrongDrill,
-    /// Only a live move lets go.
+    /// No rehearsal is running.
+    #[error("no rehearsal is running")]
+    NoRehearsal,
+    /// The rehearsal is out of its bounds.
+    #[error("a rehearsal is for a share above 0, ends within a day and before the source's date")]
+    WrongRehearsal,
+    /// Only a live move gives up its source.
     #[error("only a live move lets go of its source; this one is at {0}")]
     NotLive(Stage),
-    /// Another vendor's credentials.
+    /// The credentials belong to another vendor.
     #[error("the move leaves {expected} and not {found}")]
     OtherVendor {
-        /// In the event.
+        /// The vendor in the event.
         found: VendorName,
-        /// In the text.
+        /// The vendor in the text.
         expected: VendorName,
     },
-    /// They are gone already.
+    /// The credentials are removed already.
     #[error("the credentials are removed already")]
     AlreadyRemoved,
-    /// First the credentials, then the seal.
+    /// The credentials must be removed before the seal.
     #[error("the source's credentials are not removed yet")]
     CredentialsFirst,
-    /// People know already.
+    /// People have this warning already.
     #[error("people were told of this already")]
     AlreadyWarned,
     /// There are no such pages.
     #[error("there are no pages up to that number")]
     NoPages,
-    /// Somebody answers for what a person orders.
+    /// An order needs a person and a reason.
     #[error("say who orders it and why, in at most {0} bytes each")]
     NoReason(usize),
 }

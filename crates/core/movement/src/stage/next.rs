@@ -1,4 +1,4 @@
-//! The step forward that would be next, what stands in its way, and which gates it needs.
+//! The next step forward, what blocks it, and the gates it needs.
 
 use super::{Impossible, Move};
 use crate::gate::{Evidence, Gate, GateResult, GateStatus, judge, recorded};
@@ -12,7 +12,7 @@ pub(super) enum Forward {
 }
 
 impl Move {
-    /// The step forward that would be next; none from `live` on.
+    /// The next step forward. `None` from `live` on.
     pub(super) fn forward(&self) -> Option<Forward> {
         match self.state.stage {
             Stage::Record => Some(Forward::Stage(Stage::Shadow)),
@@ -24,7 +24,8 @@ impl Move {
         }
     }
 
-    /// What stands in the way of any step forward, apart from gates: with [`Move::gates_ahead`], why a move does not move.
+    /// What blocks any step forward, apart from gates. With [`Move::gates_ahead`] it explains why a
+    /// move makes no step.
     pub fn obstacle(&self, at: Timestamp) -> Option<Impossible> {
         let state = &self.state;
         if let Some(paused) = &state.paused {
@@ -34,7 +35,7 @@ impl Move {
             return Some(Impossible::AfterDeadline);
         }
         if let Some(rehearsal) = &state.rehearsal {
-            return Some(Impossible::InDrill { until: rehearsal.until });
+            return Some(Impossible::InRehearsal { until: rehearsal.until });
         }
         if let Some(blackout) = self.spec.blackout(at) {
             return Some(Impossible::InBlackout { reason: blackout.reason().to_owned() });
@@ -43,7 +44,8 @@ impl Move {
         (at < from).then_some(Impossible::TooEarly { from })
     }
 
-    /// The gates that the next step forward needs, judged; and so what to show a person who asks why nothing moves.
+    /// The results of the gates that the next step forward needs. They show a person why a move
+    /// makes no step.
     pub fn gates_ahead(&self, evidence: &Evidence, now: Timestamp) -> Vec<GateResult> {
         let routes = self.spec.routes.iter();
         match self.state.stage {
@@ -57,16 +59,18 @@ impl Move {
         }
     }
 
-    /// Whether `because` shows, for every route, every gate of the next step forward as holding.
+    /// Checks that `because` has every gate of the next step forward as passed, for every route.
     pub(super) fn check_gates(&self, because: &[GateResult]) -> Result<(), Impossible> {
-        if let Some(open) = because.iter().find(|judged| judged.says != GateStatus::Pass) {
+        if let Some(open) = because.iter().find(|result| result.status != GateStatus::Pass) {
             return Err(Impossible::GateOpen { route: open.route.clone(), gate: open.gate.clone() });
         }
         let gates = self.gates_needed();
         for moved in &self.spec.routes {
             let target = self.target_in_use(moved);
             let is_judged = |gate: &&Gate| {
-                because.iter().any(|one| one.route == moved.route && one.target == *target && one.gate == **gate)
+                because
+                    .iter()
+                    .any(|result| result.route == moved.route && result.target == *target && result.gate == **gate)
             };
             if let Some(gate) = gates.iter().find(|gate| !is_judged(gate)) {
                 return Err(Impossible::GateOpen { route: moved.route.clone(), gate: gate.clone() });
@@ -87,8 +91,9 @@ impl Move {
         needed
     }
 
-    /// Whether the move may go back to its source at a moment: callers are on the destination, the source answers, and neither
-    /// its date nor the deadline has passed. After the deadline a way back would only be cut again.
+    /// Whether the move may go back to its source at `at`: callers are on the destination, the
+    /// source answers, and neither its end date nor the deadline has passed. After the deadline the
+    /// move would only be cut over again.
     pub(super) fn may_step_back(&self, at: Timestamp) -> bool {
         matches!(self.state.stage, Stage::Canary | Stage::Live) && self.may_ask_source(at) && at < self.state.deadline
     }

@@ -4,63 +4,64 @@ use super::Survey;
 use banjia_types::RouteName;
 use serde::{Deserialize, Serialize};
 
-/// What fewer requests than this show is too rare to judge: its share is known to a third at best.
+/// A use that fewer requests show is too rare to judge: its share is known to a third at best.
 pub const RARE_BELOW: u64 = 30;
 
 /// What the survey rests on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coverage {
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Requests that were read and not only counted.
+    /// Number of requests that were read, not only counted.
     pub shapes: u64,
-    /// Requests with known tokens.
+    /// Number of requests with known tokens.
     pub counted: u64,
-    /// Days with traffic.
+    /// Number of days with traffic.
     pub days: u64,
     /// Days from the first to the last, both included.
     pub span_days: u64,
-    /// Of a use that no request showed: the share of the traffic that it may have nevertheless, by route, with 95 of 100.
-    /// None for a route of which no request was read.
+    /// For each route, the largest share of the traffic that a use may have although no request
+    /// showed it, with 95 % confidence. `None` for a route of which no request was read.
     pub unseen_at_most: Vec<(RouteName, Option<f64>)>,
-    /// What was seen, but too rarely to judge.
+    /// Uses that were seen, but too rarely to judge.
     pub rare: Vec<Rare>,
 }
 
-/// Something that few requests show.
+/// A use that few requests show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rare {
-    /// On which route.
+    /// The route.
     pub route: RouteName,
     /// A parameter, `tool NAME`, `images` or `the route itself`.
     pub what: String,
-    /// How many requests show it.
+    /// Number of requests that show it.
     pub requests: u64,
-    /// Of how many.
+    /// Number of requests in all.
     pub of: u64,
 }
 
-/// The share that something has at most, with 95 of 100, when none of `n` requests shows it (the rule of three).
+/// The largest share that a use may have if none of `n` requests shows it, with 95 % confidence
+/// (the rule of three).
 pub fn share_at_most(n: u64) -> Option<f64> {
     (n > 0).then(|| (3.0 / n as f64).min(1.0))
 }
 
 /// What the survey rests on.
 pub fn coverage(survey: &Survey) -> Coverage {
-    let mut said = Coverage { days: survey.days.len() as u64, ..Coverage::default() };
+    let mut coverage = Coverage { days: survey.days.len() as u64, ..Coverage::default() };
     if let (Some(first), Some(last)) = (survey.first, survey.last) {
-        said.span_days = (last.date() - first.date()).num_days().max(0).cast_unsigned() + 1;
+        coverage.span_days = (last.date() - first.date()).num_days().max(0).cast_unsigned() + 1;
     }
     for (name, route) in &survey.routes {
-        said.requests = said.requests.saturating_add(route.requests);
-        said.shapes = said.shapes.saturating_add(route.shapes);
-        said.counted = said.counted.saturating_add(route.counted().requests);
-        said.unseen_at_most.push((name.clone(), share_at_most(route.shapes)));
+        coverage.requests = coverage.requests.saturating_add(route.requests);
+        coverage.shapes = coverage.shapes.saturating_add(route.shapes);
+        coverage.counted = coverage.counted.saturating_add(route.counted().requests);
+        coverage.unseen_at_most.push((name.clone(), share_at_most(route.shapes)));
         let mut rare = |what: String, requests: u64, of: u64| {
             if (1..RARE_BELOW).contains(&requests) {
-                said.rare.push(Rare { route: name.clone(), what, requests, of });
+                coverage.rare.push(Rare { route: name.clone(), what, requests, of });
             }
         };
         let all = route.requests.max(route.shapes);
@@ -76,5 +77,5 @@ pub fn coverage(survey: &Survey) -> Coverage {
         }
         rare("images".into(), route.with_images, route.shapes);
     }
-    said
+    coverage
 }

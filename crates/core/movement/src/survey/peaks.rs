@@ -1,4 +1,4 @@
-//! The busiest minute and the most open requests: what a vendor's tier must carry.
+//! The busiest minute and the most open requests. A vendor's tier must carry them.
 
 use super::{Minute, RouteUse};
 use serde::{Deserialize, Serialize};
@@ -8,17 +8,18 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peaks {
-    /// Requests of the busiest minute.
+    /// Requests in the busiest minute.
     pub requests_per_minute: u64,
-    /// Tokens of the minute with the most.
+    /// Tokens in the minute with the most.
     pub tokens_per_minute: u64,
-    /// The most requests that were open at the same moment.
+    /// The highest number of requests that were open at the same moment.
     pub concurrency: u64,
-    /// The same by Little's law from the busiest minute and the mean time: a cross-check, lower when requests came in bursts.
+    /// The same by Little's law, from the busiest minute and the mean time. It is a cross-check,
+    /// and lower if requests came in bursts.
     pub concurrency_by_rate: f64,
 }
 
-/// The peaks of `routes` together: they would meet at one vendor.
+/// The peaks of `routes` together, as one vendor would see them.
 pub fn peaks<'a>(routes: impl IntoIterator<Item = &'a RouteUse>) -> Peaks {
     let mut minutes: BTreeMap<i64, Minute> = BTreeMap::new();
     let mut changes: BTreeMap<i64, i64> = BTreeMap::new();
@@ -37,7 +38,8 @@ pub fn peaks<'a>(routes: impl IntoIterator<Item = &'a RouteUse>) -> Peaks {
         }
     }
     let busiest = minutes.values().map(|minute| minute.requests).max().unwrap_or(0);
-    // Ends and starts of the same millisecond were summed: a request that begins when another ends is not beside it.
+    // Ends and starts in the same millisecond were summed, so a request that begins when another
+    // ends does not overlap it.
     let mut open = 0_i64;
     let most = changes.values().map(|by| {
         open = open.saturating_add(*by);

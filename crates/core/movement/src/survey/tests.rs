@@ -1,9 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 
-fn seen(route: &str, at: i64, took_ms: u64, prompt: u64) -> Seen {
+fn seen(route: &str, at: i64, took_ms: u64, prompt: u64) -> ObservedExchange {
     let usage = Usage { prompt, completion: prompt / 3, ..Usage::default() };
-    Seen {
+    ObservedExchange {
         route: route.into(),
         traffic: Some(Traffic {
             at: Timestamp(at),
@@ -27,16 +27,16 @@ fn seen(route: &str, at: i64, took_ms: u64, prompt: u64) -> Seen {
     }
 }
 
-fn of(all: &[Seen]) -> Survey {
+fn of(all: &[ObservedExchange]) -> Survey {
     let mut survey = Survey::default();
     all.iter().cloned().for_each(|seen| fold(&mut survey, seen));
     survey
 }
 
-fn exchanges() -> impl Strategy<Value = Vec<Seen>> {
-    let one = (0..3_u8, 0..200_000_i64, 0..90_000_u64, 0..300_000_u64)
+fn exchanges() -> impl Strategy<Value = Vec<ObservedExchange>> {
+    let exchange = (0..3_u8, 0..200_000_i64, 0..90_000_u64, 0..300_000_u64)
         .prop_map(|(route, at, took, prompt)| seen(&format!("r{route}"), at, took, prompt));
-    proptest::collection::vec(one, 0..40)
+    proptest::collection::vec(exchange, 0..40)
 }
 
 proptest! {
@@ -76,7 +76,7 @@ proptest! {
 }
 
 #[test]
-fn a_request_that_begins_when_another_ends_is_not_beside_it() {
+fn requests_that_only_touch_do_not_overlap() {
     let survey = of(&[seen("r", 0, 1_000, 10), seen("r", 1_000, 1_000, 10), seen("r", 1_500, 10, 10)]);
     let peaks = peaks(survey.routes.values());
     assert_eq!((peaks.concurrency, peaks.requests_per_minute, peaks.tokens_per_minute), (2, 3, 39));
@@ -94,23 +94,27 @@ fn a_bin_has_one_price_at_every_bound_of_the_profiles() {
 }
 
 #[test]
-fn coverage_says_what_is_rare_and_how_much_may_be_unseen() {
-    let mut all: Vec<Seen> = (0..300).map(|at| seen("busy", at * 1_000, 10, 9)).collect();
+fn coverage_reports_rare_and_unseen_uses() {
+    let mut all: Vec<ObservedExchange> = (0..300).map(|at| seen("busy", at * 1_000, 10, 9)).collect();
     all.push(seen("quiet", 86_400_000, 10, 9));
     all[0].shape.as_mut().unwrap().params.push("logit_bias: object".into());
-    let said = coverage(&of(&all));
-    assert_eq!((said.requests, said.shapes, said.days, said.span_days), (301, 301, 2, 2));
-    assert_eq!(said.unseen_at_most[0], ("busy".into(), Some(0.01)));
-    let rare: Vec<_> = said.rare.iter().map(|rare| (rare.route.as_str(), rare.what.as_str(), rare.requests)).collect();
+    let found_coverage = coverage(&of(&all));
+    assert_eq!(
+        (found_coverage.requests, found_coverage.shapes, found_coverage.days, found_coverage.span_days),
+        (301, 301, 2, 2)
+    );
+    assert_eq!(found_coverage.unseen_at_most[0], ("busy".into(), Some(0.01)));
+    let rare: Vec<_> =
+        found_coverage.rare.iter().map(|rare| (rare.route.as_str(), rare.what.as_str(), rare.requests)).collect();
     assert_eq!(rare, [("busy", "logit_bias: object", 1), ("quiet", "the route itself", 1)]);
     assert_eq!((share_at_most(0), share_at_most(2)), (None, Some(1.0)));
 }
 
 #[test]
-fn rows_count_as_traffic_and_captures_of_the_same_as_shape() {
+fn ledger_rows_are_traffic_captures_are_shapes() {
     let mut row = seen("r", 0, 10, 10);
     let shape = row.shape.take();
-    let survey = of(&[row, Seen { route: "r".into(), traffic: None, shape }]);
+    let survey = of(&[row, ObservedExchange { route: "r".into(), traffic: None, shape }]);
     let route = &survey.routes["r"];
     assert_eq!((route.requests, route.shapes), (1, 1));
     assert_eq!(route.source().unwrap().0.to_string(), "openai/gpt-4o");

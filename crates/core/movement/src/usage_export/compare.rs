@@ -6,21 +6,21 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What the source exported against what was seen.
+/// The source's export beside what was seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Comparison {
     /// By the source's name of the model.
     pub models: Vec<Compared>,
-    /// Days of the export inside the survey's period: these are compared.
+    /// Days of the export within the survey's period. These are compared.
     pub days: u64,
-    /// Days of the export outside of it.
+    /// Days of the export outside that period.
     pub days_outside: u64,
 }
 
-/// One model over the days that are compared.
+/// One model over the compared days.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compared {
-    /// The source's name of it.
+    /// The source's name of the model.
     pub model: String,
     /// Requests that the source counted.
     pub exported_requests: u64,
@@ -33,8 +33,9 @@ pub struct Compared {
 }
 
 impl Compared {
-    /// The seen share of the source's traffic: of its requests, or of its tokens when it counted no requests. None when it
-    /// counted neither. More than 1 says that clocks, days or models do not match.
+    /// The seen share of the source's traffic: of its requests, or of its tokens if it counted no
+    /// requests. `None` if it counted neither. More than 1 means that clocks, days or models do not
+    /// match.
     pub fn share(&self) -> Option<f64> {
         match (self.exported_requests, self.exported_tokens) {
             (0, 0) => None,
@@ -44,7 +45,7 @@ impl Compared {
     }
 }
 
-/// Compares the days that both speak of.
+/// Compares the days that both cover.
 pub fn compare(export: &Export, survey: &Survey) -> Comparison {
     let (Some(first), Some(last)) = (survey.first, survey.last) else {
         return Comparison { days_outside: export.days.len() as u64, ..Comparison::default() };
@@ -53,10 +54,10 @@ pub fn compare(export: &Export, survey: &Survey) -> Comparison {
     let (inside, outside): (Vec<_>, Vec<_>) = export.days.iter().partition(|(day, _)| period.contains(*day));
     let mut models: BTreeMap<&str, Compared> = BTreeMap::new();
     for (day, exported) in &inside {
-        for (name, said) in *exported {
+        for (name, figures) in *exported {
             let row = models.entry(name).or_insert_with(|| Compared::of(name));
-            row.exported_requests = row.exported_requests.saturating_add(said.requests);
-            row.exported_tokens = row.exported_tokens.saturating_add(said.input.saturating_add(said.output));
+            row.exported_requests = row.exported_requests.saturating_add(figures.requests);
+            row.exported_tokens = row.exported_tokens.saturating_add(figures.input.saturating_add(figures.output));
         }
         add_seen(**day, survey, &exported.keys().map(String::as_str).collect::<Vec<_>>(), &mut models);
     }
@@ -69,7 +70,8 @@ impl Compared {
     }
 }
 
-/// Each model that was seen goes to the export's row of the same name, else to the one dated version of it.
+/// Adds each seen model to the export's row of the same name, else to the one row of a dated
+/// version of it.
 fn add_seen<'a>(day: NaiveDate, survey: &Survey, names: &[&'a str], into: &mut BTreeMap<&'a str, Compared>) {
     let empty = BTreeMap::new();
     let seen: &BTreeMap<String, DayUse> = survey.days.get(&day).unwrap_or(&empty);

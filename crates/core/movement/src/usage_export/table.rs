@@ -1,9 +1,10 @@
-//! Rows out of JSON and out of tables.
+//! Reads rows from JSON and from tables.
 
 use super::{Field, Reader, field};
 use serde_json::{Map, Value};
 
-/// Rows of a page (`data` with buckets and `results`), of several pages in a list, or a plain list of rows.
+/// Reads rows from a page (`data` with buckets and `results`), from several pages in a list, or
+/// from a plain list of rows.
 pub(super) fn read_json(text: &str, into: &mut Reader) {
     match serde_json::from_str::<Value>(text) {
         Err(error) => into.problem(error.line(), format!("this is no JSON: {error}")),
@@ -17,7 +18,8 @@ pub(super) fn read_json(text: &str, into: &mut Reader) {
     }
 }
 
-/// Nothing is nested deeper than pages, buckets and results; what a bucket says holds for its results.
+/// Walks pages, buckets and results; nothing is nested deeper. The fields of a bucket apply to its
+/// results.
 fn walk(value: &Value, above: &[(Field, String)], number: &mut usize, into: &mut Reader) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| walk(item, above, number, into)),
@@ -52,7 +54,7 @@ fn own_fields(members: &Map<String, Value>) -> Vec<(Field, String)> {
         if let (Some(known), Some(text)) = (field(name), text(value)) {
             fields.push((known, text));
         }
-        // The costs API says {"amount": {"value": 0.06, "currency": "usd"}}.
+        // The costs API returns {"amount": {"value": 0.06, "currency": "usd"}}.
         if let (Some(Field::Cost), Value::Object(amount)) = (field(name), value) {
             fields.extend(amount.get("value").and_then(text).map(|text| (Field::Cost, text)));
             fields.extend(amount.get("currency").and_then(text).map(|text| (Field::Currency, text)));
@@ -61,7 +63,7 @@ fn own_fields(members: &Map<String, Value>) -> Vec<(Field, String)> {
     fields
 }
 
-/// Rows of a table whose first line names the columns.
+/// Reads rows from a table whose first line holds the column names.
 pub(super) fn read_table(text: &str, into: &mut Reader) {
     let first = text.lines().next().unwrap_or_default();
     let mark = [b'\t', b';', b','].into_iter().max_by_key(|mark| first.bytes().filter(|byte| byte == mark).count());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::survey::{Seen, Survey, Traffic, fold};
+use crate::survey::{ObservedExchange, Survey, Traffic, fold};
 use banjia_types::Usage;
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ fn lines(problems: &[ExportProblem]) -> Vec<usize> {
 }
 
 #[test]
-fn pages_of_the_usage_api_are_read_and_their_buckets_are_days() {
+fn buckets_of_the_usage_api_are_read_as_days() {
     let page = r#"{"object": "page", "data": [
         {"object": "bucket", "start_time": 1720483200, "end_time": 1720569600, "results": [
             {"object": "organization.usage.completions.result", "input_tokens": 1000, "output_tokens": 500,
@@ -17,8 +17,8 @@ fn pages_of_the_usage_api_are_read_and_their_buckets_are_days() {
         {"object": "bucket", "start_time": 1720569600, "results": []}], "has_more": false}"#;
     let export = read(page).unwrap();
     let day = &export.days[&"2024-07-09".parse().unwrap()];
-    let said = &day["gpt-4o-2024-08-06"];
-    assert_eq!((said.requests, said.input, said.cached, said.output), (5, 1000, 800, 500));
+    let figures = &day["gpt-4o-2024-08-06"];
+    assert_eq!((figures.requests, figures.input, figures.cached, figures.output), (5, 1000, 800, 500));
     assert_eq!(day[NO_MODEL].requests, 1);
     let costs = r#"[{"data": [{"start_time": 1720483200, "results": [
         {"amount": {"value": 0.06, "currency": "usd"}, "line_item": "gpt-4o"}]}]}]"#;
@@ -31,9 +31,9 @@ fn tables_are_read_with_any_known_names_and_any_mark() {
     let csv = "\u{feff}Date,Model,Num Model Requests,Input Tokens,Input Cached Tokens,Output Tokens,Cost USD\n\
                2024-07-09,gpt-4o,3,\"1,200\",200,60.0,$0.0123456\n2024-07-09,gpt-4o,1,10,,5,1e-05\n2024-07-10,,,,,,\n";
     let export = read(csv).unwrap();
-    let said = &export.days[&"2024-07-09".parse().unwrap()]["gpt-4o"];
-    assert_eq!((said.requests, said.input, said.cached, said.output), (4, 1_210, 200, 65));
-    assert_eq!(said.micros[&Currency::Usd], 12_355);
+    let figures = &export.days[&"2024-07-09".parse().unwrap()]["gpt-4o"];
+    assert_eq!((figures.requests, figures.input, figures.cached, figures.output), (4, 1_210, 200, 65));
+    assert_eq!(figures.micros[&Currency::Usd], 12_355);
     assert_eq!(export.days.len(), 1, "a row without figures is a day without traffic");
     let tsv =
         "start_time\tstart_time_iso\tmodel\tnum_model_requests\n1759622400\t2025-10-05T00:00:00+00:00\tgpt-5-mini\t7\n";
@@ -41,7 +41,7 @@ fn tables_are_read_with_any_known_names_and_any_mark() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once_with_its_line() {
+fn all_problems_are_reported_with_their_lines() {
     let csv = "date,model,requests,input_tokens,cached_tokens,currency,cost\n\
                yesterday,a,1,1,0,usd,1\n2024-07-09,a,-1,1,0,usd,1\n2024-07-09,a,1,1,9,usd,1\n2024-07-09,a,1,1,0,eur,1\n\
                2024-07-09,a,1\n2024-07-09,a,1,1,0,usd,free\n2024-07-09,a,1,1,0,usd,1\n";
@@ -52,12 +52,12 @@ fn everything_that_is_wrong_is_told_at_once_with_its_line() {
         assert!(read(empty).is_err(), "{empty:?}");
     }
     let many = format!("date,requests\n{}", "x,1\n".repeat(500));
-    let told = read(&many).unwrap_err();
-    assert_eq!((told.len(), told[100].message.as_str()), (101, "and 400 more problems"));
+    let problems = read(&many).unwrap_err();
+    assert_eq!((problems.len(), problems[100].message.as_str()), (101, "and 400 more problems"));
 }
 
 #[test]
-fn the_share_that_was_seen_is_of_the_days_that_both_speak_of() {
+fn the_seen_share_covers_common_days_only() {
     let mut survey = Survey::default();
     for n in 0..3 {
         let traffic = Traffic {
@@ -69,7 +69,7 @@ fn the_share_that_was_seen_is_of_the_days_that_both_speak_of() {
             usage: Some(Usage { prompt: 10, completion: 5, ..Usage::default() }),
             cost: None,
         };
-        fold(&mut survey, Seen { route: "r".into(), traffic: Some(traffic), shape: None });
+        fold(&mut survey, ObservedExchange { route: "r".into(), traffic: Some(traffic), shape: None });
     }
     let csv = "date,model,requests,input_tokens\n2024-07-09,gpt-4o-2024-08-06,4,60\n2024-07-09,gpt-4o-mini,9,9\n\
                2024-07-08,gpt-4o,100,100\n";

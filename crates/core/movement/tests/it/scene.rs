@@ -40,21 +40,21 @@ pub(crate) fn spec(text: &str) -> MoveSpec {
 
 /// A created move, ten days before its deadline.
 pub(crate) fn created(text: &str) -> (Move, Timestamp) {
-    let mut of = Move::new(spec(text));
-    let at = of.spec().deadline - Duration::from_hours(240);
-    let event = create(&of, "ann", at);
-    apply(&mut of, &event).unwrap();
-    (of, at)
+    let mut mv = Move::new(spec(text));
+    let at = mv.spec().deadline - Duration::from_hours(240);
+    let event = create(&mv, "ann", at);
+    apply(&mut mv, &event).unwrap();
+    (mv, at)
 }
 
 /// Evidence with which every gate of every target holds.
-pub(crate) fn fine(of: &Move, at: Timestamp) -> Evidence {
+pub(crate) fn fine(mv: &Move, at: Timestamp) -> Evidence {
     let mut evidence = Evidence::default();
-    for moved in &of.spec().routes {
+    for moved in &mv.spec().routes {
         let mut route = RouteEvidence { captures: 1_000, ..RouteEvidence::default() };
         for target in [Some(&moved.source), Some(&moved.destination), moved.second.as_ref()].into_iter().flatten() {
             let verdict = |_: &String| Parity { verdict: ParityVerdict::NotWorse, pairs: 500, difference: 10_000, at };
-            let parity = of.spec().gates.parity.keys().map(|axis| (axis.clone(), verdict(axis))).collect();
+            let parity = mv.spec().gates.parity.keys().map(|axis| (axis.clone(), verdict(axis))).collect();
             let seen =
                 TargetEvidence { requests: 1_000, errors: 2, latency_p95_ms: Some(900), parity, ..Default::default() };
             route.targets.insert(target.clone(), seen);
@@ -71,15 +71,15 @@ pub(crate) fn seen<'e>(evidence: &'e mut Evidence, route: &str, target: &str) ->
 }
 
 /// Performs a step and gives back its events; asked again, a step must have nothing to add.
-pub(crate) fn tick(of: &mut Move, evidence: &Evidence, now: Timestamp) -> Vec<Event> {
+pub(crate) fn tick(mv: &mut Move, evidence: &Evidence, now: Timestamp) -> Vec<Event> {
     let mut events = Vec::new();
-    for action in step(of, evidence, now) {
+    for action in step(mv, evidence, now) {
         if let Action::Append(event) = action {
-            apply(of, &event).unwrap();
+            apply(mv, &event).unwrap();
             events.push(event);
         }
     }
-    assert_eq!(step(of, evidence, now), [], "a second look adds nothing");
+    assert_eq!(step(mv, evidence, now), [], "a second look adds nothing");
     events
 }
 

@@ -20,16 +20,16 @@ fn order(at: Timestamp) -> Order<'static> {
 
 /// A live move whose credentials are gone, with its log and a right report.
 fn done() -> (Move, Vec<Event>, Report) {
-    let (mut of, at) = created(SHORT);
-    let mut log = vec![create(&of, "ann", at)];
-    let evidence = fine(&of, at);
+    let (mut mv, at) = created(SHORT);
+    let mut log = vec![create(&mv, "ann", at)];
+    let evidence = fine(&mv, at);
     for minutes in [0, 30, 60] {
-        log.extend(tick(&mut of, &evidence, at + Duration::from_secs(minutes * 60)));
+        log.extend(tick(&mut mv, &evidence, at + Duration::from_secs(minutes * 60)));
     }
-    let live = of.state().entered_at;
+    let live = mv.state().entered_at;
     let removed = live + Duration::from_hours(2);
-    let event = credentials_removed(&of, &"old".into(), vec!["OLD_KEY".to_owned()], order(removed)).unwrap();
-    apply(&mut of, &event).unwrap();
+    let event = credentials_removed(&mv, &"old".into(), vec!["OLD_KEY".to_owned()], order(removed)).unwrap();
+    apply(&mut mv, &event).unwrap();
     log.push(event);
     let minute = Timestamp(live.0 - live.0 % 60_000);
     let tally = |accepted, answered, abandoned| Tally { accepted, answered, abandoned, ..Tally::default() };
@@ -43,7 +43,7 @@ fn done() -> (Move, Vec<Event>, Report) {
             until: removed + Duration::from_mins(1),
             open_at_source: 0,
         },
-        spec: of.spec().text().to_string(),
+        spec: mv.spec().text().to_string(),
         events: log.clone(),
         balance: Balance::new(minutes, Vec::new()),
         last_callers: vec![LastCaller {
@@ -63,24 +63,30 @@ fn done() -> (Move, Vec<Event>, Report) {
             at,
         }],
     };
-    (of, log, report)
+    (mv, log, report)
 }
 
 #[test]
-fn a_right_report_is_verified_from_its_text_alone_and_the_move_is_sealed() {
-    let (mut of, _, report) = done();
-    assert_eq!(unmet(of.spec(), &report), []);
+fn a_valid_report_is_verified_from_its_text_alone() {
+    let (mv, _, report) = done();
+    assert_eq!(unmet(mv.spec(), &report), []);
     let signed = sign(&report, &key());
     assert_eq!(signed, sign(&report, &key()), "no chance is in it");
     let verified = verify(&format!("{}\n", signed.text)).unwrap();
     assert_eq!((verified.live_by, verified.hash.as_str()), (Some(LiveBy::Gates), signed.hash.as_str()));
     assert_eq!((verified.sum.total.accepted, verified.sum.is_exact()), (12, true));
     assert_eq!((verified.credentials_removed, verified.report), (vec!["OLD_KEY".to_owned()], report));
-    let event = sealed(&of, &signed, order(Timestamp(0))).unwrap();
-    apply(&mut of, &event).unwrap();
-    assert_eq!((of.stage(), of.state().sealed.as_deref()), (Stage::Sealed, Some(signed.hash.as_str())));
-    assert_eq!(override_to(&of, Stage::Live, None, order(Timestamp(0))), Err(Impossible::IsSealed));
-    let route_move = of.route_move(&"chat".into(), &[]).unwrap();
+}
+
+#[test]
+fn a_sealed_move_never_asks_its_source() {
+    let (mut mv, _, report) = done();
+    let signed = sign(&report, &key());
+    let event = sealed(&mv, &signed, order(Timestamp(0))).unwrap();
+    apply(&mut mv, &event).unwrap();
+    assert_eq!((mv.stage(), mv.state().sealed.as_deref()), (Stage::Sealed, Some(signed.hash.as_str())));
+    assert_eq!(override_to(&mv, Stage::Live, None, order(Timestamp(0))), Err(Impossible::IsSealed));
+    let route_move = mv.route_move(&"chat".into(), &[]).unwrap();
     assert!(!route_move.may_ask_source(Timestamp(0)));
 }
 
@@ -167,19 +173,19 @@ fn books_over_failed_writes_are_not_sealed() {
         open: 1,
         writes_failed_at: Some(failed_at),
     };
-    let (of, _, mut report) = done();
+    let (mv, _, mut report) = done();
     let failed_at = report.head.until - Duration::from_mins(2);
     report.balance.lost.push(lost(&report, failed_at));
     let expected = Unmet::WritesFailed { from: failed_at, until: report.head.until };
-    assert_eq!(unmet(of.spec(), &report), std::slice::from_ref(&expected));
+    assert_eq!(unmet(mv.spec(), &report), std::slice::from_ref(&expected));
     assert!(expected.to_string().contains("cannot be sealed"), "{expected}");
     assert_eq!(verify(&sign(&report, &key()).text), Err(NotVerified::Untrue(vec![expected])));
     // Before and after the books: those are whole.
-    let (of, _, mut report) = done();
+    let (mv, _, mut report) = done();
     report.balance.lost.push(lost(&report, report.head.until + Duration::from_mins(1)));
     let before = report.head.from - Duration::from_mins(1);
     report.balance.lost.push(Lost { until: before, ..lost(&report, before - Duration::from_mins(1)) });
-    assert_eq!(unmet(of.spec(), &report), []);
+    assert_eq!(unmet(mv.spec(), &report), []);
 }
 
 #[test]
@@ -198,11 +204,11 @@ fn a_process_that_could_write_leaves_no_new_field() {
 
 #[test]
 fn a_seal_needs_a_live_move_without_credentials() {
-    let (of, at) = created(SHORT);
+    let (mv, at) = created(SHORT);
     let (_, _, report) = done();
     let signed = sign(&report, &key());
-    assert_eq!(sealed(&of, &signed, order(at)), Err(Impossible::NotLive(Stage::Record)));
-    assert_eq!(credentials_removed(&of, &"old".into(), Vec::new(), order(at)), Err(Impossible::NotLive(Stage::Record)));
+    assert_eq!(sealed(&mv, &signed, order(at)), Err(Impossible::NotLive(Stage::Record)));
+    assert_eq!(credentials_removed(&mv, &"old".into(), Vec::new(), order(at)), Err(Impossible::NotLive(Stage::Record)));
 }
 
 proptest::proptest! {

@@ -8,7 +8,7 @@ mod dice;
 mod rules;
 mod world;
 
-use rules::Seen;
+use rules::ObservedExchange;
 use std::collections::BTreeMap;
 use world::World;
 
@@ -26,7 +26,7 @@ fn one_history(seed: u64) -> BTreeMap<String, u64> {
 fn ten_thousand_histories_keep_the_rules() {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let run = |part: u64| {
-        let mut seen = Seen::new();
+        let mut seen = ObservedExchange::new();
         for seed in (part..HISTORIES).step_by(threads as usize) {
             let kept = std::panic::catch_unwind(|| one_history(seed));
             let counts = kept.unwrap_or_else(|_| panic!("the history of seed {seed} breaks a rule"));
@@ -36,11 +36,11 @@ fn ten_thousand_histories_keep_the_rules() {
         }
         seen
     };
-    let parts: Vec<Seen> = std::thread::scope(|scope| {
+    let parts: Vec<ObservedExchange> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|part| scope.spawn(move || run(part))).collect();
         running.into_iter().map(|one| one.join().unwrap()).collect()
     });
-    let mut seen = Seen::new();
+    let mut seen = ObservedExchange::new();
     for (what, count) in parts.into_iter().flatten() {
         *seen.entry(what).or_insert(0) += count;
     }

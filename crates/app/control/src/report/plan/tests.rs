@@ -1,6 +1,6 @@
 use super::*;
 use banjia_movement::plan::{Candidate, Durations, Facts, Limits, LossCount, Losses, PlanInput, Rate, plan};
-use banjia_movement::survey::{Language, Seen, Shape, Survey, Traffic, fold};
+use banjia_movement::survey::{Language, ObservedExchange, Shape, Survey, Traffic, fold};
 use banjia_types::{Currency, LossLevel, Price, PriceTier, Usage};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,10 @@ fn made() -> Plan {
             dimensions: None,
             client: None,
         };
-        fold(&mut survey, Seen { route: "shop|<script>".into(), traffic: Some(traffic), shape: Some(shape) });
+        fold(
+            &mut survey,
+            ObservedExchange { route: "shop|<script>".into(), traffic: Some(traffic), shape: Some(shape) },
+        );
     }
     let tiers = vec![PriceTier { input: 2_000_000, output: 8_000_000, ..PriceTier::default() }];
     let known = Facts {

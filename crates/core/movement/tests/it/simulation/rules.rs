@@ -7,7 +7,7 @@ use banjia_types::{Share, Stage, Target, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub(super) type Seen = BTreeMap<String, u64>;
+pub(super) type ObservedExchange = BTreeMap<String, u64>;
 
 /// What the histories together must have met.
 pub(super) const MUST_BE_SEEN: [&str; 28] = [

@@ -1,7 +1,7 @@
 //! Two replicas, a store that compares and sets, gateways with callers, vendors with faults, clocks that step, and people.
 
 use super::dice::Dice;
-use super::rules::{Book, Seen};
+use super::rules::{Book, ObservedExchange};
 use crate::scene::{fine, spec};
 use banjia_movement::balance::{Balance, Lost};
 use banjia_movement::gate::{Evidence, ParityVerdict};
@@ -58,13 +58,13 @@ pub(super) struct World {
     pub(super) length: u64,
     now: i64,
     log: Vec<Event>,
-    of: Move,
+    mv: Move,
     book: Book,
     replicas: [Replica; 2],
     paged: BTreeSet<u64>,
     faults: Faults,
     gateway: Gateway,
-    seen: Seen,
+    seen: ObservedExchange,
 }
 
 /// What is wrong with the world at present.
@@ -115,22 +115,22 @@ impl World {
             Faults { requests: 1_000, captures: 500, latency: [900, 900], errors: [2, 2], ..Faults::default() };
         let length = dice.between(20, 45);
         let book = Book::new(&spec);
-        let of = Move::new(spec);
+        let mv = Move::new(spec);
         let gateway = Gateway { started: now, ..Gateway::default() };
         let mut world = Self {
             dice,
             length,
             now,
             log: Vec::new(),
-            of,
+            mv,
             book,
             replicas: Default::default(),
             paged: BTreeSet::new(),
             faults,
             gateway,
-            seen: Seen::new(),
+            seen: ObservedExchange::new(),
         };
-        let first = create(&world.of, "ann", Timestamp(now));
+        let first = create(&world.mv, "ann", Timestamp(now));
         assert!(world.append(0, first, None));
         world
     }
@@ -145,16 +145,16 @@ impl World {
             self.count("an append that lost the race");
             return false;
         }
-        let before = self.of.state().clone();
-        apply(&mut self.of, &event).unwrap_or_else(|why| panic!("what was due can follow: {why}: {event:?}"));
-        for what in self.book.check(&event, &before, &self.of, evidence) {
+        let before = self.mv.state().clone();
+        apply(&mut self.mv, &event).unwrap_or_else(|why| panic!("what was due can follow: {why}: {event:?}"));
+        for what in self.book.check(&event, &before, &self.mv, evidence) {
             self.count(what);
         }
         // Dates reach the gateways at once; the rest of a course may come later.
         let is_dated = matches!(event.what, banjia_movement::stage::What::Redated { .. });
         self.log.push(event);
         if is_dated {
-            self.gateway.route_move = self.of.route_move(&"chat".into(), &[]);
+            self.gateway.route_move = self.mv.route_move(&"chat".into(), &[]);
         }
         true
     }
@@ -169,7 +169,7 @@ impl World {
             self.act(which);
         }
         if self.dice.percent(80) {
-            self.gateway.route_move = self.of.route_move(&"chat".into(), &[]);
+            self.gateway.route_move = self.mv.route_move(&"chat".into(), &[]);
         }
         self.callers();
     }
@@ -226,7 +226,7 @@ impl World {
 
     /// What a shell would gather now.
     fn evidence(&mut self, at: Timestamp) -> Evidence {
-        let mut evidence = fine(&self.of, at);
+        let mut evidence = fine(&self.mv, at);
         let faults = &self.faults;
         evidence.source_cut = self.gateway.is_source_cut.then(|| "unsupported_country_region_territory".to_owned());
         evidence.spend_total = vec![Money { micros: faults.spent, currency: banjia_types::Currency::Cny }];
@@ -260,8 +260,8 @@ impl World {
         }
         let Some(action) = self.replicas[which].queue.pop_front() else {
             let evidence = self.evidence(at);
-            let queue = step(&self.of, &evidence, at).into();
-            self.replicas[which] = Replica { queue, expected: self.of.version(), evidence, ..self.replicas[which] };
+            let queue = step(&self.mv, &evidence, at).into();
+            self.replicas[which] = Replica { queue, expected: self.mv.version(), evidence, ..self.replicas[which] };
             // Most often a tick is not interrupted.
             while self.dice.percent(70) && !self.replicas[which].queue.is_empty() {
                 self.act_queued(which);
@@ -294,27 +294,27 @@ impl World {
             return;
         }
         let order = Order { by: "ann", reason: "she knows why", at: Timestamp(self.now) };
-        let of = &self.of;
-        let later = Timestamp(of.state().last_at.0.max(self.now) + self.dice.between(1, 20).cast_signed() * HOUR);
+        let mv = &self.mv;
+        let later = Timestamp(mv.state().last_at.0.max(self.now) + self.dice.between(1, 20).cast_signed() * HOUR);
         let event: Result<Event, Impossible> = match self.dice.between(0, 9) {
-            0 => pause(of, order),
-            1 | 2 => resume(of, order),
-            3 => redate(of, later, later + Duration::from_hours(self.dice.between(0, 5)), order),
+            0 => pause(mv, order),
+            1 | 2 => resume(mv, order),
+            3 => redate(mv, later, later + Duration::from_hours(self.dice.between(0, 5)), order),
             4 => {
                 let stage = *self.dice.pick(&[Stage::Record, Stage::Shadow, Stage::Canary, Stage::Live, Stage::Sealed]);
-                override_to(of, stage, None, order)
+                override_to(mv, stage, None, order)
             }
-            5 | 6 => rehearse(of, Share::of(500), Duration::from_mins(self.dice.between(1, 90)), order),
+            5 | 6 => rehearse(mv, Share::of(500), Duration::from_mins(self.dice.between(1, 90)), order),
             7 => switch(
-                of,
+                mv,
                 &"chat".into(),
                 if self.dice.percent(50) { ActiveDestination::First } else { ActiveDestination::Second },
                 order,
             ),
-            _ => override_to(of, Stage::Live, None, order),
+            _ => override_to(mv, Stage::Live, None, order),
         };
         if let Ok(event) = event {
-            let expected = self.of.version();
+            let expected = self.mv.version();
             assert!(self.append(expected, event, None));
         }
     }
@@ -351,11 +351,12 @@ impl World {
         let minute = self.now - self.now % MINUTE;
         self.gateway.minutes.entry(minute).or_default().accepted += 1;
         self.gateway.open.push(minute);
-        let is_drill = route_move.rehearsal.is_some_and(|drill| clock < drill.until && drill.share.holds(draw));
+        let is_rehearsal =
+            route_move.rehearsal.is_some_and(|rehearsal| clock < rehearsal.until && rehearsal.share.holds(draw));
         let asks_source = route_move.may_ask_source(clock)
             && !self.gateway.is_source_cut
             && !route_move.share.holds(draw)
-            && !is_drill;
+            && !is_rehearsal;
         if !asks_source {
             return;
         }
@@ -363,10 +364,10 @@ impl World {
         self.count("a request to the source");
         assert!(clock.0 < self.book.source_until, "a request to the source after its date");
         assert!(!route_move.is_source_dead);
-        if route_move.stage == self.of.stage() && route_move.source_until == Some(self.of.state().source_until) {
-            assert!(self.of.stage() < Stage::Live, "a live move's callers are with the destination");
+        if route_move.stage == self.mv.stage() && route_move.source_until == Some(self.mv.state().source_until) {
+            assert!(self.mv.stage() < Stage::Live, "a live move's callers are with the destination");
         }
-        let is_fresh = self.gateway.route_move == self.of.route_move(&"chat".into(), &[]);
+        let is_fresh = self.gateway.route_move == self.mv.route_move(&"chat".into(), &[]);
         assert!(!is_fresh || !(self.book.is_dead || self.book.is_passed), "a request to a dead source");
         if self.faults.is_source_refusing {
             // The reflex: the gateway cuts the vendor, and this request goes on elsewhere.
@@ -375,36 +376,36 @@ impl World {
     }
 
     /// After the last turn the clocks are right, both replicas tick in peace, and everything must have come to rest.
-    pub(super) fn end(mut self) -> Seen {
+    pub(super) fn end(mut self) -> ObservedExchange {
         self.replicas = Default::default();
-        let past = self.of.state().last_at.0.max(self.now).max(self.of.state().source_until.0) + 48 * HOUR;
+        let past = self.mv.state().last_at.0.max(self.now).max(self.mv.state().source_until.0) + 48 * HOUR;
         self.now = past;
         let evidence = self.evidence(Timestamp(past));
-        for action in step(&self.of, &evidence, Timestamp(past)) {
+        for action in step(&self.mv, &evidence, Timestamp(past)) {
             match action {
                 Action::Page(page) => {
                     self.paged.insert(page.number);
                 }
                 Action::Append(event) => {
-                    let expected = self.of.version();
+                    let expected = self.mv.version();
                     assert!(self.append(expected, event, Some(&evidence)));
                 }
             }
         }
-        assert_eq!(step(&self.of, &evidence, Timestamp(past)), [], "a second look adds nothing");
-        let state = self.of.state();
-        let is_cut = self.of.spec().on_deadline == banjia_movement::spec::OnDeadline::Cut;
+        assert_eq!(step(&self.mv, &evidence, Timestamp(past)), [], "a second look adds nothing");
+        let state = self.mv.state();
+        let is_cut = self.mv.spec().on_deadline == banjia_movement::spec::OnDeadline::Cut;
         assert!(state.stage == Stage::Live || (!is_cut && state.is_held), "the deadline was met or is held");
         assert!(
-            !self.of.route_move(&"chat".into(), &[]).unwrap().may_ask_source(Timestamp(0)),
+            !self.mv.route_move(&"chat".into(), &[]).unwrap().may_ask_source(Timestamp(0)),
             "the source's date has passed"
         );
         let called = self.log.iter().zip(1..).filter(|(event, _)| event.urgency().is_some());
         for (event, number) in called {
             assert!(self.paged.contains(&number), "nobody was called for {event:?}");
         }
-        let again = Move::replay(self.of.spec().clone(), &self.log).unwrap();
-        assert_eq!(again, self.of, "the log gives the same move");
+        let again = Move::replay(self.mv.spec().clone(), &self.log).unwrap();
+        assert_eq!(again, self.mv, "the log gives the same move");
         self.balance();
         self.seen
     }
