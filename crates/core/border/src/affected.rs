@@ -1,9 +1,12 @@
-//! Whom a policy hits, with evidence.
+//! The accounts that a policy affects, with evidence.
 //!
-//! Rules: an account is affected by its record (residence, billing, owners), or by its traffic when a share, a count and
-//! some days of it come from where the policy will not serve. One stray address is no evidence: at a country table's best
-//! published accuracy of 99.8 % two requests in a thousand are misplaced. What is shown is what was counted: key, place,
-//! how many, when first and last, and a request to look at.
+//! # Rules
+//! - An account is affected by its record (residence, billing, owners), or by its traffic: if a
+//!   share, a count and some days of it come from places that the policy will not serve.
+//! - One stray address is no evidence. At the best published accuracy of a country table, 99.8 %,
+//!   two requests in a thousand are misplaced.
+//! - The evidence shows what was counted: the key, the place, the number, the first and last time,
+//!   and a sample request.
 
 use crate::decide::{Question, RuleRef, decide};
 use crate::facts::{AccountFacts, Agreement, FactKind, Facts, NetworkFact};
@@ -15,37 +18,37 @@ use std::sync::Arc;
 
 /// Recorded requests of one key from one place on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The account; none for requests without one.
+pub struct DailyTraffic {
+    /// The account. `None` for requests without one.
     pub account: Option<AccountId>,
     /// The key.
     pub key: Option<KeyId>,
-    /// The network's place; none where it was unknown.
+    /// The place of the network. `None` if unknown.
     pub network: Option<Place>,
-    /// What a second witness said when it said something else.
+    /// Country from the second geo table, if it disagrees.
     pub differs: Option<Country>,
     /// The autonomous system.
     pub asn: Option<u32>,
-    /// The day's first moment.
+    /// The start of the day.
     pub day: Timestamp,
-    /// How many.
+    /// Number of requests.
     pub requests: u64,
-    /// The first.
+    /// The time of the first one.
     pub first: Timestamp,
-    /// The last.
+    /// The time of the last one.
     pub last: Timestamp,
-    /// One of them.
+    /// The id of one of them.
     pub sample: String,
 }
 
-/// From when on traffic is evidence.
+/// The thresholds above which traffic is evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
-    /// At least this share of the account's requests.
+    /// Minimum share of the account's requests.
     pub share_min: f64,
-    /// At least so many requests.
+    /// Minimum number of requests.
     pub requests_min: u64,
-    /// On at least so many days.
+    /// Minimum number of days.
     pub days_min: usize,
 }
 
@@ -64,32 +67,32 @@ pub struct Evidence {
     pub network: Option<Place>,
     /// The autonomous system.
     pub asn: Option<u32>,
-    /// How many requests.
+    /// Number of requests.
     pub requests: u64,
-    /// The first.
+    /// The time of the first one.
     pub first: Timestamp,
-    /// The last.
+    /// The time of the last one.
     pub last: Timestamp,
-    /// One of them.
+    /// The id of one of them.
     pub sample: String,
 }
 
-/// An account that a policy hits.
+/// An account that a policy affects.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Affected {
-    /// The account; none stands for all callers without one.
+    /// The account. `None` represents all callers without one.
     pub account: Option<AccountId>,
     /// Whether its record alone is the reason.
     pub by_record: bool,
-    /// All of its requests.
+    /// Number of its requests.
     pub requests: u64,
-    /// Those that would be refused.
+    /// Number of these that would be refused.
     pub refused: u64,
-    /// On how many days.
+    /// Number of days with such requests.
     pub days: usize,
     /// Names of the rules that would refuse.
     pub rules: BTreeSet<String>,
-    /// Where the refused ones come from, the most first.
+    /// The places of the refused requests, the most frequent first.
     pub evidence: Vec<Evidence>,
 }
 
@@ -100,20 +103,20 @@ impl Affected {
     }
 }
 
-/// What is asked of the records.
+/// The question to ask about recorded requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Inquiry<'a> {
     /// The policy.
     pub policy: &'a Policy,
-    /// Exemptions beside its text.
+    /// Exemptions in addition to those in its text.
     pub granted: &'a [Exemption],
-    /// The moment at which it is asked, usually the first of the block.
+    /// The moment to decide for, usually the start of the block.
     pub at: Timestamp,
 }
 
 impl Inquiry<'_> {
-    /// What the policy says of recorded requests.
-    pub fn verdict(&self, seen: &Seen, account: Option<&Arc<AccountFacts>>) -> (VerdictKind, RuleRef) {
+    /// The policy's verdict on recorded requests.
+    pub fn verdict(&self, seen: &DailyTraffic, account: Option<&Arc<AccountFacts>>) -> (VerdictKind, RuleRef) {
         let fact = |place| NetworkFact {
             place,
             agreement: seen.differs.map_or(Agreement::Alone, Agreement::Differ),
@@ -128,11 +131,11 @@ impl Inquiry<'_> {
     }
 }
 
-/// Every account that the policy would refuse, with all that was counted; thresholds are the caller's to apply
-/// ([`is_evidence`]). `account` finds an account's record.
+/// Every account that the policy would refuse, with all that was counted. The caller applies the
+/// thresholds ([`is_evidence`]). `account` finds an account's record.
 pub fn affected(
     inquiry: Inquiry<'_>,
-    seen: &[Seen],
+    seen: &[DailyTraffic],
     account: &dyn Fn(&AccountId) -> Option<Arc<AccountFacts>>,
 ) -> Vec<Affected> {
     let mut found: BTreeMap<Option<AccountId>, (Affected, BTreeSet<Timestamp>)> = BTreeMap::new();
@@ -169,7 +172,7 @@ pub fn affected(
     affected
 }
 
-fn add(evidence: &mut Vec<Evidence>, seen: &Seen) {
+fn add(evidence: &mut Vec<Evidence>, seen: &DailyTraffic) {
     let same = |line: &&mut Evidence| line.key == seen.key && line.network == seen.network && line.asn == seen.asn;
     if let Some(line) = evidence.iter_mut().find(same) {
         line.requests = line.requests.saturating_add(seen.requests);
@@ -206,8 +209,8 @@ mod tests {
 
     const DAY: i64 = 86_400_000;
 
-    fn seen(account: &str, place: &str, day: i64, requests: u64) -> Seen {
-        Seen {
+    fn seen(account: &str, place: &str, day: i64, requests: u64) -> DailyTraffic {
+        DailyTraffic {
             account: Some(account.into()),
             key: Some("k".into()),
             network: Some(place.parse().unwrap()),
@@ -241,7 +244,7 @@ mod tests {
                 .then(|| Arc::new(AccountFacts { billing: Some(fact), ..AccountFacts::of(id.clone()) }))
         };
         let found = affected(inquiry, &all, &record);
-        let said: Vec<_> = found
+        let rows: Vec<_> = found
             .iter()
             .map(|entry| {
                 (
@@ -253,7 +256,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            said,
+            rows,
             [
                 ("short", 500, 1, false),
                 ("mostly-hk", 120, 4, true),

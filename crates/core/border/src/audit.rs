@@ -1,10 +1,12 @@
 //! The hash chain of the audit.
 //!
-//! Rules: each entry's hash covers the one before it, so no entry can be changed, taken out or moved without every later hash
-//! showing it; the body is covered through its own hash, so that retention may erase a body and the
-//! chain still holds. A missing body is a fault unless a later entry proves its erasure
-//! (`erasure`). What the chain alone cannot show is that its last entries are gone: for that
-//! its head (number and hash) is compared with one that was noted elsewhere.
+//! # Rules
+//! - The hash of each entry covers the previous one. So no entry can be changed, removed or moved
+//!   without a mismatch in every later hash.
+//! - The body is covered by its own hash. So retention may erase a body and the chain still holds.
+//! - A missing body is a fault unless a later entry proves its erasure (`erasure`).
+//! - The chain alone cannot show that its last entries are gone. For that its head (number and
+//!   hash) is compared with one that was recorded elsewhere.
 
 mod erasure;
 pub mod replay;
@@ -58,17 +60,17 @@ impl FromStr for Hash {
 /// One entry, without its body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its number, from 1.
+    /// The number of the entry, from 1.
     pub seq: u64,
     /// When it was written.
     pub at: Timestamp,
     /// Who did it.
     pub actor: String,
-    /// What was done: `policy.activate`, `verdict`, `exemption.grant`, ...
+    /// The kind of action: `policy.activate`, `verdict`, `exemption.grant`, ...
     pub kind: String,
-    /// To what: an account, a policy, ...
+    /// The object of the action: an account, a policy, ...
     pub subject: String,
-    /// Which set of rules it belongs to, for retention.
+    /// The set of rules it belongs to, which decides its retention.
     pub rule_set: String,
     /// The hash of its body.
     #[serde(skip)]
@@ -91,25 +93,25 @@ pub fn seal(before: &Hash, entry: &Entry) -> Hash {
     Hash(hasher.finalize().into())
 }
 
-/// Something that is wrong with a chain.
+/// A fault in a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The entry at which it shows.
+    /// The entry that shows it.
     pub seq: u64,
-    /// What it is.
+    /// The kind of fault.
     pub kind: FaultKind,
 }
 
-/// What can be wrong.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The entry, or its hash, is not what was written.
+    /// The entry or its hash is not what was written.
     Changed,
-    /// The body is not the one that the entry speaks of.
+    /// The body does not match the hash in the entry.
     BodyChanged,
     /// The body is gone, and no entry proves that retention erased it.
     BodyMissing,
-    /// The body of an erasure does not say what was erased.
+    /// The body of an erasure does not state what was erased.
     ForgetUnreadable,
     /// An erasure states another number or another range of verdicts than those whose bodies are
     /// gone.
@@ -121,17 +123,17 @@ pub enum FaultKind {
     },
     /// Entries before this one are missing.
     Removed,
-    /// It does not stand where it was written.
+    /// The entry is not in the place where it was written.
     Reordered,
-    /// The chain ends before the head that was noted.
+    /// The chain ends before the recorded head.
     Truncated,
-    /// The chain's entry of the noted head is another one: it was written anew.
+    /// The chain has another entry in the place of the recorded head, so it was written anew.
     Rewritten,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = match self.kind {
+        let description = match self.kind {
             FaultKind::Changed => "was changed",
             FaultKind::BodyChanged => "has another body than it was written with",
             FaultKind::BodyMissing => "has no body, and no entry proves that retention erased it",
@@ -148,7 +150,7 @@ impl fmt::Display for Fault {
             FaultKind::Truncated => "was noted as the last one and is gone",
             FaultKind::Rewritten => "is not the entry that was noted: the chain was written anew",
         };
-        write!(f, "entry {} {said}", self.seq)
+        write!(f, "entry {} {description}", self.seq)
     }
 }
 
@@ -164,12 +166,12 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// One that knows the chain's head from elsewhere, if there is one.
+    /// A verifier that knows the chain's head from elsewhere, if there is one.
     pub fn new(head: Option<(u64, Hash)>) -> Self {
         Self { head, ..Self::default() }
     }
 
-    /// Takes the next entry as it is stored. `body` is `None` if it is gone.
+    /// Processes the next entry as it is stored. `body` is `None` if it is gone.
     pub fn take(&mut self, entry: &Entry, body: Option<&str>, stored: &Hash) {
         let mut fault = |kind| self.faults.push(Fault { seq: entry.seq, kind });
         let is_body_changed = body.is_some_and(|body| Hash::of(body) != entry.body_hash);
@@ -205,12 +207,12 @@ impl Verifier {
         (self.last, self.hash) = (entry.seq.max(self.last), *stored);
     }
 
-    /// Number of bodies that retention has erased, as entries so far prove.
+    /// Number of bodies that retention has erased, as proven by the entries so far.
     pub const fn erased(&self) -> u64 {
         self.erasures.proven()
     }
 
-    /// Everything that is wrong, in the chain's order, and the chain's own head.
+    /// Every fault in the order of the chain, and the chain's own head.
     pub fn end(mut self) -> (Vec<Fault>, (u64, Hash)) {
         if let Some((seq, _)) = self.head.filter(|(seq, _)| *seq > 0 && !self.has_met_head) {
             self.faults.push(Fault { seq, kind: FaultKind::Truncated });

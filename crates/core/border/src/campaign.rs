@@ -1,10 +1,13 @@
-//! Who is told what, when.
+//! Which notices are due, and when.
 //!
-//! Rules: the steps are days before the block, at one hour of the policy's zone; a campaign that begins late sends the
-//! nearest step that is due and not all that it missed; a step is one notice to one account in one round, and a new date
-//! begins a new round; a notice whose result nobody saw is `unknown` and is never sent again by itself, because a second
-//! mail is worse than a list for a person to look at; who has unsubscribed is told only by a campaign whose notices the law or
-//! the contract demands, and what is therefore not sent is a notice in a state of its own.
+//! # Rules
+//! - The steps are days before the block, at one hour of the policy's zone.
+//! - A campaign that begins late sends the latest step that is due, not all that it missed.
+//! - A step is one notice to one account in one round. A new date begins a new round.
+//! - A notice without a known result is `unknown` and is never sent again by itself. A second mail
+//!   is worse than a list for a person to look at.
+//! - An account that has unsubscribed gets a notice only if the law or the contract demands it. A
+//!   notice that is therefore not sent has a state of its own.
 
 use crate::policy::Policy;
 use banjia_types::Timestamp;
@@ -15,29 +18,29 @@ use std::time::Duration;
 
 /// The hour of the policy's zone at which notices go out.
 pub const HOUR: u32 = 10;
-/// Times between attempts after a temporary refusal.
+/// Pauses between attempts after a temporary refusal.
 const BACK_OFF: [Duration; 4] =
     [Duration::from_mins(5), Duration::from_mins(30), Duration::from_hours(2), Duration::from_hours(6)];
 
 /// One step of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Step {
-    /// Two weeks before.
+    /// Two weeks before the block.
     #[serde(rename = "T-14")]
     TwoWeeks,
-    /// A week before.
+    /// A week before the block.
     #[serde(rename = "T-7")]
     Week,
-    /// The day before.
+    /// The day before the block.
     #[serde(rename = "T-1")]
     Day,
-    /// The day itself.
+    /// The start of the block.
     #[serde(rename = "T")]
     Now,
 }
 
 impl Step {
-    /// All of them, in order.
+    /// Every step, in order.
     pub const ALL: [Self; 4] = [Self::TwoWeeks, Self::Week, Self::Day, Self::Now];
 
     /// The name used in lists and mails.
@@ -50,7 +53,7 @@ impl Step {
         }
     }
 
-    /// The step of a name.
+    /// The step with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|step| step.as_str() == name)
     }
@@ -65,7 +68,7 @@ impl Step {
         }
     }
 
-    /// When it is due; the last one when the block begins, not hours later.
+    /// When the step is due. The last one is due when the block begins, not at the hour of notices.
     pub fn at(self, policy: &Policy) -> Option<Timestamp> {
         let block = policy.phases().block?;
         Some(match self {
@@ -81,29 +84,29 @@ impl fmt::Display for Step {
     }
 }
 
-/// The step that is to be sent at a moment: the last one whose time has come. None before the first, and none for a policy
-/// that never blocks.
+/// The step to send at `now`: the last one whose time has come. `None` before the first, and for a
+/// policy that never blocks.
 pub fn due(policy: &Policy, now: Timestamp) -> Option<Step> {
     Step::ALL.into_iter().rev().find(|step| step.at(policy).is_some_and(|at| at <= now))
 }
 
-/// Where a notice stands.
+/// The state of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeState {
-    /// It is written down that it will be sent; the mail may be under way.
+    /// The intent to send it is recorded. The mail may be on its way.
     Intended,
-    /// The mail server took it.
+    /// The mail server accepted it.
     Sent,
-    /// The mail server refused it for now.
+    /// The mail server rejected it temporarily.
     Retrying,
-    /// The mail server refused it for good.
+    /// The mail server rejected it for good.
     Refused,
-    /// Nobody knows whether it was taken.
+    /// It is unknown whether the mail server accepted it.
     Unknown,
-    /// It was taken and came back.
+    /// It was accepted and bounced later.
     Bounced,
-    /// It was not sent: the account has unsubscribed, and nothing demands that it is told.
+    /// It was not sent: the account has unsubscribed, and the notice is not mandatory.
     Unsubscribed,
 }
 
@@ -126,20 +129,21 @@ impl NoticeState {
     }
 }
 
-/// What a mail server said of one mail.
+/// The mail server's answer for one mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It took it.
+    /// The mail server accepted it.
     Taken,
-    /// Refused for now, before it could have been taken.
+    /// A temporary rejection, before it could have been accepted.
     Later(String),
-    /// Refused for good.
+    /// A permanent rejection.
     Never(String),
-    /// The connection ended after the mail was given and before the answer.
+    /// The connection ended after the mail was sent and before the answer.
     Lost(String),
 }
 
-/// Where a notice stands after an attempt, what was said, and when it is tried again. `attempts` counts this one.
+/// The state of a notice after an attempt, the server's message, and the time of the next attempt.
+/// `attempts` includes this one.
 pub fn settle(delivery: Delivery, attempts: u32, now: Timestamp) -> (NoticeState, String, Option<Timestamp>) {
     match delivery {
         Delivery::Taken => (NoticeState::Sent, String::new(), None),
@@ -182,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_keep_their_hour_when_the_zones_clocks_change() {
+    fn notices_keep_their_hour_across_clock_changes() {
         let text = policy().text().replace("Asia/Shanghai", "America/New_York").replace("2024-07-", "2024-11-");
         let policy = Policy::parse(&text.replace("2024-06-25", "2024-10-20"), embedded()).unwrap();
         let hours: Vec<_> = Step::ALL.iter().map(|step| step.at(&policy).unwrap().to_string()).collect();
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_certainly_not_taken_is_tried_again() {
+    fn only_certain_rejections_are_retried() {
         let now = Timestamp(0);
         assert_eq!(settle(Delivery::Taken, 1, now).0, NoticeState::Sent);
         assert_eq!(settle(Delivery::Lost(String::new()), 1, now), (NoticeState::Unknown, String::new(), None));

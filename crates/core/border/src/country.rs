@@ -1,11 +1,13 @@
 //! Codes and names of countries and territories.
 //!
-//! Rules: a place exists here or it does not; nothing is found by a part of a name, by a likeness, or by the country that a
-//! territory belongs to. Hong Kong, Macao and Taiwan are entries of their own, as in ISO 3166-1. Names are for display only
-//! and decide nothing.
+//! # Rules
+//! - A place exists in this table or it does not. It is never found by a part of a name, by
+//!   similarity, or through the country that a territory belongs to.
+//! - Hong Kong, Macao and Taiwan are entries of their own, as in ISO 3166-1.
+//! - Names are for display only and decide nothing.
 //!
-//! Sources: the codes of ISO 3166-1 with the user-assigned XK; names after Unicode CLDR in plain form; ISO 3166-2:UA for
-//! the parts of Ukraine that lists except. Read 2026-11.
+//! Sources: the codes of ISO 3166-1 with the user-assigned XK; names after Unicode CLDR in plain
+//! form; ISO 3166-2:UA for the parts of Ukraine that lists except. Read 2026-11.
 
 mod table;
 
@@ -13,7 +15,7 @@ use banjia_types::{Country, Place};
 use std::borrow::Cow;
 use table::ROWS;
 
-/// A language in which people are spoken to.
+/// A language of messages for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
@@ -27,13 +29,13 @@ pub enum Lang {
 /// One country or territory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountryName {
-    /// Its code.
+    /// The country's code.
     pub code: Country,
-    /// Its English name.
+    /// The English name.
     pub en: &'static str,
-    /// Its Chinese name.
+    /// The Chinese name.
     pub zh: &'static str,
-    /// The country whose overseas territory it is. Lists decide themselves whether that means anything.
+    /// The country whose overseas territory it is. Each list decides whether that matters.
     pub of: Option<Country>,
 }
 
@@ -45,7 +47,7 @@ const PARTS: [(&str, &str, &str); 4] = [
     ("UA-09", "Luhansk region", "卢甘斯克州"),
 ];
 
-/// The entry of a code; none when ISO 3166-1 knows no such code.
+/// The entry of a code. `None` if ISO 3166-1 has no such code.
 pub fn country(code: Country) -> Option<&'static CountryName> {
     ROWS.binary_search_by_key(&code, |row| row.code).ok().and_then(|at| ROWS.get(at))
 }
@@ -55,12 +57,12 @@ pub fn countries() -> impl Iterator<Item = &'static CountryName> {
     ROWS.iter()
 }
 
-/// Whether there is such a country, and if a part is named, such a part that we have a name for.
+/// Whether the country exists and, if `place` names a part, whether that part has a name here.
 pub fn is_known(place: Place) -> bool {
     country(place.country).is_some() && (place.part.is_none() || part(place).is_some())
 }
 
-/// The name of a place; its code when it has none here.
+/// The name of a place, or its code if it has no name here.
 pub fn name(place: Place, lang: Lang) -> Cow<'static, str> {
     let pick = |en: &'static str, zh: &'static str| if lang == Lang::Zh { zh } else { en };
     match (place.part, country(place.country)) {

@@ -1,12 +1,21 @@
 //! The verdict for one caller at one time.
 //!
-//! Rules, in this order: an exemption in force; the policy's own rules, the first that fits; then the list. A caller is
-//! served when what is known of it is served: the strictest fact counts unless the policy says which one does. A caller of
-//! whom nothing is known is not served unless the policy says so. Every verdict names the rule that made it. Nothing here
-//! allocates, so that it can be asked for every request.
+//! # Rules, in this order
+//! 1. An exemption that is in force.
+//! 2. The first of the policy's own rules that matches.
+//! 3. The list.
 //!
-//! Why one function and no object: the same call serves a request, a dry run over last month, an audit a year later, and
-//! the check of a destination vendor.
+//! # Rules of the list
+//! - A caller is served if the known facts about it are served. The strictest fact counts, unless
+//!   the policy names the one that does.
+//! - A caller about whom nothing is known is not served, unless the policy says otherwise.
+//!
+//! Every verdict names the rule that made it. Nothing here allocates, because it runs for every
+//! request.
+//!
+//! # Why one function and no object
+//! The same call serves a request, a dry run over last month, an audit a year later, and the check
+//! of a destination vendor.
 
 use crate::country::Lang;
 use crate::facts::{FactKind, Facts};
@@ -20,60 +29,61 @@ use std::time::Duration;
 /// Brownouts by time refuse in slices of this length.
 pub const SLICE: Duration = Duration::from_mins(5);
 
-/// What is asked.
+/// The input of a decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// What is known of the caller.
+    /// The facts about the caller.
     pub facts: &'a Facts,
-    /// Exemptions beside those in the policy's text.
+    /// Exemptions in addition to those in the policy's text.
     pub granted: &'a [Exemption],
     /// The moment.
     pub at: Timestamp,
-    /// A number that stands for the request, equally likely over all of its range: brownouts by requests look at it.
+    /// A number that represents the request, uniformly distributed. Brownouts by requests compare
+    /// it with their share.
     pub draw: u64,
-    /// Whether the policy is paused: then it only observes.
+    /// Whether the policy is paused. A paused policy only observes.
     pub is_paused: bool,
 }
 
 impl<'a> Question<'a> {
-    /// A question without exemptions, for a policy in force.
+    /// A question without exemptions, for a policy that is not paused.
     pub const fn of(facts: &'a Facts, at: Timestamp) -> Self {
         Self { facts, granted: &[], at, draw: 0, is_paused: false }
     }
 }
 
-/// A policy's answer.
+/// The answer of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the caller is served.
     pub kind: VerdictKind,
     /// The rule that decided.
     pub rule: RuleRef,
-    /// Where in its timetable the policy is.
+    /// The phase of the policy's timetable.
     pub phase: Phase,
     /// The next moment at which time alone may change this.
     pub until: Option<Timestamp>,
 }
 
-/// Which rule decided.
+/// The rule that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleRef {
-    /// Every fact that counts is served by the list.
+    /// The list serves every fact that counts.
     Served,
-    /// Nothing is known of the caller.
+    /// Nothing is known about the caller.
     Unknown,
-    /// This fact is not served by the list.
+    /// The list does not serve this fact.
     List(FactKind),
-    /// A rule of the policy, by its place.
+    /// A rule of the policy, by its index.
     Rule(usize),
-    /// An exemption of the policy's text, by its place.
+    /// An exemption of the policy's text, by its index.
     Exemption(usize),
-    /// An exemption beside the text, by its place in [`Question::granted`].
+    /// An additional exemption, by its index in [`Question::granted`].
     Granted(usize),
 }
 
 impl RuleRef {
-    /// The rule's name: `list.network`, `rule hk-carriers`, `exemption 7`.
+    /// The rule's name, for example `list.network`, `hk-carriers`, `exemption.7`.
     pub fn name<'p>(self, policy: &'p Policy, granted: &'p [Exemption]) -> Cow<'p, str> {
         match self {
             Self::Served => "served".into(),
@@ -88,7 +98,7 @@ impl RuleRef {
         }
     }
 
-    /// The legal demand behind it, if one is recorded.
+    /// The legal demand behind the rule, if one is recorded.
     pub fn demand(self, policy: &Policy) -> Option<&Demand> {
         match self {
             Self::Rule(at) => policy.rules.get(at)?.demand.as_ref(),
@@ -102,16 +112,16 @@ fn named_exemption(exemption: Option<&Exemption>) -> Cow<'_, str> {
     exemption.map_or("exemption".into(), |exemption| format!("exemption.{}", exemption.id).into())
 }
 
-/// Judges one caller. Pure: the same question gets the same verdict.
+/// Decides about one caller. The same question always gets the same verdict.
 pub fn decide(policy: &Policy, question: &Question<'_>) -> Verdict {
     let (rule, outcome) = rule_of(policy, question);
     let mut phase = policy.phase(question.at);
     let mut kind = match outcome {
-        Outcome::Fixed(kind) => kind,
-        Outcome::Timetable => timetable(policy, question, phase),
-        Outcome::NoticeAtMost => timetable(policy, question, phase).min(VerdictKind::Notice),
+        RuleEffect::Fixed(kind) => kind,
+        RuleEffect::Timetable => timetable(policy, question, phase),
+        RuleEffect::NoticeAtMost => timetable(policy, question, phase).min(VerdictKind::Notice),
     };
-    if matches!(outcome, Outcome::NoticeAtMost) && phase == Phase::Block {
+    if matches!(outcome, RuleEffect::NoticeAtMost) && phase == Phase::Block {
         kind = VerdictKind::Notice;
     }
     if question.is_paused {
@@ -120,7 +130,8 @@ pub fn decide(policy: &Policy, question: &Question<'_>) -> Verdict {
     Verdict { kind, rule, phase, until: until(policy, question) }
 }
 
-/// Judges by several policies: the strictest verdict, and the place of the policy that gave it. The first wins a tie.
+/// Decides by several policies. Returns the strictest verdict and the index of its policy; the
+/// first one wins a tie.
 pub fn decide_all<'p>(policies: impl IntoIterator<Item = (&'p Policy, Question<'p>)>) -> Option<(usize, Verdict)> {
     let mut strictest: Option<(usize, Verdict)> = None;
     let mut until: Option<Timestamp> = None;
@@ -134,18 +145,18 @@ pub fn decide_all<'p>(policies: impl IntoIterator<Item = (&'p Policy, Question<'
     strictest.map(|(at, verdict)| (at, Verdict { until, ..verdict }))
 }
 
-/// What a rule says.
+/// The effect of a rule.
 #[derive(Clone, Copy)]
-enum Outcome {
+enum RuleEffect {
     Fixed(VerdictKind),
-    /// What the timetable says of somebody who is not served.
+    /// The verdict that the timetable has for callers who are not served.
     Timetable,
-    /// The same, but never worse than a notice.
+    /// The same, but at most a notice.
     NoticeAtMost,
 }
 
-fn rule_of(policy: &Policy, question: &Question<'_>) -> (RuleRef, Outcome) {
-    let allow = Outcome::Fixed(VerdictKind::Allow);
+fn rule_of(policy: &Policy, question: &Question<'_>) -> (RuleRef, RuleEffect) {
+    let allow = RuleEffect::Fixed(VerdictKind::Allow);
     if let Some(at) = exempt(&policy.exemptions, question) {
         return (RuleRef::Exemption(at), allow);
     }
@@ -155,15 +166,15 @@ fn rule_of(policy: &Policy, question: &Question<'_>) -> (RuleRef, Outcome) {
     let fits = |rule: &crate::policy::Rule| rule.is_on(question.at) && rule.when.holds(question.facts, &policy.list);
     if let Some(at) = policy.rules.iter().position(fits) {
         let verdict = policy.rules.get(at).and_then(|rule| rule.verdict);
-        return (RuleRef::Rule(at), verdict.map_or(Outcome::Timetable, Outcome::Fixed));
+        return (RuleRef::Rule(at), verdict.map_or(RuleEffect::Timetable, RuleEffect::Fixed));
     }
     match by_list(policy, question) {
-        Standing::Served => (RuleRef::Served, allow),
-        Standing::Not(kind) => (RuleRef::List(kind), Outcome::Timetable),
-        Standing::Unknown => match policy.unknown {
+        ListAnswer::Served => (RuleRef::Served, allow),
+        ListAnswer::Not(kind) => (RuleRef::List(kind), RuleEffect::Timetable),
+        ListAnswer::Unknown => match policy.unknown {
             Unknown::Allow => (RuleRef::Unknown, allow),
-            Unknown::Notice => (RuleRef::Unknown, Outcome::NoticeAtMost),
-            Unknown::Block => (RuleRef::Unknown, Outcome::Timetable),
+            Unknown::Notice => (RuleRef::Unknown, RuleEffect::NoticeAtMost),
+            Unknown::Block => (RuleRef::Unknown, RuleEffect::Timetable),
         },
     }
 }
@@ -177,15 +188,15 @@ fn exempt(exemptions: &[Exemption], question: &Question<'_>) -> Option<usize> {
     exemptions.iter().position(is_on)
 }
 
-/// How the list stands to a caller.
+/// Whether the list serves a caller.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum ListAnswer {
     Served,
     Not(FactKind),
     Unknown,
 }
 
-fn by_list(policy: &Policy, question: &Question<'_>) -> Standing {
+fn by_list(policy: &Policy, question: &Question<'_>) -> ListAnswer {
     let network = || by_place(policy, question, FactKind::Network);
     match policy.differ {
         Differ::Stricter => join(network(), by_account(policy, question)),
@@ -194,32 +205,32 @@ fn by_list(policy: &Policy, question: &Question<'_>) -> Standing {
     }
 }
 
-fn by_account(policy: &Policy, question: &Question<'_>) -> Standing {
+fn by_account(policy: &Policy, question: &Question<'_>) -> ListAnswer {
     if question.facts.account.is_none() {
-        return Standing::Unknown;
+        return ListAnswer::Unknown;
     }
     let residence = by_place(policy, question, FactKind::Residence);
     let billing = by_place(policy, question, FactKind::Billing);
     join(join(residence, billing), by_owners(policy, question))
 }
 
-fn by_place(policy: &Policy, question: &Question<'_>, kind: FactKind) -> Standing {
-    let Some(place) = question.facts.place(kind) else { return Standing::Unknown };
+fn by_place(policy: &Policy, question: &Question<'_>, kind: FactKind) -> ListAnswer {
+    let Some(place) = question.facts.place(kind) else { return ListAnswer::Unknown };
     if is_stale(policy, question, kind) {
-        return Standing::Unknown;
+        return ListAnswer::Unknown;
     }
-    if serves(policy, place) { Standing::Served } else { Standing::Not(kind) }
+    if serves(policy, place) { ListAnswer::Served } else { ListAnswer::Not(kind) }
 }
 
-/// Owners say nothing about where somebody is served; they can only take service away.
-fn by_owners(policy: &Policy, question: &Question<'_>) -> Standing {
-    let Some(test) = &policy.owners else { return Standing::Unknown };
+/// Owners never make a caller served. They can only take service away.
+fn by_owners(policy: &Policy, question: &Question<'_>) -> ListAnswer {
+    let Some(test) = &policy.owners else { return ListAnswer::Unknown };
     if is_stale(policy, question, FactKind::Owners) {
-        return Standing::Unknown;
+        return ListAnswer::Unknown;
     }
     match test.holds(question.facts, &policy.list) {
-        Some(true) => Standing::Not(FactKind::Owners),
-        Some(false) | None => Standing::Unknown,
+        Some(true) => ListAnswer::Not(FactKind::Owners),
+        Some(false) | None => ListAnswer::Unknown,
     }
 }
 
@@ -232,15 +243,15 @@ fn is_stale(policy: &Policy, question: &Question<'_>, kind: FactKind) -> bool {
     question.facts.provenance(kind).is_some_and(|(_, as_of)| question.at.since(as_of) > age_max)
 }
 
-const fn join(one: Standing, other: Standing) -> Standing {
+const fn join(one: ListAnswer, other: ListAnswer) -> ListAnswer {
     match (one, other) {
-        (Standing::Not(_), _) | (_, Standing::Unknown) => one,
+        (ListAnswer::Not(_), _) | (_, ListAnswer::Unknown) => one,
         _ => other,
     }
 }
 
-fn or_else(one: Standing, other: impl FnOnce() -> Standing) -> Standing {
-    if one == Standing::Unknown { other() } else { one }
+fn or_else(one: ListAnswer, other: impl FnOnce() -> ListAnswer) -> ListAnswer {
+    if one == ListAnswer::Unknown { other() } else { one }
 }
 
 fn timetable(policy: &Policy, question: &Question<'_>, phase: Phase) -> VerdictKind {
@@ -259,7 +270,7 @@ fn timetable(policy: &Policy, question: &Question<'_>, phase: Phase) -> VerdictK
     if is_dark { VerdictKind::Brownout } else { VerdictKind::Notice }
 }
 
-/// Whether a draw falls into the first `share` millionths of all draws.
+/// Whether `draw` lies in the first `share` millionths of its range.
 fn is_in(draw: u64, share: u32) -> bool {
     u128::from(draw) * 1_000_000 < u128::from(share) << 64
 }
@@ -276,7 +287,7 @@ fn until(policy: &Policy, question: &Question<'_>) -> Option<Timestamp> {
     next.into_iter().chain(slice).chain(granted).min()
 }
 
-/// The words for a verdict that people see in lists.
+/// The words for a verdict in lists for people.
 pub const fn in_words(kind: VerdictKind, lang: Lang) -> &'static str {
     match (kind, lang) {
         (VerdictKind::Allow, Lang::En) => "served",

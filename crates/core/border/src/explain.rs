@@ -1,7 +1,9 @@
 //! A verdict as data and as a sentence, in English and Chinese.
 //!
-//! Rules: it says which rule decided, on which facts, who told them and how old they are, and when it may change. It is
-//! made from the verdict and never decides again.
+//! # Rules
+//! - An explanation names the rule that decided, the facts with their sources and ages, and when
+//!   the verdict may change.
+//! - It is made from the verdict and never decides again.
 
 use crate::country::{Lang, name};
 use crate::decide::{Question, RuleRef, Verdict, in_words};
@@ -11,7 +13,7 @@ use banjia_types::calendar;
 use banjia_types::{Place, Timestamp, VerdictKind};
 use serde::Serialize;
 
-/// Why a verdict is as it is.
+/// The explanation of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// The policy, `id@version`.
@@ -22,11 +24,11 @@ pub struct Explanation {
     pub verdict: VerdictKind,
     /// The rule that decided.
     pub rule: String,
-    /// Why that rule is there, as its author wrote it; may be empty.
+    /// The reason for that rule, in its author's words. May be empty.
     pub reason: String,
-    /// Where in its timetable the policy is.
+    /// The phase of the policy's timetable.
     pub phase: Phase,
-    /// The moment that was asked about.
+    /// The moment of the question.
     pub at: String,
     /// When the block begins, in the policy's zone.
     pub block: Option<String>,
@@ -34,26 +36,26 @@ pub struct Explanation {
     pub until: Option<String>,
     /// Every known fact.
     pub facts: Vec<FactSaid>,
-    /// The same in English.
+    /// The explanation in English.
     pub en: String,
-    /// The same in Chinese.
+    /// The explanation in Chinese.
     pub zh: String,
 }
 
-/// One fact, with where it comes from.
+/// One fact, with its source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FactSaid {
-    /// Which fact.
+    /// The kind of the fact.
     pub fact: FactKind,
-    /// The place; none for owners.
+    /// The place. `None` for owners.
     pub place: Option<Place>,
-    /// Whether the policy's list serves it; none for owners.
+    /// Whether the policy's list serves it. `None` for owners.
     pub served: Option<bool>,
-    /// Who told it.
+    /// The source.
     pub source: String,
-    /// Of when it is.
+    /// The date of the fact.
     pub as_of: String,
-    /// Days between that and the moment asked about.
+    /// Days between that date and the moment of the question.
     pub age_days: u64,
     /// Whether this fact decided.
     pub decided: bool,
@@ -76,7 +78,7 @@ pub fn explain(policy: &Policy, question: &Question<'_>, verdict: &Verdict) -> E
         _ => None,
     };
     let show = |at: Timestamp| calendar::show(at, policy.zone());
-    let said = |kind: FactKind| fact_said(policy, question, kind, deciding);
+    let describe = |kind: FactKind| fact_said(policy, question, kind, deciding);
     let rule = verdict.rule.name(policy, question.granted).into_owned();
     let reason = match verdict.rule {
         RuleRef::Rule(at) => policy.rules().get(at).map(|rule| rule.reason.clone()),
@@ -93,7 +95,7 @@ pub fn explain(policy: &Policy, question: &Question<'_>, verdict: &Verdict) -> E
         at: show(question.at),
         block: policy.phases().block.map(show),
         until: verdict.until.map(show),
-        facts: FactKind::ALL.into_iter().filter_map(said).collect(),
+        facts: FactKind::ALL.into_iter().filter_map(describe).collect(),
         en: sentence(Lang::En),
         zh: sentence(Lang::Zh),
         rule,
@@ -116,16 +118,18 @@ fn fact_said(policy: &Policy, question: &Question<'_>, kind: FactKind, deciding:
 
 fn sentence(policy: &Policy, question: &Question<'_>, verdict: &Verdict, rule: &str, lang: Lang) -> String {
     let why = because(policy, question.facts, verdict.rule, rule, lang);
-    let said = in_words(verdict.kind, lang);
+    let verdict_words = in_words(verdict.kind, lang);
     let block = policy.phases().block.filter(|block| *block > question.at).map(|at| calendar::show(at, policy.zone()));
     let is_affected = !matches!(verdict.rule, RuleRef::Served | RuleRef::Exemption(_) | RuleRef::Granted(_));
     let then = block.filter(|_| is_affected && !verdict.kind.refuses());
     let label = policy.label();
     match (lang, then) {
-        (Lang::En, None) => format!("{}: {why} (policy {label}, rule {rule}).", capital(said)),
-        (Lang::En, Some(block)) => format!("{} until {block}: {why} (policy {label}, rule {rule}).", capital(said)),
-        (Lang::Zh, None) => format!("{said}：{why}（策略 {label}，规则 {rule}）。"),
-        (Lang::Zh, Some(block)) => format!("{said}，至 {block}：{why}（策略 {label}，规则 {rule}）。"),
+        (Lang::En, None) => format!("{}: {why} (policy {label}, rule {rule}).", capital(verdict_words)),
+        (Lang::En, Some(block)) => {
+            format!("{} until {block}: {why} (policy {label}, rule {rule}).", capital(verdict_words))
+        }
+        (Lang::Zh, None) => format!("{verdict_words}：{why}（策略 {label}，规则 {rule}）。"),
+        (Lang::Zh, Some(block)) => format!("{verdict_words}，至 {block}：{why}（策略 {label}，规则 {rule}）。"),
     }
 }
 

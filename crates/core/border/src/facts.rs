@@ -1,7 +1,9 @@
-//! What is known of a caller, from where, how old.
+//! What is known about a caller, with source and age.
 //!
-//! Rules: facts are kept apart and never merged into one country; each says who told it and when; a fact that is missing is
-//! missing and not guessed from another. The account's facts are shared between its requests, the network's are new for each.
+//! # Rules
+//! - Facts are kept apart and never merged into one country. Each has its source and date.
+//! - A missing fact stays missing. It is never guessed from another.
+//! - The facts of an account are shared between its requests. The network fact is new for each.
 
 use crate::owners::Owner;
 use banjia_types::{AccountId, Country, Place, Timestamp};
@@ -10,60 +12,61 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// Everything that a policy may look at.
+/// Everything that a policy may consider.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    /// Where the request's address is; none when the address or its country is unknown.
+    /// The place of the request's address. `None` if the address or its country is unknown.
     pub network: Option<NetworkFact>,
-    /// The account's record; none for a caller without an account.
+    /// The account's record. `None` for a caller without an account.
     pub account: Option<Arc<AccountFacts>>,
 }
 
-/// What a table says of an address.
+/// A table's record of an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkFact {
-    /// The country, or a part of it where the table knows parts.
+    /// The country, or a part of it if the table has parts.
     pub place: Place,
-    /// What a second source says.
+    /// Whether a second source agrees.
     pub agreement: Agreement,
-    /// The autonomous system, where a table knows it.
+    /// The autonomous system, if a table has it.
     pub asn: Option<u32>,
-    /// Which table: `DB-IP Lite`, the name of the operator's file, ...
+    /// The name of the table, for example `DB-IP Lite` or that of the operator's file.
     pub source: Cow<'static, str>,
     /// When that table was built.
     pub as_of: Timestamp,
 }
 
-/// What a second source says of an address.
+/// Whether a second source agrees about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Agreement {
-    /// There is none.
+    /// There is no second source.
     Alone,
-    /// The same.
+    /// It has the same country.
     Agree,
-    /// Another country. It is where the address block was registered, which is often the operator's seat.
+    /// It has another country: the one where the address block was registered, which is often the
+    /// operator's seat.
     Differ(Country),
 }
 
-/// What an account's record says.
+/// The record of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountFacts {
-    /// Whose record it is.
+    /// The account.
     pub id: AccountId,
-    /// Where it resides.
+    /// Its residence.
     #[serde(default)]
     pub residence: Option<Fact<Place>>,
-    /// Where its bills go.
+    /// Its billing address.
     #[serde(default)]
     pub billing: Option<Fact<Place>>,
-    /// Who owns it.
+    /// Its owners.
     #[serde(default)]
     pub owners: Option<Fact<Vec<Owner>>>,
 }
 
 impl AccountFacts {
-    /// A record that says nothing yet.
+    /// An empty record.
     pub const fn of(id: AccountId) -> Self {
         Self { id, residence: None, billing: None, owners: None }
     }
@@ -72,11 +75,11 @@ impl AccountFacts {
 /// A fact with its provenance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<T> {
-    /// What is known.
+    /// The value.
     pub value: T,
-    /// Who said it.
+    /// Its source.
     pub source: String,
-    /// When it was so.
+    /// The date of the fact.
     pub as_of: Timestamp,
 }
 
@@ -84,18 +87,18 @@ pub struct Fact<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactKind {
-    /// The request's address.
+    /// The place of the request's address.
     Network,
-    /// Where the account resides.
+    /// The account's residence.
     Residence,
-    /// Where its bills go.
+    /// The account's billing address.
     Billing,
-    /// Who owns it.
+    /// The account's owners.
     Owners,
 }
 
 impl FactKind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 4] = [Self::Network, Self::Residence, Self::Billing, Self::Owners];
 
     /// The name used in policies and explanations.
@@ -116,7 +119,7 @@ impl fmt::Display for FactKind {
 }
 
 impl Facts {
-    /// Who told a fact and when; none when it is not known.
+    /// The source and date of a fact. `None` if it is unknown.
     pub fn provenance(&self, kind: FactKind) -> Option<(&str, Timestamp)> {
         let account = self.account.as_deref();
         match kind {
@@ -127,7 +130,7 @@ impl Facts {
         }
     }
 
-    /// The place that a fact names; none for owners, who have many.
+    /// The place of a fact. `None` for owners, which have several.
     pub fn place(&self, kind: FactKind) -> Option<Place> {
         let account = self.account.as_deref();
         match kind {

@@ -1,13 +1,16 @@
-//! Tables in, country out.
+//! The country of an address, from tables.
 //!
-//! Rules: a country is what a table says of an address block, with the table's name and date; it is evidence and not truth.
-//! Addresses that stand for no place (private, loopback, shared, documentation) have no country. An
-//! IPv6 address that carries an IPv4 address is judged by that one, in each form that can be
-//! recognised, and has no place where it cannot be determined or is not public. The second witness
-//! says where the block was *registered*, which is no place: it is used to mark an answer and never
-//! as the answer.
+//! # Rules
+//! - A country is a table's record of an address block, with the table's name and date. It is
+//!   evidence and not truth.
+//! - Addresses that stand for no place (private, loopback, shared, documentation) have no country.
+//! - An IPv6 address that carries an IPv4 address is judged by that one, in each form that can be
+//!   recognised. It has no place if the IPv4 address cannot be determined or is not public.
+//! - The second source knows where the block was *registered*, which is not where it is used. It
+//!   marks an answer and never replaces one.
 //!
-//! The built-in table is made from DB-IP Lite (see `data/README.md`) and decoded once, at the first look-up.
+//! The built-in table is made from DB-IP Lite (see `data/README.md`) and decoded once, at the first
+//! look-up.
 
 mod carried;
 mod codec;
@@ -27,10 +30,10 @@ use std::sync::OnceLock;
 
 static EMBEDDED: &[u8] = include_bytes!("../data/dbip-country.bin.zst");
 
-/// How the built-in table is called in facts and explanations.
+/// The name of the built-in table in facts and explanations.
 pub const EMBEDDED_NAME: &str = "DB-IP Lite";
 
-/// Countries of address blocks: sorted starts, and a country (or none) from each on.
+/// Countries of address blocks: sorted starts, each with the country (or none) from there on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GeoTable {
     built: Timestamp,
@@ -63,7 +66,7 @@ impl GeoTable {
     /// Reads a table that [`encode`] made.
     ///
     /// # Errors
-    /// Bytes that are no such table.
+    /// The bytes are not such a table.
     pub fn decode(bytes: &[u8]) -> Result<Self, GeoError> {
         codec::decode(bytes)
     }
@@ -74,17 +77,17 @@ impl GeoTable {
         TABLE.get_or_init(|| Self::decode(EMBEDDED).expect("a test decodes the built-in table"))
     }
 
-    /// When its source was built.
+    /// When the source of the table was built.
     pub const fn built(&self) -> Timestamp {
         self.built
     }
 
-    /// How many blocks it has, in IPv4 and IPv6.
+    /// The number of its blocks, in IPv4 and IPv6.
     pub const fn blocks(&self) -> (usize, usize) {
         (self.v4.starts.len(), self.v6.starts.len())
     }
 
-    /// The country of an address block; none when the table has none.
+    /// The country of an address. `None` if the table has none.
     pub fn country(&self, address: IpAddr) -> Option<Country> {
         let code = match effective(address)? {
             IpAddr::V4(v4) => self.v4.code(&v4.to_bits())?,
@@ -94,16 +97,16 @@ impl GeoTable {
     }
 }
 
-/// Why an address stands for no place.
+/// Why an address has no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placeless {
-    /// This machine.
+    /// It is an address of this machine.
     Loopback,
-    /// A network that anyone may have at home (RFC 1918, RFC 4193, link-local).
+    /// It belongs to a network that exists many times (RFC 1918, RFC 4193, link-local).
     Private,
-    /// Behind a carrier's translation (RFC 6598).
+    /// It is behind the address translation of a carrier (RFC 6598).
     Shared,
-    /// For documents, tests, many receivers, or nobody.
+    /// It is reserved for documents, tests or multicast, or belongs to nobody.
     Reserved,
     /// An IPv6 address whose IPv4 address is not public or cannot be determined. The caller may be
     /// anywhere.
@@ -111,7 +114,7 @@ pub enum Placeless {
 }
 
 impl Placeless {
-    /// Why, in a few words.
+    /// The reason in a few words.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Loopback => "loopback",
@@ -123,7 +126,7 @@ impl Placeless {
     }
 }
 
-/// Whether an address stands for no place, and why.
+/// Why an address has no place. `None` if it has one.
 pub fn placeless(address: IpAddr) -> Option<Placeless> {
     match address.to_canonical() {
         IpAddr::V4(v4) => placeless_v4(v4),
@@ -137,8 +140,8 @@ pub fn placeless(address: IpAddr) -> Option<Placeless> {
     }
 }
 
-/// The address that says where a caller is: an IPv4 address for each form that carries one. `None`
-/// for an address of no place.
+/// The address that decides where a caller is: the carried IPv4 address if there is one, else the
+/// address itself. `None` for an address without a place.
 pub fn judged(address: IpAddr) -> Option<IpAddr> {
     if placeless(address).is_some() { None } else { effective(address) }
 }
@@ -176,7 +179,8 @@ fn placeless_v6(v6: Ipv6Addr) -> Option<Placeless> {
     }
 }
 
-/// What is known of an address: the operator's table first, then the built-in one, marked with what the second witness says.
+/// What is known about an address: from the operator's table first, then from the built-in one,
+/// marked with the second source's answer.
 pub fn look_up(table: &GeoTable, own: Option<&Mmdb>, address: IpAddr) -> Option<NetworkFact> {
     if placeless(address).is_some() {
         return None;
@@ -196,7 +200,7 @@ pub fn look_up(table: &GeoTable, own: Option<&Mmdb>, address: IpAddr) -> Option<
     Some(NetworkFact { place, agreement, asn, source, as_of })
 }
 
-/// The country in which an address block was registered, by the regional registries' files.
+/// The country in which the address block was registered, by the files of the regional registries.
 fn registered_in(address: IpAddr) -> Option<Country> {
     let code = match effective(address)? {
         IpAddr::V4(v4) => iptocc::country_code(v4),

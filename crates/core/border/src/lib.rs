@@ -1,20 +1,22 @@
 //! Who may be served, from when, and by which rule.
 //!
-//! Pure: the time, the facts and the tables are arguments, and every verdict names the rule that decided.
+//! The crate is pure. The time, the facts and the tables are arguments, and every verdict names the
+//! rule that decided.
 //!
+//! # Modules
 //! - [`decide`](mod@decide): the verdict for one caller at one time
 //! - [`policy`]: the dated rules, read from TOML
-//! - [`facts`]: what is known of a caller, from where, how old
+//! - [`facts`]: what is known about a caller, with source and age
 //! - [`owners`]: shares along chains of owners
 //! - [`registry`]: dated lists of supported countries and territories
 //! - [`country`]: codes and names
 //! - [`explain`](mod@explain): a verdict as data and as a sentence
-//! - [`geo`]: tables in, country and autonomous system out
+//! - [`geo`]: the country and autonomous system of an address
 //! - [`mmdb`]: the operator's own table
-//! - [`peer`]: whose address a request has, by the rightmost untrusted hop
-//! - [`proxy_protocol`]: the address that a load balancer tells before the first byte
-//! - [`affected`]: whom a policy hits, with evidence
-//! - [`campaign`]: who is told what, when
+//! - [`peer`]: the client's address of a request, by the rightmost untrusted hop
+//! - [`proxy_protocol`]: the client's address in a load balancer's header
+//! - [`affected`]: the accounts that a policy affects, with evidence
+//! - [`campaign`]: which notices are due, and when
 //! - [`audit`]: the hash chain
 
 #![warn(missing_docs)]

@@ -1,8 +1,10 @@
 //! The operator's own table, in MaxMind's file format.
 //!
-//! Rules: a country is read where files keep it (`country.iso_code`, or a flat `country_code`), a part of it from the first
-//! subdivision, a network's number from `autonomous_system_number` or `asn`; what a file does not have is not guessed.
-//! The whole file is checked when it is taken up, so that a broken one never replaces a good one.
+//! # Rules
+//! - The country is read from `country.iso_code` or a flat `country_code`, a part of it from the
+//!   first subdivision, and a network's number from `autonomous_system_number` or `asn`. Values
+//!   that a file does not have are not guessed.
+//! - The whole file is checked when it is opened, so a broken one never replaces a good one.
 
 use crate::geo::{GeoError, effective};
 use banjia_types::{Country, Place, Timestamp};
@@ -23,7 +25,7 @@ impl std::fmt::Debug for Mmdb {
     }
 }
 
-/// What a database knows of an address.
+/// A database's record of an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// The country, or a part of it.
@@ -49,10 +51,10 @@ struct Coded<'r> {
 }
 
 impl Mmdb {
-    /// Takes up a file's bytes, checking all of it. `name` is what facts call it.
+    /// Opens a file's bytes and checks all of them. `name` is the table's name in facts.
     ///
     /// # Errors
-    /// Bytes that are no database, a broken one, or one that is not of addresses.
+    /// The bytes are no database, a broken one, or one that is not of addresses.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, GeoError> {
         let wrong = |error: maxminddb::MaxMindDbError| GeoError::Mmdb(error.to_string());
         let reader = Reader::from_source(bytes).map_err(wrong)?;
@@ -61,18 +63,17 @@ impl Mmdb {
         Ok(Self { name: name.to_owned(), built: Timestamp(seconds.saturating_mul(1000)), reader })
     }
 
-    /// What facts call it.
+    /// The table's name in facts.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// When it was built.
+    /// When the table was built.
     pub const fn built(&self) -> Timestamp {
         self.built
     }
 
-    /// What it knows of an address, or of the IPv4 address that it carries; none when it has no
-    /// record.
+    /// The record of an address, or of the IPv4 address that it carries. `None` if there is none.
     pub fn look_up(&self, address: IpAddr) -> Option<Known> {
         let found = self.reader.lookup(effective(address)?).ok()?;
         let record: Record<'_> = found.decode().ok().flatten()?;
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_file_is_read_in_both_forms_for_both_families() {
+    fn a_file_is_read_in_both_forms_and_families() {
         let bytes = table(
             1_720_483_200,
             &[

@@ -1,16 +1,19 @@
 //! Shares along chains of owners.
 //!
-//! Rules: arithmetic is exact (millionths, multiplied along a chain, never rounded); an owner in a place that counts is
-//! counted whole and its own owners are not counted again; depth and number are bounded, so a record from outside cannot
-//! make a verdict slow. `more than half` and `half or more` are different rules and both can be said: one provider's
-//! terms of 2025 speak of "more than 50 %", the sanctions practice of the United States of 50 % or more.
+//! # Rules
+//! - Arithmetic is exact: millionths, multiplied along a chain, never rounded.
+//! - An owner in a place that counts is counted whole. Its own owners are not counted again.
+//! - Depth and number are bounded, so a record from outside cannot make a verdict slow.
+//! - `more than half` and `half or more` are different rules, and both can be written. One
+//!   provider's terms of 2025 use "more than 50 %", the sanctions practice of the United States 50
+//!   % or more.
 
 use banjia_types::Place;
 use serde::{Deserialize, Serialize};
 
-/// Longest chain: an owner of an owner of ... .
+/// Maximum length of a chain of owners.
 pub const DEPTH_MAX: usize = 6;
-/// Most owners in one record.
+/// Maximum number of owners in one record.
 pub const COUNT_MAX: usize = 256;
 const WHOLE: u128 = 1_000_000;
 
@@ -20,7 +23,7 @@ const WHOLE: u128 = 1_000_000;
 pub struct Share(u32);
 
 impl Share {
-    /// A share from millionths; none above the whole.
+    /// The share of this many millionths. `None` above the whole.
     pub const fn from_millionths(millionths: u32) -> Option<Self> {
         if millionths as u128 <= WHOLE { Some(Self(millionths)) } else { None }
     }
@@ -49,22 +52,23 @@ impl From<Share> for f64 {
     }
 }
 
-/// Somebody who owns a part of something.
+/// An owner of a part of something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
-    /// Who.
+    /// The owner's name.
     pub name: String,
-    /// Where its seat or, for a person, its nationality is.
+    /// The owner's seat or, for a person, nationality.
     pub place: Place,
-    /// Which part it owns of the thing that it is listed under.
+    /// The share that it owns.
     pub share: Share,
-    /// Who owns it.
+    /// Its own owners.
     #[serde(default)]
     pub owners: Vec<Owner>,
 }
 
-/// What is wrong with a record of owners; `path` shows where: `owners[0].owners[2]`.
+/// The problems of a record of owners. The path of each shows its place, for example
+/// `owners[0].owners[2]`.
 pub fn problems(owners: &[Owner]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut count = 0;
@@ -99,7 +103,7 @@ fn check(owners: &[Owner], path: &str, depth: usize, count: &mut usize, found: &
     }
 }
 
-/// A part of a whole, exact: in millionths to the power of [`DEPTH_MAX`].
+/// An exact part of a whole, in millionths to the power of [`DEPTH_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Part(u128);
 
@@ -107,23 +111,24 @@ pub struct Part(u128);
 const UNIT: u128 = WHOLE.pow(DEPTH_MAX as u32);
 
 impl Part {
-    /// Whether it is more than `share`.
+    /// Whether the part is more than `share`.
     pub const fn is_over(self, share: Share) -> bool {
         self.0 > share.0 as u128 * (UNIT / WHOLE)
     }
 
-    /// Whether it is `share` or more.
+    /// Whether the part is `share` or more.
     pub const fn is_at_least(self, share: Share) -> bool {
         self.0 >= share.0 as u128 * (UNIT / WHOLE)
     }
 
-    /// In per cent, for people.
+    /// The part in per cent, for people.
     pub fn percent(self) -> f64 {
         self.0 as f64 / UNIT as f64 * 100.0
     }
 }
 
-/// Which part of an account is attributable to owners in places that `counts`, directly or through others.
+/// The part of an account that belongs to owners in places that `counts` accepts, directly or
+/// through others.
 pub fn attributable(owners: &[Owner], counts: &dyn Fn(Place) -> bool) -> Part {
     Part(part_of(owners, UNIT, 1, counts).min(UNIT))
 }
@@ -193,12 +198,12 @@ mod tests {
 
     #[test]
     fn bad_records_are_told_and_never_panic() {
-        let said =
+        let messages =
             |owners: &[Owner]| problems(owners).into_iter().map(|(p, m)| format!("{p}: {m}")).collect::<Vec<_>>();
-        assert_eq!(said(&[owner("DE", 0.6, vec![]), owner("FR", 0.4, vec![])]), Vec::<String>::new());
-        assert!(said(&[owner("DE", 0.6, vec![]), owner("FR", 0.5, vec![])])[0].contains("110 %"));
-        assert!(said(&[owner("DE", 0.0, vec![])])[0].contains("owns nothing"));
-        assert!(said(&[owner("QQ", 0.1, vec![])])[0].contains("QQ"));
+        assert_eq!(messages(&[owner("DE", 0.6, vec![]), owner("FR", 0.4, vec![])]), Vec::<String>::new());
+        assert!(messages(&[owner("DE", 0.6, vec![]), owner("FR", 0.5, vec![])])[0].contains("110 %"));
+        assert!(messages(&[owner("DE", 0.0, vec![])])[0].contains("owns nothing"));
+        assert!(messages(&[owner("QQ", 0.1, vec![])])[0].contains("QQ"));
         assert!(Share::try_from(1.5).is_err() && Share::try_from(-0.1).is_err() && Share::try_from(f64::NAN).is_err());
     }
 }

@@ -1,10 +1,15 @@
-//! Whose address a request has: the rightmost untrusted hop.
+//! The client's address of a request: the rightmost untrusted hop.
 //!
-//! Rules: whoever connects is the client, unless it is a proxy that the operator trusts; only such a proxy's headers are
-//! read at all. Hops are walked from the right, where our own proxies write, and the first that is not trusted is the
-//! client; what stands left of it is the client's own text and is never looked at. A hop in the part that counts which is
-//! malformed, hidden or unknown makes the address unknown: an error, never a guess. Sources: RFC 7239 for `Forwarded`; the
-//! habit of `X-Forwarded-For` to be one list over several lines, in order.
+//! # Rules
+//! - The connecting peer is the client, unless it is a proxy that the operator trusts. Headers are
+//!   read only from such a proxy.
+//! - Hops are walked from the right, where our own proxies write. The first untrusted hop is the
+//!   client. Everything left of it is the client's own text and is never read.
+//! - If a hop that counts is malformed, hidden or unknown, the address is unknown. That is an
+//!   error, never a guess.
+//!
+//! Sources: RFC 7239 for `Forwarded`; the common practice that `X-Forwarded-For` is one list over
+//! several lines, in order.
 
 mod forwarded;
 #[cfg(test)]
@@ -16,17 +21,17 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 
-/// Whom to trust, and which header.
+/// The trusted proxies, and the header they use.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PeerRules {
     /// Networks of our own proxies, for example `["10.0.0.0/8"]`. Default: none, so no header is read.
     pub trusted: Vec<IpNet>,
-    /// Which header they write. Default: `none`.
+    /// The header that they write. Default: `none`.
     pub header: PeerHeader,
-    /// More hops than this are a flood.
+    /// A header with more hops is rejected as a flood.
     pub hops_max: usize,
-    /// A longer header is a flood.
+    /// A longer header is rejected as a flood.
     pub header_bytes_max: usize,
 }
 
@@ -36,18 +41,18 @@ impl Default for PeerRules {
     }
 }
 
-/// The header in which trusted proxies tell addresses.
+/// The header in which trusted proxies report addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum PeerHeader {
-    /// None: whoever connects is the client.
+    /// No header is read: the connecting peer is the client.
     #[default]
     None,
     /// `Forwarded` (RFC 7239).
     Forwarded,
     /// `X-Forwarded-For`.
     XForwardedFor,
-    /// A header with one address, in small letters: `cf-connecting-ip`, `x-real-ip`.
+    /// A header with one address, in lower case: `cf-connecting-ip`, `x-real-ip`.
     Named(String),
 }
 
@@ -71,7 +76,7 @@ impl TryFrom<String> for PeerHeader {
 }
 
 impl PeerHeader {
-    /// The header's name in small letters; none when no header is read.
+    /// The header's name in lower case. `None` if no header is read.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::None => None,
@@ -82,12 +87,12 @@ impl PeerHeader {
     }
 }
 
-/// A client's address and who told it.
+/// A client's address and its origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// The address; an IPv4 address written as IPv6 is given as IPv4.
+    /// The address. An IPv4 address in IPv6 form is returned as IPv4.
     pub address: IpAddr,
-    /// Whether it is the connection's own.
+    /// Whether it is the connection's own address.
     pub is_direct: bool,
 }
 
@@ -115,7 +120,7 @@ pub enum PeerError {
 }
 
 impl PeerRules {
-    /// Whether an address is one of our own proxies.
+    /// Whether `address` is one of our own proxies.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.trusted.iter().any(|network| network.contains(&address))

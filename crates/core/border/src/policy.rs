@@ -1,11 +1,15 @@
 //! The dated rules, read from TOML.
 //!
-//! Rules: a policy has an id, a version and a zone; its text's SHA-256 is its identity in the audit; all problems of a text
-//! are reported at once, each with its place and what to do. It is an allow list with dates: who is not served is told from
-//! `notice` on, meets `brownouts`, and is refused from `block` on. Before `notice` it only observes.
+//! # Rules
+//! - A policy has an id, a version and a zone. The SHA-256 of its text is its identity in the
+//!   audit.
+//! - All problems of a text are reported at once, each with its place and a hint.
+//! - A policy is an allow list with dates. A caller who is not served gets notices from `notice`
+//!   on, is refused at times in `brownouts`, and is refused always from `block` on. Before `notice`
+//!   the policy only observes.
 //!
-//! Why phases belong to the policy and exceptions to `[[rule]]`: a reader sees the timetable on one screen, and each
-//! exception with its reason below it.
+//! # Why phases belong to the policy and exceptions to `[[rule]]`
+//! A reader sees the timetable on one screen, and each exception with its reason below it.
 
 mod check;
 mod raw;
@@ -51,7 +55,8 @@ pub struct Policy {
     hash: [u8; 32],
 }
 
-/// Which set of rules a policy belongs to. Sets are kept apart: they have retentions of their own in the audit.
+/// The set of rules that a policy belongs to. Sets are kept apart, because each has its own
+/// retention in the audit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleSet {
@@ -76,112 +81,113 @@ impl RuleSet {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Title {
-    /// In English.
+    /// The English name.
     pub en: String,
-    /// In Chinese.
+    /// The Chinese name.
     pub zh: String,
 }
 
-/// The timetable for those who are not served.
+/// The timetable for callers who are not served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Phases {
-    /// From here on they are told.
+    /// From this moment on they get notices.
     pub notice: Option<Timestamp>,
-    /// Times in which some of their requests are refused, in order and apart.
+    /// Periods in which some of their requests are refused, in order and without overlap.
     pub brownouts: Vec<Brownout>,
-    /// From here on they are refused. None: a policy that never blocks.
+    /// From this moment on they are refused. `None` for a policy that never blocks.
     pub block: Option<Timestamp>,
 }
 
-/// Where in the timetable a moment is.
+/// A phase of the timetable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Verdicts are counted and nobody is told.
+    /// Verdicts are counted, and callers see nothing.
     Observe,
-    /// Those who are not served are told.
+    /// Callers who are not served get notices.
     Notice,
     /// Some of their requests are refused.
     Brownout,
-    /// They are refused.
+    /// All of their requests are refused.
     Block,
 }
 
-/// One rehearsal of the block.
+/// One brownout: a rehearsal of the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Brownout {
-    /// Its first moment.
+    /// When it begins.
     pub from: Timestamp,
-    /// The first moment after it.
+    /// When it ends, exclusive.
     pub until: Timestamp,
-    /// What is refused.
+    /// The share that it refuses.
     pub share: BrownoutShare,
 }
 
-/// What a brownout refuses, in millionths.
+/// The share that a brownout refuses, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrownoutShare {
-    /// This share of the requests, by the draw of each.
+    /// This share of the requests, by the hash of each.
     Requests(u32),
-    /// All requests in this share of the time, in slices that differ from account to account.
+    /// All requests in this share of the time, in slices that differ between accounts.
     Time(u32),
 }
 
-/// What a caller of whom nothing is known comes to.
+/// The verdict on a caller about whom nothing is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unknown {
-    /// The same as one who is not served.
+    /// The same as for a caller who is not served.
     #[default]
     Block,
-    /// It is served, and told from the notice date on.
+    /// It is served, with notices from the notice date on.
     Notice,
     /// It is served.
     Allow,
 }
 
-/// What decides when facts differ.
+/// Which fact decides if facts differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Differ {
     /// One fact that is not served is enough.
     #[default]
     Stricter,
-    /// The request's address, when its country is known; else the account's record.
+    /// The request's address if its country is known, else the account's record.
     Network,
-    /// The account's record, when it says anything; else the request's address.
+    /// The account's record if it has any fact, else the request's address.
     Account,
 }
 
-/// What becomes of a stream that began before the moment.
+/// What happens to a stream that began before the block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Streams {
-    /// It may end.
+    /// It may finish.
     #[default]
     Finish,
-    /// It ends this long after the moment, with an error event.
+    /// It ends this long after the block begins, with an error event.
     EndAfter(Duration),
 }
 
-/// An account that is served although a rule says otherwise: for a time, with somebody who answers for it.
+/// An account that is served although a rule refuses it, for a limited time and with a responsible
+/// person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exemption {
-    /// Its name.
+    /// The name of the exemption.
     pub id: String,
-    /// Whom it helps.
+    /// The account.
     pub account: AccountId,
-    /// Who answers for it.
+    /// The responsible person.
     pub owner: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Its first moment.
+    /// When it begins.
     pub from: Timestamp,
-    /// The first moment after it.
+    /// When it ends, exclusive.
     pub until: Timestamp,
 }
 
 impl Policy {
-    /// Reads a policy. `registries` are where its list is looked for.
+    /// Reads a policy. Its list is looked up in `registries`.
     ///
     /// # Errors
     /// Everything that is wrong with the text.
@@ -189,8 +195,9 @@ impl Policy {
         check::parse(text, registries)
     }
 
-    /// The policy that serves exactly who is on `list`, from the beginning of time: what a destination vendor's list means
-    /// for a caller. `unknown` says what a caller without any known fact comes to.
+    /// A policy that serves exactly the callers on `list`, from the beginning of time. It decides
+    /// what a destination vendor's list means for a caller. `unknown` is the verdict on a caller
+    /// without any known fact.
     pub fn of_list(list: Arc<List>, unknown: Unknown) -> Self {
         let text: Arc<str> = format!("# the list {} alone\n", list.id).into();
         let phases = Phases { notice: None, brownouts: Vec::new(), block: Some(Timestamp(i64::MIN)) };
@@ -219,12 +226,12 @@ impl Policy {
         }
     }
 
-    /// Its name.
+    /// The policy's id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Its version.
+    /// The policy's version.
     pub const fn version(&self) -> u32 {
         self.version
     }
@@ -234,22 +241,22 @@ impl Policy {
         &self.label
     }
 
-    /// Which set of rules it belongs to.
+    /// The set of rules that the policy belongs to.
     pub const fn set(&self) -> RuleSet {
         self.set
     }
 
-    /// Its name for people.
+    /// The policy's name for people.
     pub const fn title(&self) -> &Title {
         &self.title
     }
 
-    /// The zone of its dates.
+    /// The time zone of its dates.
     pub const fn zone(&self) -> Tz {
         self.zone
     }
 
-    /// The list of those who are served.
+    /// The list of places that are served.
     pub const fn list(&self) -> &Arc<List> {
         &self.list
     }
@@ -259,17 +266,17 @@ impl Policy {
         &self.phases
     }
 
-    /// What becomes of streams.
+    /// What happens to streams that began before the block.
     pub const fn streams(&self) -> Streams {
         self.streams
     }
 
-    /// Where to appeal, as the operator wrote it: an address or a page.
+    /// Where to appeal: an address or a page, as the operator wrote it.
     pub fn appeal(&self) -> Option<&str> {
         self.appeal.as_deref()
     }
 
-    /// The page that tells more.
+    /// The page with more information.
     pub fn link(&self) -> Option<&str> {
         self.link.as_deref()
     }
@@ -279,7 +286,7 @@ impl Policy {
         &self.rules
     }
 
-    /// The text that it was read from.
+    /// The text it was read from.
     pub const fn text(&self) -> &Arc<str> {
         &self.text
     }
@@ -289,13 +296,14 @@ impl Policy {
         self.hash
     }
 
-    /// How many of the world's countries and territories are not served, and how many there are.
+    /// The number of the world's countries and territories that are not served, and the number of
+    /// all of them.
     pub fn unserved_places(&self) -> (usize, usize) {
         let all: Vec<Place> = crate::country::countries().map(|row| row.code.into()).collect();
         (all.iter().filter(|place| self.list.serves(**place) != Served::Yes).count(), all.len())
     }
 
-    /// Where in the timetable a moment is.
+    /// The phase at `at`.
     pub fn phase(&self, at: Timestamp) -> Phase {
         if self.phases.block.is_some_and(|block| at >= block) {
             return Phase::Block;
@@ -310,7 +318,7 @@ impl Policy {
         self.phases.brownouts.iter().find(|brownout| brownout.from <= at && at < brownout.until)
     }
 
-    /// The same policy with other dates and the next version, as text: what re-dating writes.
+    /// The text of the same policy with other dates and the next version.
     ///
     /// # Errors
     /// What is wrong with the new text.
@@ -319,7 +327,7 @@ impl Policy {
     }
 }
 
-/// The strictest of a phase for somebody who is not served.
+/// The strictest verdict of a phase on a caller who is not served.
 pub(crate) const fn kind_of(phase: Phase) -> VerdictKind {
     match phase {
         Phase::Observe => VerdictKind::Allow,

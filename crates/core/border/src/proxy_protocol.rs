@@ -1,19 +1,22 @@
-//! The address that a load balancer tells before the first byte (the PROXY protocol, versions 1 and 2, by HAProxy's
-//! specification of 2020-03-05).
+//! The client's address in a load balancer's header (the PROXY protocol, versions 1 and 2, by
+//! HAProxy's specification of 2020-03-05).
 //!
-//! Rules: it is read only where the operator says that a balancer sends it, and only from trusted addresses; there it must
-//! be there, so a client cannot leave it out. What is malformed ends the connection. Nothing is read beyond the header.
+//! # Rules
+//! - The header is read only if the operator configured it, and only from trusted addresses. There
+//!   it is required, so a client cannot omit it.
+//! - A malformed header ends the connection.
+//! - Nothing is read beyond the header.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 const SIGNATURE_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// The longest line of version 1, its end included.
+/// The longest line of version 1, including its end.
 const LINE_BYTES_MAX: usize = 107;
 /// The longest header of version 2 that is read: addresses and some extensions.
 pub const HEADER_BYTES_MAX: usize = 536;
 
-/// What the first bytes of a connection are.
+/// What the first bytes of a connection contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyRead {
     /// More bytes are needed.
@@ -25,7 +28,7 @@ pub enum ProxyRead {
         /// The client, as the balancer saw it.
         client: Option<SocketAddr>,
     },
-    /// No header, or a malformed one.
+    /// There is no header, or a malformed one.
     Bad(&'static str),
 }
 
@@ -77,7 +80,7 @@ fn of_words<'w, A: FromStr + Into<IpAddr>>(mut words: impl Iterator<Item = &'w s
     Ok(Some(SocketAddr::new(from.into().to_canonical(), from_port)))
 }
 
-/// A port without signs, leading zeros or spaces.
+/// Reads a port without signs, leading zeros or spaces.
 fn port(text: &str) -> Result<u16, ()> {
     let port: u16 = text.parse().map_err(drop)?;
     if port.to_string() == text { Ok(port) } else { Err(()) }
@@ -129,11 +132,11 @@ mod tests {
     }
 
     fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
-        let mut made = SIGNATURE_V2.to_vec();
-        made.extend([command, family]);
-        made.extend((body.len() as u16).to_be_bytes());
-        made.extend(body);
-        made
+        let mut header_bytes = SIGNATURE_V2.to_vec();
+        header_bytes.extend([command, family]);
+        header_bytes.extend((body.len() as u16).to_be_bytes());
+        header_bytes.extend(body);
+        header_bytes
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Text of lists and policies to their sections. Each section, and each entry of a list, is read on its own, so one slip
-//! hides no other.
+//! Splits the text of lists and policies into sections. Each section, and each entry of a list, is
+//! read on its own, so one mistake hides no other.
 
 use banjia_types::{Problem, nearest};
 use serde::de::DeserializeOwned;

@@ -1,9 +1,13 @@
 //! Dated lists of the countries and territories that a provider supports.
 //!
-//! Rules: a list is an allow list: what is not on it is not served, unknown included. Codes are checked against ISO 3166;
-//! a wrong one is an error and never a guess. A territory is served because it is listed; only a list that says
-//! `territories = "follow_parent"` lets its parent speak for it. A part that is excepted is not served although its country
-//! is. An incomplete list can be looked at and is never the newest.
+//! # Rules
+//! - A list is an allow list. A place that is not on it is not served, and neither is an unknown
+//!   one.
+//! - Codes are checked against ISO 3166. A wrong one is an error and never a guess.
+//! - A territory is served if it is listed. It follows its parent only on a list with `territories
+//!   = "follow_parent"`.
+//! - An excepted part is not served although its country is.
+//! - An incomplete list can be viewed and is never the newest.
 
 mod places;
 
@@ -18,13 +22,13 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use toml::Spanned;
 
-/// A change that takes away more places than this in one step needs a second look.
+/// A change that removes more places than this in one step needs a second look by a person.
 pub const REMOVED_AT_ONCE_MAX: usize = 5;
 
 /// One provider's lists, oldest first.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    /// Whose lists they are, as `registry/*.toml` is called.
+    /// The provider, which is also the name of its file in `registry/`.
     pub provider: String,
     /// The lists, by date.
     pub lists: Vec<Arc<List>>,
@@ -32,39 +36,39 @@ pub struct Registry {
     pub reported: Vec<Reported>,
 }
 
-/// A number that somebody printed, without the list that it counts.
+/// A reported number of places without the list that it counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reported {
-    /// When it was said.
+    /// The date of the report.
     #[serde(deserialize_with = "date_text")]
     pub date: NaiveDate,
-    /// How many places.
+    /// The number of places.
     pub count: usize,
-    /// What is known of it.
+    /// What is known about it.
     pub note: String,
-    /// Who said it.
+    /// The source of the report.
     pub source: String,
 }
 
 /// One list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
-    /// Its name: `openai-2024`.
+    /// The name of the list, for example `openai-2024`.
     pub id: String,
-    /// Whose it is.
+    /// The provider.
     pub provider: String,
-    /// The day that it shows.
+    /// The day whose state it shows.
     pub as_of: NaiveDate,
-    /// Where it was read.
+    /// The document that it was read from.
     pub source: String,
-    /// How sure it is: `high`, `good` or `low`.
+    /// How reliable it is: `high`, `good` or `low`.
     pub confidence: String,
-    /// What else must be known of it; may be empty.
+    /// Further remarks. May be empty.
     pub note: String,
-    /// Whether it is whole. Only whole lists are used by themselves.
+    /// Whether it is complete. Only complete lists are used by default.
     pub is_complete: bool,
-    /// What it serves.
+    /// The places that it serves.
     pub places: PlaceSet,
     /// Parts of listed countries that are not served.
     pub except: Vec<Place>,
@@ -74,19 +78,19 @@ pub struct List {
     pub follow_parent: bool,
 }
 
-/// What a list says of a place.
+/// A list's answer for a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Served {
-    /// It is served.
+    /// The list serves it.
     Yes,
-    /// It is not on the list.
+    /// The list does not have it.
     No,
-    /// Its country is on the list and this part of it is not.
+    /// The list has its country and excepts this part.
     Excepted,
 }
 
 impl List {
-    /// Whether a place is served.
+    /// Whether the list serves a place.
     pub fn serves(&self, place: Place) -> Served {
         if place.part.is_some() && self.except.contains(&place) {
             return Served::Excepted;
@@ -102,17 +106,17 @@ impl List {
     }
 }
 
-/// What changed between two lists.
+/// The difference between two lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diff {
-    /// Served by the second and not by the first.
+    /// Places that only the second list serves.
     pub added: Vec<Place>,
-    /// Served by the first and not by the second.
+    /// Places that only the first list serves.
     pub removed: Vec<Place>,
 }
 
 impl Diff {
-    /// Whether so much is taken away at once that a person must look twice.
+    /// Whether so many places are removed that a person must look twice.
     pub fn is_steep(&self) -> bool {
         self.removed.len() > REMOVED_AT_ONCE_MAX
     }
@@ -142,24 +146,24 @@ impl Registry {
     /// Everything that is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(text);
-        let made = parse(&mut reader);
-        match made {
+        let parsed = parse(&mut reader);
+        match parsed {
             Some(registry) if reader.problems.is_empty() => Ok(registry),
             _ => Err(reader.problems),
         }
     }
 
-    /// The list of this name.
+    /// The list with this name.
     pub fn list(&self, id: &str) -> Option<&Arc<List>> {
         self.lists.iter().find(|list| list.id == id)
     }
 
-    /// The newest whole list.
+    /// The newest complete list.
     pub fn newest(&self) -> Option<&Arc<List>> {
         self.lists.iter().rev().find(|list| list.is_complete)
     }
 
-    /// The newest whole list that is not newer than `date`.
+    /// The newest complete list that is not newer than `date`.
     pub fn at(&self, date: NaiveDate) -> Option<&Arc<List>> {
         self.lists.iter().rev().find(|list| list.is_complete && list.as_of <= date)
     }
@@ -180,7 +184,7 @@ pub fn embedded() -> &'static [Registry] {
     &REGISTRIES
 }
 
-/// A list by its name, in any of `registries`.
+/// The list with this name, from any of `registries`.
 pub fn find<'r>(registries: &'r [Registry], id: &str) -> Option<&'r Arc<List>> {
     registries.iter().find_map(|registry| registry.list(id))
 }

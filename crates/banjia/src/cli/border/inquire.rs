@@ -6,7 +6,7 @@ use super::read;
 use crate::border;
 use crate::clock;
 use anyhow::{Context as _, bail};
-use banjia_border::affected::{self as counted, Inquiry, Seen, Thresholds, is_evidence};
+use banjia_border::affected::{self as counted, DailyTraffic, Inquiry, Thresholds, is_evidence};
 use banjia_border::country::{Lang, name};
 use banjia_border::decide::{Question, decide};
 use banjia_border::explain::explain as explained;
@@ -113,9 +113,9 @@ fn moment(text: Option<&str>, policy: &Policy, otherwise: Timestamp) -> anyhow::
 }
 
 /// Recorded traffic as the border's core wants it.
-pub(crate) fn seen(rows: Vec<TrafficRow>) -> Vec<Seen> {
+pub(crate) fn seen(rows: Vec<TrafficRow>) -> Vec<DailyTraffic> {
     rows.into_iter()
-        .map(|row| Seen {
+        .map(|row| DailyTraffic {
             account: row.account,
             key: row.key,
             network: row.network,
@@ -130,7 +130,7 @@ pub(crate) fn seen(rows: Vec<TrafficRow>) -> Vec<Seen> {
         .collect()
 }
 
-async fn recorded(store: &Store, since: Duration, to: Timestamp) -> anyhow::Result<Vec<Seen>> {
+async fn recorded(store: &Store, since: Duration, to: Timestamp) -> anyhow::Result<Vec<DailyTraffic>> {
     Ok(seen(store.traffic(Period { from: to - since, to: to + Duration::from_millis(1) }).await?))
 }
 
@@ -198,7 +198,7 @@ fn lines(
     present: Option<&Policy>,
     granted: &[Exemption],
     at: Timestamp,
-    seen: &[Seen],
+    seen: &[DailyTraffic],
     record: &dyn Fn(&AccountId) -> Option<Arc<AccountFacts>>,
 ) -> BTreeMap<Place, Line> {
     let mut lines: BTreeMap<Place, Line> = BTreeMap::new();

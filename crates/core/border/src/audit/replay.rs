@@ -19,9 +19,9 @@ use std::fmt;
 /// A row of a covered table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowKey {
-    /// The table.
+    /// The name of the table.
     pub table: &'static str,
-    /// The values of its key; several are joined by `@`.
+    /// The values of the row's key. Several values are joined by `@`.
     pub key: String,
 }
 
@@ -37,25 +37,25 @@ pub type Columns = BTreeMap<&'static str, Option<String>>;
 /// Rows as a database holds them.
 pub type Rows = BTreeMap<RowKey, Columns>;
 
-/// Something that is in a table and not in the audit, or the other way round.
+/// A difference between a table and the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// No entry made this row.
+    /// A row of the table that no entry made.
     Added(RowKey),
-    /// The row is gone, and no entry took it away.
+    /// A row that an entry made is gone from the table, and no entry removed it.
     Removed {
-        /// The row.
+        /// The row that is missing.
         row: RowKey,
         /// The last entry that wrote it.
         seq: u64,
     },
     /// A column holds another value.
     Changed {
-        /// The row.
+        /// The row that differs.
         row: RowKey,
         /// The last entry that wrote it.
         seq: u64,
-        /// The column.
+        /// The column that differs.
         column: &'static str,
         /// The value in the table.
         found: Option<String>,
@@ -99,13 +99,13 @@ fn shown(column: &str, value: Option<&str>) -> String {
 /// Rows as the entries of the audit make them.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
-    /// With the last entry that wrote the row.
+    /// The rows, each with the number of the last entry that wrote it.
     rows: BTreeMap<RowKey, (u64, Columns)>,
     unreadable: Vec<u64>,
 }
 
 impl Replay {
-    /// Takes the next entry. Entries that change no covered table change nothing here.
+    /// Processes the next entry. Entries that change no covered table change nothing here.
     pub fn take(&mut self, entry: &Entry, body: &str) {
         let is_readable = serde_json::from_str(body).is_ok_and(|body| self.apply(entry, &body).is_some());
         if !is_readable {
@@ -113,7 +113,7 @@ impl Replay {
         }
     }
 
-    /// `None` if the body lacks a value.
+    /// Applies an entry. `None` if its body lacks a value.
     fn apply(&mut self, entry: &Entry, body: &Value) -> Option<()> {
         match entry.kind.as_str() {
             "policy.activate" | "policy.redate" => self.activate(entry, body)?,

@@ -66,7 +66,7 @@ fn the_timetable_of_2024() {
 }
 
 #[test]
-fn one_fact_that_is_not_served_is_enough_unless_the_policy_says_which_counts() {
+fn one_unserved_fact_refuses_unless_policy_selects() {
     let now = "2025-01-01";
     let stricter = simple("");
     check(&stricter, "US CN -", now, Block, "list.residence");
@@ -118,7 +118,7 @@ fn rules_are_tried_in_order_and_in_their_time() {
 }
 
 #[test]
-fn owners_take_service_away_from_whom_everything_else_serves() {
+fn owners_take_service_away() {
     let mut caller = facts("SG SG SG");
     let owner = |place: &str, share: f64| Owner {
         name: "o".into(),
@@ -173,11 +173,15 @@ fn brownouts_refuse_their_share() {
 }
 
 #[test]
-fn a_paused_policy_only_observes_and_a_destination_is_judged_by_its_list_alone() {
+fn a_paused_policy_only_observes() {
     let policy = policy(EXAMPLE);
     let facts = facts("HK");
     let verdict = decide(&policy, &Question { is_paused: true, ..Question::of(&facts, at("2025-01-01")) });
     assert_eq!((verdict.kind, verdict.phase, verdict.rule), (Allow, Phase::Observe, RuleRef::List(FactKind::Network)));
+}
+
+#[test]
+fn a_destination_is_judged_by_its_list_alone() {
     let vendor = Policy::of_list(find(embedded(), "openai-2024").unwrap().clone(), Unknown::Allow);
     check(&vendor, "HK", "2020-01-01", Block, "list.network");
     check(&vendor, "TW", "2020-01-01", Allow, "served");
@@ -233,7 +237,7 @@ proptest! {
     }
 
     #[test]
-    fn a_verdict_is_repeatable_and_explained_by_a_real_rule(policy in any_policy(), a in any_place(), b in any_place(), c in any_place(), days in 0_u32..60, draw: u64) {
+    fn a_verdict_is_repeatable_and_has_a_real_rule(policy in any_policy(), a in any_place(), b in any_place(), c in any_place(), days in 0_u32..60, draw: u64) {
         let facts = facts(&format!("{a} {b} {c}"));
         let question = Question { draw, ..Question::of(&facts, at("2024-06-10") + Duration::from_hours(24) * days) };
         let verdict = decide(&policy, &question);

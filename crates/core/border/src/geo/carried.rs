@@ -9,16 +9,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The IPv4 address that an IPv6 address carries.
+/// What is known about the IPv4 address that an IPv6 address carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carried {
-    /// This one.
+    /// The IPv4 address that the IPv6 address carries.
     Address(Ipv4Addr),
-    /// One that cannot be determined.
+    /// It carries an IPv4 address that cannot be determined.
     Unknown,
 }
 
-/// `None` for an address that carries none.
+/// The IPv4 address that `address` carries. `None` if it carries none.
 pub(super) fn carried(address: Ipv6Addr) -> Option<Carried> {
     let last = Ipv4Addr::from_bits(address.to_bits() as u32);
     let from = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));

@@ -1,16 +1,22 @@
-//! The compact form of a table: boundaries, delta-coded, one byte for a country, all of it compressed.
+//! The compact form of a table: boundaries, delta-coded, one byte for a country, everything
+//! compressed.
 //!
-//! After decompression: `BJG1`, the build time (8 bytes, milliseconds, little-endian), the number of countries (1) and
-//! their codes (2 each), then for IPv4 and for IPv6 the number of boundaries (4) and each boundary as the distance from
-//! the one before it (LEB128) and the place of its country among the codes from 1 on (0: no country). Everything is
-//! checked when it is read: a broken file is an error and never a wrong country by accident of length.
+//! # Format after decompression
+//! 1. `BJG1`, the build time (8 bytes, milliseconds, little-endian), the number of countries (1)
+//!    and their codes (2 each).
+//! 2. For IPv4 and then for IPv6: the number of boundaries (4), and each boundary as the distance
+//!    from the previous one (LEB128) and the index of its country among the codes, from 1 on (0: no
+//!    country).
+//!
+//! Everything is checked when it is read. A broken file is an error, and never gives a wrong
+//! country because its length happens to fit.
 
 use super::{Blocks, GeoTable};
 use banjia_types::{Country, Timestamp};
 use thiserror::Error;
 
 const MAGIC: &[u8] = b"BJG1";
-/// More than any honest table decodes to.
+/// Longest decoded table. Real ones are smaller.
 const DECODED_BYTES_MAX: usize = 64 << 20;
 const BLOCKS_MAX: usize = 4_000_000;
 const LEVEL: i32 = 19;
@@ -29,7 +35,8 @@ pub enum GeoError {
     Mmdb(String),
 }
 
-/// One address block, both ends in it. The address is in the upper bits: IPv4 in 32, IPv6 in 64.
+/// One address block, including both ends. The address is in the upper bits: IPv4 in 32, IPv6 in
+/// 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Range {
     /// Its first address.
@@ -40,7 +47,8 @@ pub struct Range {
     pub country: Country,
 }
 
-/// Makes the compact form. `v4` and `v6` need not be sorted; of blocks that overlap the first in order counts.
+/// Encodes a table. `v4` and `v6` need not be sorted. Of overlapping blocks the first in order
+/// counts.
 ///
 /// # Errors
 /// More than 254 countries, which do not fit into a byte.

@@ -1,8 +1,10 @@
 //! The hops of `Forwarded` (RFC 7239), from the right.
 //!
-//! Rule: elements are separated by commas and parameters by semicolons, both outside quotes; the text is split from the
-//! left, because only so quotes can be told from what they hold. A quote that is never closed makes its whole line
-//! malformed, and with it every hop that could stand in it.
+//! # Rules
+//! - Elements are separated by commas and parameters by semicolons, both outside quotes. The text
+//!   is split from the left, because only then are quotes recognised.
+//! - A quote that is never closed makes its whole line malformed, and every hop that could be in
+//!   it.
 
 use super::{PeerError, node};
 use std::net::IpAddr;
@@ -16,7 +18,7 @@ pub(super) fn hops<'h>(
     })
 }
 
-/// Splits at a separator that is outside quotes; none when a quote is open at the end.
+/// Splits at a separator outside quotes. `None` if a quote is open at the end.
 fn split(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     let mut parts = Vec::new();
     let (mut from, mut is_quoted, mut is_escaped) = (0, false, false);
@@ -36,7 +38,7 @@ fn split(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     (!is_quoted).then_some(parts)
 }
 
-/// The address in one element: its `for` parameter, which must be there once.
+/// The address in one element: its `for` parameter, which must occur once.
 fn of_element(element: &[u8]) -> Result<IpAddr, PeerError> {
     let mut found = None;
     for pair in split(element, b';').ok_or(PeerError::Malformed)? {
@@ -65,13 +67,13 @@ fn of_element(element: &[u8]) -> Result<IpAddr, PeerError> {
 }
 
 fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut made = Vec::with_capacity(text.len());
+    let mut unquoted = Vec::with_capacity(text.len());
     let mut is_escaped = false;
     for byte in text {
         is_escaped = *byte == b'\\' && !is_escaped;
         if !is_escaped {
-            made.push(*byte);
+            unquoted.push(*byte);
         }
     }
-    made
+    unquoted
 }

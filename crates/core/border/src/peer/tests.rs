@@ -98,7 +98,7 @@ fn a_carried_proxy_address_is_no_trusted_peer() {
 }
 
 #[test]
-fn what_counts_and_is_no_address_makes_the_client_unknown() {
+fn a_counting_hop_without_address_is_an_error() {
     for bad in [
         "",
         " ",

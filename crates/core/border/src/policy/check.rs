@@ -1,4 +1,4 @@
-//! From a policy's text to a policy: every problem at once.
+//! Builds a policy from its text and reports every problem at once.
 
 use super::raw::{RawBrownout, RawExemption, RawOwners, RawPolicy, RawRule, RawWhen};
 use super::rule::{OwnersTest, Rule, When};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
 
-/// Names of rules that are built in; a policy's own rules are called otherwise.
+/// Names of built-in rules. A policy's own rules must have other names.
 const BUILT_IN: [&str; 6] = ["served", "unknown", "list", "exemption", "paused", "observe"];
 const DAY: Duration = Duration::from_hours(24);
 
@@ -95,7 +95,7 @@ impl Check<'_> {
         })
     }
 
-    /// A name goes into headers and the ledger.
+    /// Checks a name. Names go into headers and the ledger.
     fn name(&mut self, what: &str, text: &Spanned<String>) {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let name = text.get_ref();
@@ -105,7 +105,7 @@ impl Check<'_> {
         }
     }
 
-    /// A text that goes into a header.
+    /// Checks a text that goes into a header.
     fn words(&mut self, key: &str, text: Option<Spanned<String>>) -> Option<String> {
         let text = text?;
         if text.get_ref().is_empty() || !text.get_ref().bytes().all(|byte| (0x21..0x7f).contains(&byte) && byte != b'>')

@@ -1,4 +1,4 @@
-//! A policy as its author writes it.
+//! A policy as its author writes it, before any check.
 
 use super::{Differ, Policy, RuleSet, Title, Unknown, rule::Demand};
 use crate::registry::Registry;
@@ -114,13 +114,13 @@ pub(super) fn redated(
             None => added.extend([key, " = ", &value, "\n"]),
         }
     }
-    let mut made = added;
+    let mut redated_text = added;
     let mut from = 0;
     for (span, value) in changes.into_values() {
-        made.push_str(text.get(from..span.start).unwrap_or_default());
-        made.push_str(&value);
+        redated_text.push_str(text.get(from..span.start).unwrap_or_default());
+        redated_text.push_str(&value);
         from = span.end;
     }
-    made.push_str(text.get(from..).unwrap_or_default());
-    Policy::parse(&made, registries).map(|_| made)
+    redated_text.push_str(text.get(from..).unwrap_or_default());
+    Policy::parse(&redated_text, registries).map(|_| redated_text)
 }

@@ -5,22 +5,22 @@ use crate::owners::{Share, attributable};
 use crate::registry::{List, PlaceSet, Served};
 use banjia_types::{AccountId, Timestamp, VerdictKind};
 
-/// One exception: for whom, what, when.
+/// One exception: for which callers, with which verdict, and when.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Its name.
+    /// The name of the exception.
     pub id: String,
-    /// Why it is there; may be empty.
+    /// The reason. May be empty.
     pub reason: String,
-    /// For whom.
+    /// Which callers it applies to.
     pub when: When,
-    /// What they come to; none: what the timetable says of those who are not served.
+    /// The verdict. `None` for the one that the timetable has for callers who are not served.
     pub verdict: Option<VerdictKind>,
-    /// Its first moment.
+    /// When it begins.
     pub from: Option<Timestamp>,
-    /// The first moment after it.
+    /// When it ends, exclusive.
     pub until: Option<Timestamp>,
-    /// Who demands it by law. Such a block is answered 451 (RFC 7725) and not 403.
+    /// The legal demand behind it. A block with one is answered with 451 (RFC 7725) instead of 403.
     pub demand: Option<Demand>,
 }
 
@@ -28,13 +28,13 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Demand {
-    /// Who demands.
+    /// The party that demands it.
     pub by: String,
-    /// Who blocks, as a link: `Link: <...>; rel="blocked-by"`.
+    /// The party that blocks, as a link: `Link: <...>; rel="blocked-by"`.
     pub link: String,
 }
 
-/// Conditions; all that are there must hold. An unknown fact holds none.
+/// Conditions. All of them must hold. An unknown fact fulfils none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct When {
     pub(crate) network: Option<PlaceSet>,
@@ -47,7 +47,7 @@ pub struct When {
     pub(crate) unknown: bool,
 }
 
-/// A rule on who owns an account.
+/// A condition on the owners of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnersTest {
     /// More than this share.

@@ -1,8 +1,9 @@
-//! A set of places that is asked for every request.
+//! A set of places with fast look-up, because it is used for every request.
 
 use banjia_types::Place;
 
-/// Whole countries as bits, parts as a short list. A country in the set holds all of its parts.
+/// A set of places: whole countries as bits, parts as a short list. A country in the set includes
+/// all of its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaceSet {
     countries: [u64; 11],
@@ -10,19 +11,19 @@ pub struct PlaceSet {
 }
 
 impl PlaceSet {
-    /// Whether the place, or the whole country that it is a part of, is in the set.
+    /// Whether the set has the place, or the whole country that it is a part of.
     pub fn has(&self, place: Place) -> bool {
         let index = place.country.index();
         let word = self.countries.get(index / 64).copied().unwrap_or(0);
         word >> (index % 64) & 1 == 1 || place.part.is_some() && self.parts.contains(&place)
     }
 
-    /// How many places were put in.
+    /// Number of places that were added.
     pub fn len(&self) -> usize {
         self.countries.iter().map(|word| word.count_ones() as usize).sum::<usize>() + self.parts.len()
     }
 
-    /// Whether nothing is in it.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -51,7 +51,7 @@ fn an_incomplete_list_is_never_the_newest() {
 }
 
 #[test]
-fn a_parent_speaks_for_its_territories_only_where_the_list_says_so() {
+fn territories_follow_a_parent_only_if_listed_so() {
     let text = "provider = \"x\"\nterritories = \"follow_parent\"\n[[list]]\nid = \"a\"\nas_of = \"2024-01-01\"\n\
                 source = \"s\"\nconfidence = \"good\"\nplaces = [\"FR\"]\n";
     let list = Registry::parse(text).unwrap().lists.remove(0);
