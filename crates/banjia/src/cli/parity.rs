@@ -15,7 +15,7 @@ use banjia_border::country::Lang;
 use banjia_control::parity::{Expectations, Pairs, Sides, pairs_of};
 use banjia_control::report::parity_html;
 use banjia_parity::compare::About;
-use banjia_parity::{Axis, Report, Rules, Verdict, compare};
+use banjia_parity::{Axis, Finding, Report, Rules, compare};
 use banjia_store::{Capture, write_private_file};
 use banjia_types::{RouteName, Target, nearest};
 use std::path::{Path, PathBuf};
@@ -113,9 +113,9 @@ fn judge(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<
     screen::note_left_out(&report, printer);
     write(args, &report, printer)?;
     Ok(match report.verdict {
-        Verdict::Worse => ExitCode::FAILURE,
-        Verdict::NotEnoughData => ExitCode::from(UNDECIDED),
-        Verdict::Better | Verdict::Equal | Verdict::NotJudged => ExitCode::SUCCESS,
+        Finding::Worse => ExitCode::FAILURE,
+        Finding::NotEnoughData => ExitCode::from(UNDECIDED),
+        Finding::Better | Finding::Equal | Finding::NotJudged => ExitCode::SUCCESS,
     })
 }
 

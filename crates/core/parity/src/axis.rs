@@ -1,13 +1,15 @@
-//! The axes on which two sides are compared, and what one pair scores on each.
+//! The axes on which two sides are compared, and the score of one pair on each.
 //!
-//! Rules:
-//!
-//! - An axis scores a pair with one number for each side, the mean over that side's answers; higher is better.
-//! - Where the request or a person says what is right (JSON mode, a schema, an expectation), each answer is scored by itself.
-//!   Where nobody does, the source is the only measure, and the source does not agree with itself either: the destination's
-//!   score is its agreement with the source's answers, and the source's score is the agreement of the source's answers among
-//!   each other. Their difference is what the destination changes beyond the source's own noise. It needs at least one repeat.
-//! - Only answers are compared; a call that failed counts on the axis `answered` and nowhere else.
+//! # Rules
+//! - An axis scores a pair with one number for each side: the mean over that side's responses.
+//!   Higher is better.
+//! - If the request or a person says what is right (JSON mode, a schema, an expectation), each
+//!   response is scored by itself.
+//! - Otherwise the source is the only measure, and it does not fully agree with itself either. The
+//!   destination's score is its agreement with the source's responses. The source's score is the
+//!   agreement of the source's responses with each other. The difference is what the destination
+//!   changes beyond the source's own noise. It needs at least one repeat.
+//! - Only responses are compared. A call that failed counts on the axis `answered` and on no other.
 
 mod relative;
 mod single;
@@ -16,33 +18,33 @@ use crate::pair::Pair;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What is compared.
+/// An axis of comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
-    /// An answer came, and no error.
+    /// A response arrived, without an error.
     Answered,
-    /// The answer is JSON where JSON was asked for.
+    /// The response is JSON if JSON was requested.
     Json,
-    /// The answer fits the schema that was asked for, and tool calls fit their tools.
+    /// The response matches the requested schema, and tool calls match their tools.
     Schema,
-    /// The tools that are called, as F1 over names; calling none is a choice too.
+    /// The tools that are called, as F1 over names. Calling none is a choice too.
     ToolChoice,
-    /// The arguments of the calls that both sides make, by the type in their schema.
+    /// The arguments of the calls that both sides make, by the types in their schema.
     ToolArguments,
-    /// The answer is no refusal and was not blocked, or is one where one is expected.
+    /// The response is no refusal and was not blocked, or is a refusal if one is expected.
     Refusal,
-    /// The language of the answer.
+    /// The language of the response.
     Language,
-    /// The length of the answer, within a factor.
+    /// The length of the response, within a factor.
     Length,
     /// The meaning, by embeddings.
     Meaning,
     /// The preference of a judge.
     Judge,
-    /// What a person wrote down: exact text, contained text, pattern, JSON path.
+    /// A person's expectations: exact text, contained text, pattern, JSON path.
     Assertions,
-    /// The letters; tells of style and not of worth.
+    /// The letters. They measure style and not quality.
     Wording,
     /// The median time to the first content.
     FirstContent,
@@ -54,7 +56,7 @@ pub enum Axis {
     Cost,
 }
 
-/// What a side's mean stands for.
+/// What a side's mean measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -109,12 +111,12 @@ impl Axis {
         }
     }
 
-    /// The axis of a name.
+    /// The axis with this name.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|axis| axis.as_str() == name)
     }
 
-    /// What its means stand for.
+    /// What the axis's means measure.
     pub const fn unit(self) -> Unit {
         match self {
             Self::FirstContent | Self::Latency | Self::LatencyTail => Unit::Milliseconds,
@@ -130,7 +132,7 @@ impl fmt::Display for Axis {
     }
 }
 
-/// A part of a whole, so that F1 can be taken over all pairs; for other axes the whole is one.
+/// A part of a whole, so that F1 can be computed over all pairs. On other axes the whole is one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
     /// The part.
@@ -150,7 +152,7 @@ impl Part {
         if self.whole > 0.0 { self.part / self.whole } else { 0.0 }
     }
 
-    /// The mean of several, part and whole each by itself; none of none.
+    /// The mean of several, part and whole separately. `None` of none.
     pub(crate) fn mean(parts: impl Iterator<Item = Self>) -> Option<Self> {
         let (mut part, mut whole, mut count) = (0.0, 0.0, 0.0);
         for one in parts {
@@ -162,34 +164,34 @@ impl Part {
     }
 }
 
-/// What one pair scores on one axis.
+/// The score of one pair on one axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scored {
     /// The source's score.
     pub source: Part,
     /// The destination's score.
     pub destination: Part,
-    /// How far two of the source's own answers lie apart, when it answered more than once.
+    /// The distance between two of the source's own responses, if it responded more than once.
     pub noise: Option<f64>,
 }
 
 /// Why a pair has no score on an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Missing {
-    /// The request has nothing to do with it.
+    /// The request does not involve this axis.
     NotAsked,
-    /// The source's answers are the only measure, and there is only one of them.
+    /// The source's responses are the only measure, and there is only one.
     Repeats,
-    /// One side has no answer that could be scored.
+    /// One side has no response that could be scored.
     Answer,
-    /// What must come from outside (vectors, a judge, expectations) did not.
+    /// An external input (vectors, a judge, expectations) was not given.
     Input,
 }
 
-/// How answers are scored.
+/// How responses are scored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scoring {
-    /// Lengths within this factor of each other are alike.
+    /// Lengths within this factor of each other count as equal.
     pub length_factor: f64,
 }
 
@@ -199,7 +201,8 @@ impl Default for Scoring {
     }
 }
 
-/// Scores a pair on an axis of rates; times and costs are no scores and are [`Missing::NotAsked`] here.
+/// Scores a pair on an axis of rates. Times and costs are no scores, and are [`Missing::NotAsked`]
+/// here.
 pub fn score(axis: Axis, pair: &Pair, scoring: Scoring) -> Result<Scored, Missing> {
     match axis {
         Axis::Answered => single::each(pair, |answer| Some(answer.is_answered()), Missing::Answer),

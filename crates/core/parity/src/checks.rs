@@ -1,11 +1,12 @@
-//! Checks of one answer: is it JSON, does it fit the schema, is the tool call one that was offered, is it a refusal?
+//! Checks of one response: is it JSON, does it match the schema, is the tool call one that was
+//! offered, is it a refusal?
 //!
-//! Rules:
-//!
-//! - A finding ([`Why`]) is a sentence with a path, fit to be sent back to a model that is asked to mend its answer. It
-//!   does not repeat the answer's own values, which may be long or private.
-//! - Schemas come from clients and answers from vendors, so both may be hostile: size, depth, references and the work that
-//!   a check may cost are bounded ([`Schema::compile`]), and patterns cannot run away.
+//! # Rules
+//! - A problem ([`Why`]) is a sentence with a path that can be sent back to a model to correct its
+//!   response. It does not repeat the response's own values, which may be long or private.
+//! - Schemas come from clients and responses from vendors, so both may be hostile. Size, depth,
+//!   references and the work of a check are bounded ([`Schema::compile`]), and patterns run in
+//!   linear time.
 //! - No reference leaves the schema, so nothing is ever fetched.
 
 mod arguments;
@@ -26,20 +27,21 @@ pub use tool::tool_call;
 use serde_json::Value;
 use std::fmt;
 
-/// Findings that one check reports at most; a model cannot mend more at once, and a client would not read them.
+/// Maximum number of problems that one check reports. A model cannot correct more at once, and a
+/// client would not read them.
 pub const FINDINGS_MAX: usize = 16;
 
-/// One thing that is wrong with an answer or a schema.
+/// One problem of a response or a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
-    /// Where, as a JSON pointer; empty for the whole.
+    /// Its place as a JSON pointer. Empty for the whole.
     pub path: String,
-    /// What is wrong and, where that can be said, what would be right.
+    /// What is wrong and, if known, what would be right.
     pub message: String,
 }
 
 impl Why {
-    /// `message` about the value at `path`.
+    /// A problem with the value at `path`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
     }
@@ -51,7 +53,8 @@ impl fmt::Display for Why {
     }
 }
 
-/// Reads an answer that must be one JSON object, as JSON mode promises: nothing before it and nothing after it but space.
+/// Reads a response that must be one JSON object, as JSON mode promises, with only white space
+/// around it.
 ///
 /// # Errors
 /// Text that is not JSON (with line and column), or JSON that is not an object.
@@ -64,7 +67,7 @@ pub fn json_object(text: &str) -> Result<Value, Why> {
     }
 }
 
-/// What serde_json found, and the habit that most often causes it.
+/// The error of the JSON parser, and the habit of models that most often causes it.
 fn not_json(text: &str, error: &serde_json::Error) -> String {
     if text.trim().is_empty() {
         return "the answer is empty; it must be a JSON object".into();
@@ -79,7 +82,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> String {
     format!("the answer is not valid JSON: {error}{habit}")
 }
 
-/// What a value is, for people.
+/// The kind of a value, for people.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

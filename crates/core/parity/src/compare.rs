@@ -1,22 +1,29 @@
-//! The verdict: axis by axis, is the destination as good as the source, given the source's own noise?
+//! The comparison, axis by axis: is the destination as good as the source, given the source's own
+//! noise?
 //!
-//! What the verdicts mean, for a difference `d` (destination less source, negative is worse), its interval of which each bound
-//! holds with `1 - alpha`, and the axis's margin `m`:
+//! # Findings
+//! For a difference `d` (destination minus source, negative is worse), an interval of which each
+//! bound holds with `1 - alpha`, and the axis's margin `m`:
 //!
-//! | verdict | shown | when |
+//! | finding | shown | condition |
 //! |---|---|---|
 //! | `better` | `d > 0` | the lower bound is above 0 |
 //! | `equal` | `d > -m` | the lower bound is above `-m`, though `d` may be shown to be below 0 |
-//! | `worse` | `d < 0`, and not that `d > -m` | the upper bound is below 0, and stays there when all axes are looked at |
-//! | `not_enough_data` | neither | otherwise; the number of pairs that would decide it is told |
+//! | `worse` | `d < 0`, and not that `d > -m` | the upper bound is below 0, also after the
+//! correction for all axes |
+//! | `not_enough_data` | neither | otherwise; the report has the number of pairs that would decide
+//! it |
 //! | `not_judged` | nothing | the axis has no margin: it is shown and decides nothing |
 //!
-//! Several axes. "All axes are equal" is said only if each is, so the chance to say it wrongly is at most that of one axis:
-//! no correction (the intersection-union test, R. L. Berger, Technometrics 24 (1982) 295-300). "Some axis is worse" is an alarm
-//! with as many chances to be false as there are axes: its p-values are adjusted after Holm, and they are held against 0.85
-//! of `alpha` and not all of it, so that what is approximate in them does not lift false alarms above `alpha`.
+//! # Several axes
+//! - "All axes are equal" requires that each is, so the chance of a wrong statement is at most that
+//!   of one axis. It needs no correction (the intersection-union test, R. L. Berger, Technometrics
+//!   24 (1982) 295-300).
+//! - "Some axis is worse" is an alarm that can be false once for each axis. Its p-values are
+//!   adjusted after Holm. They are compared with 0.85 of `alpha` and not all of it, so that their
+//!   approximations do not raise false alarms above `alpha`.
 //!
-//! There is no sum over axes, and none is meant to be made.
+//! There is no sum over axes, and there should be none.
 
 mod rates;
 mod ratios;
@@ -31,29 +38,30 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Fewer pairs than this carry no statement, whatever they look like.
+/// With fewer pairs than this there is no finding, whatever they look like.
 pub const PAIRS_MIN: usize = 20;
 /// The part of `alpha` that an alarm may use.
 const ALARM: f64 = 0.85;
 
-/// How sides are compared.
+/// How the sides are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
-    /// How far below the source the destination may be, by axis: rates as parts of one (0.02 is two points), times and cost as
-    /// parts of the source's (0.25 is a quarter slower). An axis without a margin is shown and not judged.
+    /// How far below the source the destination may be, by axis. Rates are parts of one (0.02 is
+    /// two points); times and cost are parts of the source's (0.25 is a quarter slower). An axis
+    /// without a margin is shown and not judged.
     pub margins: BTreeMap<Axis, f64>,
-    /// The chance of a wrong statement: of calling a side equal that is worse by the margin, and of calling one worse that is
-    /// equal.
+    /// The chance of a wrong statement: of calling a side equal that is worse by the margin, and of
+    /// calling one worse that is equal.
     pub alpha: f64,
-    /// The chance to reach a verdict for which numbers of pairs are told.
+    /// The chance to reach a finding, for which numbers of pairs are computed.
     pub power: f64,
-    /// Lengths within this factor are alike.
+    /// Lengths within this factor count as equal.
     pub length_factor: f64,
-    /// Draws of the bootstrap.
+    /// Number of samples of the bootstrap.
     pub draws: usize,
-    /// Pairs that are shown as the worst.
+    /// Number of worst pairs to show.
     pub worst: usize,
-    /// Yuan for one dollar; without it costs in two currencies are not compared.
+    /// Yuan for one dollar. Without it costs in two currencies are not compared.
     pub cny_per_usd: Option<f64>,
 }
 
@@ -87,23 +95,23 @@ impl Default for Rules {
     }
 }
 
-/// What is said of an axis, or of all of them.
+/// The finding for one axis, or for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Shown to be above the source.
+pub enum Finding {
+    /// The destination is shown to be above the source.
     Better,
-    /// Shown to be no further below the source than the margin.
+    /// The destination is shown to be no further below the source than the margin.
     Equal,
-    /// Shown to be below the source.
+    /// The destination is shown to be below the source.
     Worse,
-    /// Neither was shown.
+    /// Neither is shown.
     NotEnoughData,
-    /// Nothing was asked.
+    /// The axis has no margin.
     NotJudged,
 }
 
-impl Verdict {
+impl Finding {
     /// The name in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -115,19 +123,19 @@ impl Verdict {
         }
     }
 
-    /// Whether the axis stands in nobody's way.
+    /// Whether the finding allows a step forward.
     pub const fn passes(self) -> bool {
         matches!(self, Self::Better | Self::Equal | Self::NotJudged)
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-/// Why a verdict is what it is.
+/// The reason for a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -135,19 +143,19 @@ pub enum Reason {
     Above,
     /// The whole interval is above the margin.
     WithinMargin,
-    /// So it is, but it is also below zero: a small loss is real.
+    /// The whole interval is above the margin and below zero: a small loss is real.
     SmallLoss,
-    /// The whole interval is below zero, and some of it beyond the margin.
+    /// The whole interval is below zero, and part of it beyond the margin.
     Below,
     /// The interval is too wide.
     TooWide,
-    /// Below zero by itself, but with this many axes one of them would be so by chance.
+    /// Below zero by itself, but among this many axes one would be so by chance.
     OneOfMany,
-    /// Too few pairs to say anything.
+    /// There are too few pairs.
     FewPairs,
-    /// The source was asked once only, so its own noise is not known.
+    /// The source was asked only once, so its own noise is unknown.
     NoRepeats,
-    /// No pair has an answer of both sides that could be compared.
+    /// No pair has comparable responses of both sides.
     NoAnswers,
     /// There is no margin.
     NoMargin,
@@ -173,36 +181,38 @@ impl Reason {
     }
 }
 
-/// One axis.
+/// The report on one axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AxisReport {
-    /// Which.
+    /// The axis.
     pub axis: Axis,
-    /// What `source` and `destination` stand for.
+    /// What `source` and `destination` measure.
     pub unit: Unit,
-    /// Pairs that were compared.
+    /// Number of pairs that were compared.
     pub pairs: u64,
     /// The source's value.
     pub source: f64,
     /// The destination's value.
     pub destination: f64,
-    /// Destination less source; for times and cost the part of the source's value that is saved. Negative is worse.
+    /// Destination minus source. For times and cost, the part of the source's value that is saved.
+    /// Negative is worse.
     pub difference: f64,
-    /// Where the true difference lies: each bound holds with `1 - alpha`.
+    /// The interval of the true difference: each bound holds with `1 - alpha`.
     pub interval: Option<Interval>,
     /// How far below zero the difference may be.
     pub margin: Option<f64>,
-    /// How far two answers of the source to the same request lie apart, on the average.
+    /// The mean distance between two responses of the source to the same request.
     pub noise: Option<f64>,
-    /// How surprising so low a destination would be if it were equal, adjusted for the number of axes.
+    /// The p-value of so low a destination if it were equal, adjusted for the number of axes.
     pub p_worse: Option<f64>,
-    /// What is said.
-    pub verdict: Verdict,
-    /// Why.
+    /// The finding. The stored name is that of the first version.
+    pub verdict: Finding,
+    /// The reason for it.
     pub reason: Reason,
-    /// The same for people.
+    /// The reason, for people.
     pub why: String,
-    /// Pairs that would decide it if the difference stays as it was seen, with the rules' power.
+    /// Number of pairs that would decide it with the rules' power, if the difference stays the
+    /// same.
     pub needed_pairs: Option<u64>,
 }
 
@@ -210,9 +220,9 @@ pub struct AxisReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Absent {
-    /// No request has to do with it.
+    /// No request involves it.
     NotAsked,
-    /// What it needs from outside was not given.
+    /// An external input was not given.
     NoInput,
     /// The sides bill in two currencies and no rate was given.
     TwoCurrencies,
@@ -234,16 +244,16 @@ impl Absent {
 /// An axis that is not in the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// Which.
+    /// The axis.
     pub axis: Axis,
-    /// Why.
+    /// Why it is not in the report.
     pub why: Absent,
 }
 
-/// Times of both sides, for drawing.
+/// Times of both sides, for charts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Times {
-    /// Which.
+    /// The axis.
     pub axis: Axis,
     /// The source's percentiles from 0 to 100, in milliseconds.
     pub source: Vec<f64>,
@@ -251,34 +261,35 @@ pub struct Times {
     pub destination: Vec<f64>,
 }
 
-/// Who was compared, for people. The caller fills it in: names change no verdict.
+/// The sides that were compared, for people. The caller fills it in; names change no finding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The source.
     pub source: String,
     /// The destination.
     pub destination: String,
-    /// The route, when it is one.
+    /// The route, if there is one.
     pub route: Option<String>,
 }
 
-/// What was found.
+/// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Who was compared.
+    /// The sides that were compared.
     #[serde(default)]
     pub about: About,
-    /// Pairs that were given.
+    /// Number of pairs that were given.
     pub pairs: u64,
     /// The chance of a wrong statement.
     pub alpha: f64,
-    /// Worse if any axis is, else not enough data if any axis lacks it, else equal. It is no score: look at the axes.
-    pub verdict: Verdict,
-    /// The axes that could be compared or should have been.
+    /// Worse if any axis is, else not enough data if any axis lacks it, else equal. It is no score;
+    /// read the axes.
+    pub verdict: Finding,
+    /// The axes that were compared or should have been.
     pub axes: Vec<AxisReport>,
-    /// The others.
+    /// The other axes.
     pub left_out: Vec<LeftOut>,
-    /// Times for drawing.
+    /// Times for charts.
     pub times: Vec<Times>,
     /// The pairs on which the destination loses most.
     pub worst: Vec<WorstPair>,
@@ -304,12 +315,12 @@ pub fn compare(pairs: &[Pair], rules: &Rules, seed: u64) -> Report {
         }
     }
     judge(&mut axes, rules);
-    let verdicts: Vec<Verdict> = axes.iter().map(|axis| axis.verdict).collect();
+    let findings: Vec<Finding> = axes.iter().map(|axis| axis.verdict).collect();
     Report {
         about: About::default(),
         pairs: pairs.len() as u64,
         alpha: rules.alpha,
-        verdict: together(&verdicts),
+        verdict: together(&findings),
         left_out,
         times: ratios::times(pairs),
         worst: worst::worst(pairs, &scores, rules),
@@ -317,19 +328,19 @@ pub fn compare(pairs: &[Pair], rules: &Rules, seed: u64) -> Report {
     }
 }
 
-/// The verdict on all axes.
-fn together(verdicts: &[Verdict]) -> Verdict {
-    let any = |wanted: Verdict| verdicts.contains(&wanted);
-    if any(Verdict::Worse) {
-        Verdict::Worse
-    } else if any(Verdict::NotEnoughData) || !(any(Verdict::Equal) || any(Verdict::Better)) {
-        Verdict::NotEnoughData
+/// The finding for all axes.
+fn together(findings: &[Finding]) -> Finding {
+    let any = |wanted: Finding| findings.contains(&wanted);
+    if any(Finding::Worse) {
+        Finding::Worse
+    } else if any(Finding::NotEnoughData) || !(any(Finding::Equal) || any(Finding::Better)) {
+        Finding::NotEnoughData
     } else {
-        Verdict::Equal
+        Finding::Equal
     }
 }
 
-/// Gives every axis its verdict; p-values come in by themselves and leave adjusted.
+/// Sets the finding of every axis, and replaces its p-value with the adjusted one.
 fn judge(axes: &mut [AxisReport], rules: &Rules) {
     let asked: Vec<usize> =
         (0..axes.len()).filter(|i| axes[*i].margin.is_some() && axes[*i].p_worse.is_some()).collect();
@@ -341,38 +352,38 @@ fn judge(axes: &mut [AxisReport], rules: &Rules) {
     for (axis, single) in axes.iter_mut().zip(single) {
         (axis.verdict, axis.reason) = verdict(axis, single, rules.alpha);
         axis.reason.as_str().clone_into(&mut axis.why);
-        if axis.verdict != Verdict::NotEnoughData {
+        if axis.verdict != Finding::NotEnoughData {
             axis.needed_pairs = None;
         }
     }
 }
 
-fn verdict(axis: &AxisReport, is_low_alone: bool, alpha: f64) -> (Verdict, Reason) {
+fn verdict(axis: &AxisReport, is_low_alone: bool, alpha: f64) -> (Finding, Reason) {
     let (margin, interval) = match (axis.margin, axis.interval) {
         (Some(margin), Some(interval)) => (margin, interval),
-        (None, Some(_)) => return (Verdict::NotJudged, Reason::NoMargin),
-        (Some(_), None) => return (Verdict::NotEnoughData, axis.reason),
-        (None, None) => return (Verdict::NotJudged, axis.reason),
+        (None, Some(_)) => return (Finding::NotJudged, Reason::NoMargin),
+        (Some(_), None) => return (Finding::NotEnoughData, axis.reason),
+        (None, None) => return (Finding::NotJudged, axis.reason),
     };
     if interval.lower > 0.0 {
-        (Verdict::Better, Reason::Above)
+        (Finding::Better, Reason::Above)
     } else if interval.lower > -margin {
-        (Verdict::Equal, if interval.upper < 0.0 { Reason::SmallLoss } else { Reason::WithinMargin })
+        (Finding::Equal, if interval.upper < 0.0 { Reason::SmallLoss } else { Reason::WithinMargin })
     } else if axis.p_worse.is_some_and(|p| p <= ALARM * alpha) {
-        (Verdict::Worse, Reason::Below)
+        (Finding::Worse, Reason::Below)
     } else {
-        (Verdict::NotEnoughData, if is_low_alone { Reason::OneOfMany } else { Reason::TooWide })
+        (Finding::NotEnoughData, if is_low_alone { Reason::OneOfMany } else { Reason::TooWide })
     }
 }
 
-/// Pairs that decide an axis whose pairs' differences have this variance, if the difference stays as it was seen: the nearer of
-/// the two verdicts.
+/// Number of pairs that decide an axis with this variance of differences, if the difference stays
+/// the same: the nearer of the two findings.
 fn needed(variance: f64, difference: f64, margin: f64, rules: &Rules) -> u64 {
     let gap = (margin + difference.min(0.0)).max(-difference);
     stats::needed(variance, gap, rules.alpha, rules.power).max(PAIRS_MIN as u64)
 }
 
-/// An axis of which nothing can be said, for a reason.
+/// An axis without a finding, for a reason.
 fn silent(axis: Axis, pairs: usize, reason: Reason, rules: &Rules) -> AxisReport {
     AxisReport {
         axis,
@@ -385,14 +396,14 @@ fn silent(axis: Axis, pairs: usize, reason: Reason, rules: &Rules) -> AxisReport
         margin: rules.margins.get(&axis).copied(),
         noise: None,
         p_worse: None,
-        verdict: Verdict::NotEnoughData,
+        verdict: Finding::NotEnoughData,
         reason,
         why: String::new(),
         needed_pairs: None,
     }
 }
 
-/// Why there are no scores at all: the commonest reason, or that the axis is not asked for.
+/// Why there are no scores at all: the most frequent reason, or that no request involves the axis.
 fn absent(missing: &BTreeMap<Missing, usize>) -> Result<Reason, Absent> {
     let has = |why: Missing| missing.contains_key(&why);
     if has(Missing::Repeats) {

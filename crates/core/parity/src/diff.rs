@@ -1,12 +1,12 @@
-//! Two texts side by side with what differs marked.
+//! Two texts side by side, with the differences marked.
 //!
-//! The marks are parts of text and no markup: whoever shows them escapes them. Sizes are bounded, because the time of a
-//! comparison grows with the product of what is there and what differs.
+//! The marks are parts of text and no markup, so the caller must escape them. Sizes are bounded,
+//! because the time of a comparison grows with the product of the text and its differences.
 
 use serde::{Deserialize, Serialize};
 use similar::{Algorithm, ChangeTag, TextDiff};
 
-/// Letters of each text that are shown.
+/// Maximum number of letters of each text that are shown.
 pub const SHOWN_MAX: usize = 4_000;
 
 /// A part of a text.
@@ -14,14 +14,14 @@ pub const SHOWN_MAX: usize = 4_000;
 pub struct Part {
     /// The text.
     pub text: String,
-    /// Whether the other side does not have it.
+    /// Whether the other side lacks it.
     pub differs: bool,
 }
 
-/// Both texts in parts, by words; longer texts are cut with a mark.
-pub fn side_by_side(one: &str, other: &str) -> (Vec<Part>, Vec<Part>) {
-    let (one, other) = (cut(one), cut(other));
-    let diff = TextDiff::configure().algorithm(Algorithm::Myers).diff_unicode_words(one.as_str(), other.as_str());
+/// Splits both texts into parts, by words. Longer texts are cut, with a mark.
+pub fn side_by_side(first: &str, second: &str) -> (Vec<Part>, Vec<Part>) {
+    let (first, second) = (cut(first), cut(second));
+    let diff = TextDiff::configure().algorithm(Algorithm::Myers).diff_unicode_words(first.as_str(), second.as_str());
     let (mut left, mut right) = (Vec::new(), Vec::new());
     for change in diff.iter_all_changes() {
         match change.tag() {
@@ -36,7 +36,8 @@ pub fn side_by_side(one: &str, other: &str) -> (Vec<Part>, Vec<Part>) {
     (left, right)
 }
 
-/// Joins what follows in the same state: fewer marks, and spaces between changed words are changed too.
+/// Joins neighbours of the same state. That gives fewer marks, and spaces between changed words
+/// count as changed.
 fn add(parts: &mut Vec<Part>, text: &str, differs: bool) {
     match parts.last_mut() {
         Some(last) if last.differs == differs => last.text.push_str(text),

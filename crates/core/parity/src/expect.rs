@@ -1,8 +1,10 @@
-//! What an answer must fulfil, written down by a person: exact text, contained texts, patterns, JSON paths, a language, a
-//! refusal, tool calls.
+//! Expectations that a person wrote down: exact text, contained texts, patterns, JSON paths, a
+//! language, a refusal, tool calls.
 //!
-//! Rules: the written form ([`Expect`]) is read strictly, so a misspelt word is an error; patterns run in linear time and
-//! in bounded memory, whatever the answer is; everything that is said must hold.
+//! # Rules
+//! - The written form ([`Expect`]) is read strictly, so a misspelt word is an error.
+//! - Patterns run in linear time and bounded memory, whatever the response is.
+//! - Every part of an expectation must hold.
 
 use crate::checks::{Language, Why};
 use regex::{Regex, RegexBuilder};
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-/// Memory that a compiled pattern may take.
+/// Maximum memory of a compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
 /// An expectation as it is written in a file.
@@ -44,9 +46,9 @@ pub struct Expect {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Texts {
-    /// One.
+    /// One text.
     One(String),
-    /// Several.
+    /// Several texts.
     Many(Vec<String>),
 }
 
@@ -57,7 +59,7 @@ impl Default for Texts {
 }
 
 impl Texts {
-    /// Whether there is none.
+    /// Whether there is no text.
     pub fn is_empty(&self) -> bool {
         self.as_slice().is_empty()
     }
@@ -70,7 +72,7 @@ impl Texts {
     }
 }
 
-/// A JSON path (RFC 9535) and what it selects.
+/// A JSON path (RFC 9535) and the value it must select.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PathExpect {
@@ -81,7 +83,7 @@ pub struct PathExpect {
     pub equals: Option<Value>,
 }
 
-/// A tool call that is expected.
+/// An expected tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolExpect {
@@ -92,7 +94,7 @@ pub struct ToolExpect {
     pub arguments: Option<Value>,
 }
 
-/// An expectation, ready to be held against answers.
+/// A compiled expectation.
 #[derive(Clone, Debug)]
 pub struct Expectation {
     written: Expect,
@@ -102,10 +104,10 @@ pub struct Expectation {
 }
 
 impl Expect {
-    /// Makes the expectation ready.
+    /// Compiles the expectation.
     ///
     /// # Errors
-    /// A pattern or a path that cannot be read, or an expectation that expects nothing.
+    /// A pattern or a path that cannot be read, or an expectation without content.
     pub fn compile(self) -> Result<Expectation, Why> {
         if self == Self::default() {
             return Err(Why::new(
@@ -133,7 +135,7 @@ impl Expect {
 }
 
 impl Expectation {
-    /// Whether a text fulfils what is said about texts; none when nothing is said about them.
+    /// Whether a text fulfils the expectations about texts. `None` if there are none.
     pub fn holds(&self, text: &str) -> Option<bool> {
         let written = &self.written;
         if written.exact.is_none() && self.contains.is_empty() && self.regex.is_none() && self.paths.is_empty() {
@@ -154,7 +156,7 @@ impl Expectation {
         })
     }
 
-    /// The language that is expected.
+    /// The expected language.
     pub fn language(&self) -> Option<Language> {
         self.written.language
     }
@@ -164,7 +166,7 @@ impl Expectation {
         self.written.refusal
     }
 
-    /// The tool calls that are expected.
+    /// The expected tool calls.
     pub fn tools(&self) -> Option<&[ToolExpect]> {
         self.written.tools.as_deref()
     }
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_said_must_hold() {
+    fn every_part_of_an_expectation_must_hold() {
         let exact = expectation(r#"{"exact": "Paris"}"#);
         assert_eq!((exact.holds(" Paris\n"), exact.holds("paris")), (Some(true), Some(false)));
         let both = expectation(r#"{"contains": ["PARIS", "seine"], "regex": "^The"}"#);
@@ -196,12 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_told() {
-        let said = |text: &str| serde_json::from_str::<Expect>(text).unwrap().compile().unwrap_err().to_string();
-        assert!(said("{}").starts_with("it expects nothing"));
-        assert!(said(r#"{"regex": "("}"#).starts_with("at /regex: the pattern cannot be read"));
-        assert!(said(r#"{"jsonpath": [{"path": "city"}]}"#).contains("\"city\" is not a JSON path"));
+    fn unusable_expectations_are_errors() {
+        let error_of = |text: &str| serde_json::from_str::<Expect>(text).unwrap().compile().unwrap_err().to_string();
+        assert!(error_of("{}").starts_with("it expects nothing"));
+        assert!(error_of(r#"{"regex": "("}"#).starts_with("at /regex: the pattern cannot be read"));
+        assert!(error_of(r#"{"jsonpath": [{"path": "city"}]}"#).contains("\"city\" is not a JSON path"));
         assert!(serde_json::from_str::<Expect>(r#"{"contain": "x"}"#).is_err());
-        assert!(said(r#"{"regex": "(((a{90}){90}){90}){90}"}"#).contains("cannot be read"));
+        assert!(error_of(r#"{"regex": "(((a{90}){90}){90}){90}"}"#).contains("cannot be read"));
     }
 }

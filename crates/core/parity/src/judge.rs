@@ -1,30 +1,33 @@
-//! How a model is asked which of two answers is better, and what its replies are worth.
+//! How a model is asked which of two responses is better, and how its replies are counted.
 //!
-//! Rules: asking is the caller's; here is the text to ask and the reading of the reply. Each comparison is asked twice with the
-//! answers in swapped order, and a judge that changes its mind with the order has said "a tie": judges prefer a place. A
-//! judge must be neither side, not even under another vendor's roof: models prefer their own writing. What is judged is hostile
-//! text, so it stands between marks that it cannot contain.
+//! # Rules
+//! - The caller sends the question. This module writes the question and reads the reply.
+//! - Each comparison is asked twice with the responses in swapped order. If the answer changes with
+//!   the order, it counts as a tie: judges prefer a place.
+//! - A judge must be neither side, not even at another vendor: models prefer their own writing.
+//! - The judged text is hostile, so it stands between marks that it cannot contain.
 
 use banjia_types::Target;
 use serde::{Deserialize, Serialize};
 
-/// Letters of a prompt or an answer that a judge is shown.
+/// Maximum number of letters of a prompt or a response that a judge sees.
 const SHOWN_MAX: usize = 6_000;
 
-/// What a comparison came to.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preference {
-    /// The source's answer is better.
+    /// The source's response is better.
     Source,
-    /// The destination's answer is better.
+    /// The destination's response is better.
     Destination,
-    /// Neither is.
+    /// Neither is better.
     Tie,
 }
 
 impl Preference {
-    /// What the destination gets: 1 for better, a half for a tie, 0 for worse. Two equal sides get a half on the average.
+    /// The destination's score: 1 for better, a half for a tie, 0 for worse. Two equal sides get a
+    /// half on average.
     pub const fn score(self) -> f64 {
         match self {
             Self::Source => 0.0,
@@ -34,18 +37,19 @@ impl Preference {
     }
 }
 
-/// Which place a reply names.
+/// The place that a reply names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The answer that was shown first.
+    /// The response that was shown first.
     First,
-    /// The answer that was shown second.
+    /// The response that was shown second.
     Second,
     /// Neither.
     Tie,
 }
 
-/// Whether `judge` may judge between `sides`: it is no target of them, and no model of the same name elsewhere.
+/// Whether `judge` may judge between `sides`: it is none of them, and no model of the same name
+/// elsewhere.
 pub fn may_judge(judge: &Target, sides: [&Target; 2]) -> bool {
     let name = |target: &Target| {
         let model = target.model.to_string().to_lowercase();
@@ -71,7 +75,7 @@ pub fn question(prompt: &str, first: &str, second: &str) -> String {
     )
 }
 
-/// Reads a reply; none when it names no place, or more than one.
+/// Reads a reply. `None` if it names no place, or more than one.
 pub fn read(reply: &str) -> Option<Reply> {
     let words: Vec<&str> = reply.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let places = |word: &&str| match *word {
@@ -89,8 +93,8 @@ pub fn read(reply: &str) -> Option<Reply> {
     if let [only] = named.as_slice() { Some(*only) } else { None }
 }
 
-/// What two replies come to: `straight` was asked with the source's answer first, `swapped` with it second. None when neither
-/// could be read.
+/// The result of two replies: `straight` was asked with the source's response first, `swapped` with
+/// it second. `None` if neither could be read.
 pub fn settle(straight: Option<Reply>, swapped: Option<Reply>) -> Option<Preference> {
     let straight = straight.map(|reply| match reply {
         Reply::First => Preference::Source,
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_are_read_and_riddles_are_not() {
+    fn replies_are_read_if_they_are_clear() {
         for (reply, wanted) in [
             ("A", Some(Reply::First)),
             ("b.", Some(Reply::Second)),
@@ -130,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_that_follows_the_place_has_said_a_tie() {
+    fn a_judge_that_follows_the_place_gives_a_tie() {
         let (first, second, tie) = (Some(Reply::First), Some(Reply::Second), Some(Reply::Tie));
         assert_eq!(settle(first, first), Some(Preference::Tie));
         assert_eq!(settle(first, second), Some(Preference::Source));

@@ -1,15 +1,17 @@
-//! Whether one answer is what was asked for, and whether two sides answer equally well.
+//! Whether one response is what was asked for, and whether two sides respond equally well.
 //!
-//! Pure: no network (a schema's references stay inside it), no clock, and chance only from a seed.
+//! The crate is pure: no network (references of a schema stay inside it), no clock, and randomness
+//! only from a seed.
 //!
-//! - [`checks`]: JSON, schema, tool call, language and refusal of one answer; arguments of two
-//! - [`pair`]: one request with the answers of both sides
-//! - [`expect`]: what a person wrote down that answers must fulfil
-//! - [`axis`]: what is compared, and what one pair scores
+//! # Modules
+//! - [`checks`]: JSON, schema, tool call, language and refusal of one response; arguments of two
+//! - [`pair`]: one request with the responses of both sides
+//! - [`expect`]: expectations that a person wrote down
+//! - [`axis`]: the axes of comparison, and the score of one pair on each
 //! - [`stats`]: intervals, p-values, numbers of pairs
-//! - [`mod@compare`]: the verdict by axis, "not enough data" among them
-//! - [`judge`]: asking a model which answer is better, and reading its reply
-//! - [`similarity`]: how alike two texts or vectors are
+//! - [`mod@compare`]: the finding for each axis; "not enough data" is one
+//! - [`judge`]: asking a model which response is better, and reading its reply
+//! - [`similarity`]: the similarity of two texts or vectors
 //! - [`diff`]: two texts side by side
 
 #![warn(missing_docs)]
@@ -26,6 +28,6 @@ pub mod stats;
 
 pub use axis::Axis;
 pub use checks::{Language, Schema, Why, json_object, language, tool_call};
-pub use compare::{AxisReport, Report, Rules, Verdict, compare};
+pub use compare::{AxisReport, Finding, Report, Rules, compare};
 pub use expect::{Expect, Expectation};
 pub use pair::{Answer, Pair};

@@ -1,7 +1,10 @@
-//! A pair: one request and what both sides answered.
+//! A pair: one request and the responses of both sides.
 //!
-//! Rules: everything is given, nothing is asked here; an answer that is missing, broken or of an unknown form is a value
-//! that each axis treats by its own rule; texts are read through [`Answer`] only, so that all axes see the same text.
+//! # Rules
+//! - Everything is given; nothing is requested here.
+//! - A response that is missing, broken or of an unknown form is a value that each axis treats by
+//!   its own rule.
+//! - Texts are read only through [`Answer`], so that all axes see the same text.
 
 use crate::expect::Expectation;
 use crate::judge::Preference;
@@ -9,46 +12,47 @@ use banjia_types::{ErrorClass, Money, Usage};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Answers of one side of one pair that are looked at; more cost time and tell next to nothing.
+/// Maximum number of responses of one side of a pair. More would cost time and add almost nothing.
 pub const ANSWERS_MAX: usize = 8;
 
-/// One request with the answers of both sides.
+/// One request with the responses of both sides.
 #[derive(Clone, Debug, Default)]
 pub struct Pair {
     /// The request's id, for people.
     pub id: String,
     /// The request in OpenAI's form.
     pub request: Value,
-    /// What the source answered.
+    /// The response of the source.
     pub source: Answer,
-    /// Further answers of the source to the same request: they show its own noise.
+    /// Further responses of the source to the same request. They show its own noise.
     pub repeats: Vec<Answer>,
-    /// What the destination answered.
+    /// The response of the destination.
     pub destination: Answer,
-    /// Further answers of the destination.
+    /// Further responses of the destination.
     pub more: Vec<Answer>,
-    /// What an answer must fulfil, besides what the request itself says; all of them hold.
+    /// Expectations in addition to those of the request itself. All must hold.
     pub expectations: Vec<Arc<Expectation>>,
-    /// What a judge said about the destination's answer beside the source's, once for each comparison.
+    /// A judge's preferences between the two responses, one for each comparison.
     pub preferences: Vec<Preference>,
 }
 
-/// One answer.
+/// One response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// The body in OpenAI's form; none when there was none.
+    /// The body in OpenAI's form. `None` if there was none.
     pub body: Option<Value>,
-    /// The class of the error, when it ended with one.
+    /// The class of the error, if it ended with one.
     pub class: Option<ErrorClass>,
     /// From sending to the first content, in milliseconds.
     pub first_content_ms: Option<u32>,
     /// From sending to the end, in milliseconds.
     pub total_ms: Option<u32>,
-    /// What it cost.
+    /// Its cost.
     pub cost: Option<Money>,
-    /// Tokens, as the vendor said.
+    /// Tokens, as the vendor reported them.
     pub usage: Option<Usage>,
-    /// The embedding of the answer's text, made by one and the same model for all answers of both sides.
+    /// The embedding of the response's text. The same model must be used for all responses of both
+    /// sides.
     pub vector: Option<Vec<f32>>,
 }
 
@@ -62,17 +66,17 @@ pub struct Call {
 }
 
 impl Pair {
-    /// The source's answers, at most [`ANSWERS_MAX`].
+    /// The source's responses, at most [`ANSWERS_MAX`].
     pub fn sources(&self) -> impl Iterator<Item = &Answer> + Clone {
         std::iter::once(&self.source).chain(&self.repeats).take(ANSWERS_MAX)
     }
 
-    /// The destination's answers, at most [`ANSWERS_MAX`].
+    /// The destination's responses, at most [`ANSWERS_MAX`].
     pub fn destinations(&self) -> impl Iterator<Item = &Answer> + Clone {
         std::iter::once(&self.destination).chain(&self.more).take(ANSWERS_MAX)
     }
 
-    /// The text of the last message that the user wrote; empty when there is none.
+    /// The text of the user's last message. Empty if there is none.
     pub fn prompt(&self) -> String {
         let messages = self.request.get("messages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let last = messages.iter().rev().find(|message| message.get("role").and_then(Value::as_str) == Some("user"));
@@ -81,7 +85,8 @@ impl Pair {
 }
 
 impl Answer {
-    /// Whether there is an answer to look at. A text that the vendor's content check blocked is one: a refusal.
+    /// Whether there is a response to compare. A text that the vendor's content check blocked
+    /// counts as one: a refusal.
     pub fn is_answered(&self) -> bool {
         self.class == Some(ErrorClass::Content) || (self.class.is_none() && self.body.is_some())
     }
@@ -95,7 +100,7 @@ impl Answer {
         self.body.as_ref()?.get("choices")?.get(0)
     }
 
-    /// The text of the first choice; empty when there is none.
+    /// The text of the first choice. Empty if there is none.
     pub fn text(&self) -> String {
         self.message().and_then(|message| message.get("content")).map(text_of).unwrap_or_default()
     }
@@ -110,7 +115,7 @@ impl Answer {
         self.message()?.get("refusal")?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// The tools that the first choice calls, in order.
+    /// The tool calls of the first choice, in order.
     pub fn calls(&self) -> Vec<Call> {
         let calls = self.message().and_then(|message| message.get("tool_calls")).and_then(Value::as_array);
         let text = |call: &Value, name: &str| call.get("function")?.get(name)?.as_str().map(str::to_owned);
@@ -124,7 +129,7 @@ impl Answer {
     }
 }
 
-/// The text of a message's content: a string, or parts of which those of text are taken.
+/// The text of a message's content: a string, or the text parts of a list.
 fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),

@@ -1,17 +1,18 @@
-//! How alike two texts are in their letters: chrF, the F-score of shared runs of letters.
+//! The similarity of two texts in their letters: chrF, the F-score of shared character n-grams.
 //!
-//! It says nothing of meaning. It ranks pairs for people to look at, and shows whether the wording changed. The measure is that
-//! of M. Popović, "chrF: character n-gram F-score for automatic MT evaluation" (WMT 2015), runs of one to six letters without
-//! spaces, here with precision and recall weighted alike so that it does not matter which text comes first.
+//! It does not measure meaning. It ranks pairs for people to read, and shows whether the wording
+//! changed. The measure is that of M. Popović, "chrF: character n-gram F-score for automatic MT
+//! evaluation" (WMT 2015), with n-grams of one to six letters without spaces. Precision and recall
+//! have equal weight, so the order of the texts does not matter.
 
 use std::collections::HashMap;
 
-/// The longest run.
+/// Length of the longest n-gram.
 const RUN_MAX: usize = 6;
-/// Letters of each text that are looked at.
+/// Maximum number of letters of each text that are compared.
 const LETTERS_MAX: usize = 8_000;
 
-/// Between 0 (nothing shared) and 1 (the same letters). Two empty texts are the same.
+/// A number between 0 (nothing shared) and 1 (the same letters). Two empty texts are equal.
 pub fn chrf(one: &str, other: &str) -> f64 {
     let letters = |text: &str| -> Vec<char> { text.chars().filter(|c| !c.is_whitespace()).take(LETTERS_MAX).collect() };
     let (one, other) = (letters(one), letters(other));
@@ -25,7 +26,7 @@ pub fn chrf(one: &str, other: &str) -> f64 {
     (1..=orders).map(|order| shared(&one, &other, order)).sum::<f64>() / orders as f64
 }
 
-/// The F-score of runs of one length.
+/// The F-score of n-grams of one length.
 fn shared(one: &[char], other: &[char], order: usize) -> f64 {
     let mut counts: HashMap<&[char], u32> = HashMap::new();
     for run in one.windows(order) {
@@ -42,7 +43,8 @@ fn shared(one: &[char], other: &[char], order: usize) -> f64 {
     2.0 * f64::from(both) / runs as f64
 }
 
-/// The cosine of two vectors, not below zero; none when they differ in length, are empty, or have no direction.
+/// The cosine of two vectors, at least zero. `None` if they differ in length, are empty, or have no
+/// direction.
 pub fn cosine(one: &[f32], other: &[f32]) -> Option<f64> {
     if one.len() != other.len() || one.is_empty() {
         return None;

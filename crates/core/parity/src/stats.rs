@@ -1,7 +1,9 @@
-//! The arithmetic of "as good as": intervals, p-values, and how many pairs a verdict needs.
+//! The arithmetic of "as good as": intervals, p-values, and how many pairs a finding needs.
 //!
-//! Rules: pure functions of numbers; chance only through a seed; every formula names its source and is tested against
-//! published values or closed forms; a sample that cannot carry a statement gives `None`, never a guess.
+//! # Rules
+//! - All functions are pure. Randomness comes only from a seed.
+//! - Every formula names its source, and is tested against published values or closed forms.
+//! - A sample that is too small gives `None`, never a guess.
 
 mod bootstrap;
 mod paired;

@@ -11,7 +11,7 @@ use crate::parity::{Expectations, Sides, pairs_of};
 use banjia_movement::gate::{Evidence, Parity, ParityVerdict};
 use banjia_movement::spec::MovedRoute;
 use banjia_parity::compare::{About, Absent};
-use banjia_parity::{Axis, Report, Rules, Verdict, compare};
+use banjia_parity::{Axis, Finding, Report, Rules, compare};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, EncryptionKey, Store};
 use banjia_types::{RouteName, Target, Timestamp, TrafficKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -172,9 +172,9 @@ async fn compared(
 fn told(report: &Report, at: Timestamp) -> BTreeMap<String, Parity> {
     let judged = report.axes.iter().map(|axis| {
         let verdict = match axis.verdict {
-            Verdict::Better | Verdict::Equal => ParityVerdict::NotWorse,
-            Verdict::Worse => ParityVerdict::Worse,
-            Verdict::NotEnoughData | Verdict::NotJudged => ParityVerdict::Unclear,
+            Finding::Better | Finding::Equal => ParityVerdict::NotWorse,
+            Finding::Worse => ParityVerdict::Worse,
+            Finding::NotEnoughData | Finding::NotJudged => ParityVerdict::Unclear,
         };
         let difference = (-axis.difference * 1_000_000.0).round() as i64;
         (axis.axis.as_str().to_owned(), Parity { verdict, pairs: axis.pairs, difference, at })

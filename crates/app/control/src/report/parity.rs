@@ -4,7 +4,7 @@ use super::words;
 use banjia_border::country::Lang;
 use banjia_parity::axis::Unit;
 use banjia_parity::compare::{LeftOut, Times, WorstPair};
-use banjia_parity::{Axis, AxisReport, Report, Verdict};
+use banjia_parity::{Axis, AxisReport, Finding, Report};
 use banjia_types::visible::visible;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
@@ -45,7 +45,7 @@ pub fn parity_html(report: &Report, lang: Lang) -> String {
     visible(&filled).into_owned()
 }
 
-fn verdict(verdict: Verdict, lang: Lang) -> &'static str {
+fn verdict(verdict: Finding, lang: Lang) -> &'static str {
     if lang == Lang::Zh { words::verdict(verdict) } else { verdict.as_str() }
 }
 
@@ -53,12 +53,12 @@ fn axis_name(axis: Axis, lang: Lang) -> String {
     if lang == Lang::Zh { words::axis(axis).to_owned() } else { axis.as_str().replace('_', " ") }
 }
 
-fn class(verdict: Verdict) -> &'static str {
+fn class(verdict: Finding) -> &'static str {
     match verdict {
-        Verdict::Better | Verdict::Equal => "good",
-        Verdict::Worse => "bad",
-        Verdict::NotEnoughData => "open",
-        Verdict::NotJudged => "none",
+        Finding::Better | Finding::Equal => "good",
+        Finding::Worse => "bad",
+        Finding::NotEnoughData => "open",
+        Finding::NotJudged => "none",
     }
 }
 

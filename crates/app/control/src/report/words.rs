@@ -1,7 +1,7 @@
 //! The words of the parity page in Chinese; the English ones are the core's own.
 
 use banjia_parity::compare::{Absent, Reason};
-use banjia_parity::{Axis, Verdict};
+use banjia_parity::{Axis, Finding};
 
 pub(super) fn axis(axis: Axis) -> &'static str {
     match axis {
@@ -24,13 +24,13 @@ pub(super) fn axis(axis: Axis) -> &'static str {
     }
 }
 
-pub(super) fn verdict(verdict: Verdict) -> &'static str {
+pub(super) fn verdict(verdict: Finding) -> &'static str {
     match verdict {
-        Verdict::Better => "更好",
-        Verdict::Equal => "相当",
-        Verdict::Worse => "更差",
-        Verdict::NotEnoughData => "数据不足",
-        Verdict::NotJudged => "不评判",
+        Finding::Better => "更好",
+        Finding::Equal => "相当",
+        Finding::Worse => "更差",
+        Finding::NotEnoughData => "数据不足",
+        Finding::NotJudged => "不评判",
     }
 }
 

@@ -3,7 +3,7 @@
 use banjia_control::moves::{self, MoveError, MoveReconciler};
 use banjia_movement::gate::ParityVerdict;
 use banjia_movement::stage::{self, Order};
-use banjia_parity::{Axis, Verdict};
+use banjia_parity::{Axis, Finding};
 use banjia_store::{Actor, Capture, EncryptionKey, Location, Row, Store, WriterConfig};
 use banjia_types::{Outcome, RequestId, Stage, Target, Timestamp, TrafficKind};
 use serde_json::{Value, json};
@@ -151,7 +151,7 @@ async fn a_report_on_a_destination_is_what_its_gates_read() {
     let about = (report.about.source.as_str(), report.about.destination.as_str(), report.about.route.as_deref());
     assert_eq!((about, report.pairs), (("openai/gpt-4o", "zhipu/glm-4.7", Some("gpt-4o")), 40));
     let json = report.axes.iter().find(|axis| axis.axis == Axis::Json).unwrap();
-    assert_eq!((json.verdict, json.margin, json.destination), (Verdict::Worse, Some(0.2), 0.0));
+    assert_eq!((json.verdict, json.margin, json.destination), (Finding::Worse, Some(0.2), 0.0));
     let (mut mover, _) = mover(&store, &key, "one");
     let evidence = mover.evidence(&made, after(1)).await;
     let read = &evidence.routes["gpt-4o"].targets[&moved.destination].parity["json"];

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use banjia_control::moves::{self, Loaded, rehearsal};
 use banjia_movement::spec::{MoveSpec, MovedRoute};
 use banjia_movement::stage::{self, ActiveDestination, Order, What};
-use banjia_parity::{Report, Verdict};
+use banjia_parity::{Finding, Report};
 use banjia_sandbox::{Fault, When};
 use banjia_types::calendar;
 use banjia_types::{Share, Stage as At, Timestamp, VendorName};
@@ -58,7 +58,7 @@ impl Seen {
     /// The axes on which the destination is shown to be worse.
     pub(super) fn worse(&self) -> String {
         let percent = |part: f64| format!("{:.1} %", part * 100.0);
-        let axes = self.report.axes.iter().filter(|axis| axis.verdict == Verdict::Worse);
+        let axes = self.report.axes.iter().filter(|axis| axis.verdict == Finding::Worse);
         let axes: Vec<_> = axes
             .map(|axis| {
                 let (source, destination) = (percent(axis.source), percent(axis.destination));
@@ -129,10 +129,10 @@ impl Plot {
                 continue;
             }
             let report = moves::parity(store, &stage.key, loaded, moved, target).await?;
-            if report.verdict != Verdict::Worse {
+            if report.verdict != Finding::Worse {
                 continue;
             }
-            let worse = report.axes.iter().filter(|axis| axis.verdict == Verdict::Worse);
+            let worse = report.axes.iter().filter(|axis| axis.verdict == Finding::Worse);
             let worse: Vec<_> = worse.map(|axis| axis.axis.as_str()).collect();
             let reason = format!("{target} is worse than {} on {}", moved.source, worse.join(", "));
             let order = Order { by: PERSON, reason: &reason, at: now };

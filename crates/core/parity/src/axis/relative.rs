@@ -1,4 +1,5 @@
-//! Axes on which the source is the measure: how far the destination agrees with it, beside how far it agrees with itself.
+//! Axes on which the source is the measure: how far the destination agrees with it, compared with
+//! how far it agrees with itself.
 
 use super::{Missing, Part, Scored, single};
 use crate::checks::{Language, equal, language};
@@ -7,7 +8,8 @@ use crate::pair::{Answer, Call, Pair};
 use crate::similarity::{chrf, cosine};
 use serde_json::Value;
 
-/// Compares views of answers: every answer of the destination with every one of the source, and the source's with each other.
+/// Compares views of responses: every response of the destination with every one of the source, and
+/// the source's with each other.
 fn agreement<V>(
     pair: &Pair,
     view: impl Fn(&Answer) -> Option<V>,
@@ -28,7 +30,7 @@ fn agreement<V>(
     Ok(Scored { source: own, destination: across, noise: Some(1.0 - own.score()) })
 }
 
-/// Holds answers against one that a person wrote down.
+/// Compares responses with one that a person wrote down.
 fn against<V>(
     pair: &Pair,
     view: impl Fn(&Answer) -> Option<V>,
@@ -54,7 +56,8 @@ fn in_language(pair: &Pair, wanted: Language) -> Result<Scored, Missing> {
     single::each(pair, |answer| language_of(answer).map(|found| found == wanted), Missing::Answer)
 }
 
-/// By what is expected; else by the source's own answers; with one of them only, by the prompt's language.
+/// Scores the language: by the expected one, else by the source's own responses, or by the prompt's
+/// language if there is only one of them.
 pub(super) fn spoken(pair: &Pair) -> Result<Scored, Missing> {
     if let Some(wanted) = pair.expectations.iter().find_map(|expectation| expectation.language()) {
         return in_language(pair, wanted);
@@ -100,7 +103,8 @@ fn expected_tools(pair: &Pair) -> Option<&[ToolExpect]> {
     pair.expectations.iter().find_map(|expectation| expectation.tools())
 }
 
-/// The names of the tools called, sorted; calling none is a choice with a name of its own, which no tool can have.
+/// The names of the tools called, sorted. Calling none is a choice with a name of its own, which no
+/// tool can have.
 fn names(calls: impl Iterator<Item = String>) -> Vec<String> {
     let mut names: Vec<String> = calls.collect();
     if names.is_empty() {
@@ -110,7 +114,7 @@ fn names(calls: impl Iterator<Item = String>) -> Vec<String> {
     names
 }
 
-/// F1 of two sorted lists of names: twice the shared ones of all.
+/// F1 of two sorted lists of names: twice the shared ones, divided by all.
 fn f1(one: &[String], other: &[String]) -> Part {
     let (mut shared, mut left, mut right) = (0, 0, 0);
     while let (Some(a), Some(b)) = (one.get(left), other.get(right)) {
@@ -161,7 +165,8 @@ pub(super) fn tool_arguments(pair: &Pair) -> Result<Scored, Missing> {
     }
 }
 
-/// The part of the calls of the same tools, in order, whose arguments say the same; none when no tool is shared.
+/// The part of the calls of the same tools, in order, with equal arguments. `None` if no tool is
+/// shared.
 fn same_arguments(pair: &Pair, one: &[Call], other: &[Call]) -> Option<Part> {
     let mut left: Vec<&Call> = other.iter().collect();
     let (mut shared, mut same) = (0.0, 0.0);

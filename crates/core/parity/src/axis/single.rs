@@ -1,4 +1,4 @@
-//! Axes on which each answer is right or wrong by itself.
+//! Axes on which each response is right or wrong by itself.
 
 use super::{Missing, Part, Scored};
 use crate::checks::{Schema, json_object, refuses, tool_call};
@@ -6,7 +6,8 @@ use crate::pair::{Answer, Pair};
 use banjia_types::ErrorClass;
 use serde_json::Value;
 
-/// Scores every answer with `passes`, which says nothing about an answer that it does not apply to.
+/// Scores every response with `passes`, which returns `None` for a response that it does not apply
+/// to.
 pub(super) fn each(
     pair: &Pair,
     passes: impl Fn(&Answer) -> Option<bool>,
@@ -20,7 +21,7 @@ pub(super) fn each(
     Ok(Scored { source, destination, noise })
 }
 
-/// The part of the pairs of answers that differ, when there are two or more.
+/// The part of the pairs of responses that differ, if there are two or more.
 fn apart(scores: &[f64]) -> Option<f64> {
     let n = scores.len() as f64;
     let passed: f64 = scores.iter().sum();
@@ -32,7 +33,8 @@ fn format(pair: &Pair) -> Option<&str> {
     pair.request.get("response_format")?.get("type")?.as_str()
 }
 
-/// An answer whose text was written to be read: no failure, and not one that only calls tools.
+/// The text of a response that was written to be read: no failure, and not one that only calls
+/// tools.
 fn written(answer: &Answer) -> Option<String> {
     let text = answer.text();
     (answer.is_answered() && (!text.is_empty() || answer.calls().is_empty())).then_some(text)
@@ -80,14 +82,15 @@ pub(super) fn refusal(pair: &Pair) -> Result<Scored, Missing> {
 pub(super) fn assertions(pair: &Pair) -> Result<Scored, Missing> {
     let holds = |answer: &Answer| {
         let text = answer.is_answered().then(|| answer.text())?;
-        let said: Vec<bool> = pair.expectations.iter().filter_map(|expectation| expectation.holds(&text)).collect();
-        (!said.is_empty()).then(|| said.iter().all(|holds| *holds))
+        let results: Vec<bool> = pair.expectations.iter().filter_map(|expectation| expectation.holds(&text)).collect();
+        (!results.is_empty()).then(|| results.iter().all(|holds| *holds))
     };
     let is_asked = pair.expectations.iter().any(|expectation| expectation.holds("").is_some());
     each(pair, holds, if is_asked { Missing::Answer } else { Missing::Input })
 }
 
-/// The source against itself would win half of the comparisons, so a half is its score.
+/// Scores a judge's preferences. The source against itself would win half of the comparisons, so
+/// its score is a half.
 pub(super) fn judge(pair: &Pair) -> Result<Scored, Missing> {
     let scores = pair.preferences.iter().map(|preference| Part::of(preference.score()));
     let destination = Part::mean(scores).ok_or(Missing::Input)?;

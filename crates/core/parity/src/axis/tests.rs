@@ -59,7 +59,7 @@ fn names_lead_back_to_their_axes() {
 }
 
 #[test]
-fn a_failed_call_counts_as_unanswered_and_nowhere_else() {
+fn a_failed_call_counts_only_as_unanswered() {
     let request = json!({"response_format": {"type": "json_object"}});
     let pair =
         pair(request, &[said("{}"), failed(ErrorClass::Rate)], &[failed(ErrorClass::Server), said("{}"), said("{")]);
@@ -108,8 +108,8 @@ fn the_sources_agreement_with_itself_is_the_measure() {
     let once = pair(tools.clone(), std::slice::from_ref(&f), std::slice::from_ref(&g));
     assert_eq!(scores(Axis::ToolChoice, &once), Err(Missing::Repeats));
     // Unless somebody says what is right.
-    let told = expecting(once, r#"{"tools": [{"name": "g"}]}"#);
-    assert_eq!(scores(Axis::ToolChoice, &told), Ok((0.0, 1.0)));
+    let with_expectation = expecting(once, r#"{"tools": [{"name": "g"}]}"#);
+    assert_eq!(scores(Axis::ToolChoice, &with_expectation), Ok((0.0, 1.0)));
     // Calling none is a choice, and two of three names are shared here: F1 = 2*1/(1+2).
     let none = pair(tools.clone(), &[said("a"), said("b")], &[calls(&[("f", "{}")])]);
     assert_eq!(scores(Axis::ToolChoice, &none), Ok((1.0, 0.0)));
@@ -119,13 +119,14 @@ fn the_sources_agreement_with_itself_is_the_measure() {
 }
 
 #[test]
-fn arguments_are_compared_where_the_same_tool_is_called() {
+fn arguments_are_compared_for_the_same_tool() {
     let request = json!({"tools": [{"function": {"name": "f", "parameters": {"properties": {"n": {"type": "integer", "default": 1}}}}}]});
     let (one, same, other) = (calls(&[("f", "{\"n\": 1}")]), calls(&[("f", "")]), calls(&[("f", "{\"n\": 2}")]));
     let both = pair(request.clone(), &[one.clone(), same], &[other.clone(), calls(&[("g", "{}")])]);
     assert_eq!(scores(Axis::ToolArguments, &both), Ok((1.0, 0.0)));
-    let told = expecting(pair(request, &[one], &[other]), r#"{"tools": [{"name": "f", "arguments": {"n": 2}}]}"#);
-    assert_eq!(scores(Axis::ToolArguments, &told), Ok((0.0, 1.0)));
+    let with_expectation =
+        expecting(pair(request, &[one], &[other]), r#"{"tools": [{"name": "f", "arguments": {"n": 2}}]}"#);
+    assert_eq!(scores(Axis::ToolArguments, &with_expectation), Ok((0.0, 1.0)));
 }
 
 #[test]
@@ -133,8 +134,8 @@ fn a_language_is_expected_the_sources_or_the_prompts() {
     let (english, chinese) = (said("It rises in the hills."), said("它发源于山区的丘陵地带。"));
     let once = pair(plain(), std::slice::from_ref(&english), std::slice::from_ref(&chinese));
     assert_eq!(scores(Axis::Language, &once), Ok((1.0, 0.0)));
-    let told = expecting(once, r#"{"language": "chinese"}"#);
-    assert_eq!(scores(Axis::Language, &told), Ok((0.0, 1.0)));
+    let with_expectation = expecting(once, r#"{"language": "chinese"}"#);
+    assert_eq!(scores(Axis::Language, &with_expectation), Ok((0.0, 1.0)));
     // A translation: the source answers in another language than the prompt's.
     let more = pair(plain(), &[chinese.clone(), chinese], std::slice::from_ref(&english));
     assert_eq!(scores(Axis::Language, &more), Ok((1.0, 0.0)));
@@ -146,7 +147,7 @@ fn a_language_is_expected_the_sources_or_the_prompts() {
 }
 
 #[test]
-fn lengths_and_letters_are_compared_with_the_sources_own() {
+fn lengths_and_letters_compare_with_source_noise() {
     let (short, long) = (said("A short answer."), said(&"A long answer. ".repeat(20)));
     let both = pair(plain(), &[short.clone(), short], &[long]);
     assert_eq!(scores(Axis::Length, &both), Ok((1.0, 0.0)));
@@ -171,13 +172,14 @@ fn meaning_and_judge_take_what_is_given() {
 fn assertions_hold_or_do_not() {
     let both = pair(plain(), &[said("in the hills")], &[said("in the sea")]);
     assert_eq!(scores(Axis::Assertions, &both), Err(Missing::Input));
-    let told = expecting(expecting(both, r#"{"contains": "hills"}"#), r#"{"regex": "^in"}"#);
-    assert_eq!(scores(Axis::Assertions, &told), Ok((1.0, 0.0)));
+    let with_expectation = expecting(expecting(both, r#"{"contains": "hills"}"#), r#"{"regex": "^in"}"#);
+    assert_eq!(scores(Axis::Assertions, &with_expectation), Ok((1.0, 0.0)));
 }
 
 #[test]
 fn noise_is_the_part_of_the_sources_pairs_that_differ() {
-    let told = expecting(pair(plain(), &[said("x"), said("x"), said("y")], &[said("x")]), r#"{"exact": "x"}"#);
-    let noise = score(Axis::Assertions, &told, Scoring::default()).unwrap().noise.unwrap();
+    let with_expectation =
+        expecting(pair(plain(), &[said("x"), said("x"), said("y")], &[said("x")]), r#"{"exact": "x"}"#);
+    let noise = score(Axis::Assertions, &with_expectation, Scoring::default()).unwrap().noise.unwrap();
     assert!((noise - 2.0 / 3.0).abs() < 1e-12);
 }

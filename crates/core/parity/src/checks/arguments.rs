@@ -1,19 +1,21 @@
-//! Whether two values say the same, by the schema that both were written for.
+//! Whether two values are equal, by the schema that both were written for.
 //!
-//! A number is a number however it is printed; spaces in a text carry nothing; the order of a list does unless its items are
-//! unique; a member that is left out is its default; null is the same as left out where the member is optional. Without a
-//! schema the values' own types decide.
+//! # Rules
+//! - A number is a number in any notation, and spaces in a text do not count.
+//! - The order of a list counts, unless its items are unique.
+//! - An absent member is its default. Null equals absent if the member is optional.
+//! - Without a schema the values' own types decide.
 
 use serde_json::{Map, Value};
 
-/// Levels of a value that are compared; deeper ones must be the same to the letter.
+/// Levels of a value that are compared. Deeper ones must be identical.
 const DEPTH_MAX: usize = 64;
-/// Items of a list without order that are matched against each other, which takes the square of them.
+/// Maximum number of items of an unordered list. Matching them takes the square of it.
 const UNORDERED_MAX: usize = 512;
-/// References that are followed one after the other.
+/// Maximum number of references that are followed in a chain.
 const REFERENCES_MAX: usize = 16;
 
-/// Whether `one` and `other` say the same under `schema`.
+/// Whether `one` and `other` are equal under `schema`.
 pub fn equal(schema: Option<&Value>, one: &Value, other: &Value) -> bool {
     Compare { root: schema }.same(schema, one, other, 0)
 }
@@ -87,7 +89,7 @@ impl<'s> Compare<'s> {
     }
 }
 
-/// Numbers in any print, also in quotes where the schema says that it is a number.
+/// Compares numbers in any notation, also in quotes if the schema says that it is a number.
 fn is_same_number(one: &Value, other: &Value, schema: Option<&Value>) -> bool {
     let kind = schema.and_then(|schema| schema.get("type")?.as_str());
     let is_number = matches!(kind, Some("number" | "integer"));

@@ -1,26 +1,27 @@
 //! How much work a schema may cause.
 //!
-//! A schema of a few kilobytes can ask for work without end: a reference to itself, or thirty definitions of which each
-//! refers twice to the next. So before it is compiled it is walked once: nodes, depth, references (inside the schema only),
-//! circles that never go deeper into the answer, and the number of nodes after all references are followed. A circle that does
-//! go deeper (a tree) is honest; then the work is bounded by the depth of each answer.
+//! A schema of a few kilobytes can cause unbounded work: a reference to itself, or thirty
+//! definitions of which each refers twice to the next. So it is walked once before it is compiled.
+//! The walk counts nodes, depth, references (inside the schema only), cycles that never go deeper
+//! into the response, and the nodes after all references are followed. A cycle that does go deeper
+//! (a tree) is legitimate; then the depth of each response bounds the work.
 
 use super::Why;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Values in a schema.
+/// Maximum number of values in a schema.
 const NODES_MAX: usize = 20_000;
-/// Levels of a schema.
+/// Maximum depth of a schema.
 const DEPTH_MAX: usize = 64;
-/// Nodes of a schema once every reference is followed.
+/// Maximum number of nodes of a schema after every reference is followed.
 const EXPANDED_MAX: u64 = 1_000_000;
-/// Definitions that refer one to the next.
+/// Maximum length of a chain of definitions that refer one to the next.
 const CHAIN_MAX: usize = 128;
-/// Visits that one check of a recursive schema may cost.
+/// Maximum number of visits of one check of a recursive schema.
 const VISITS_MAX: u64 = 10_000_000;
 
-/// What was found about a schema.
+/// The measurements of a schema.
 #[derive(Debug)]
 pub(super) struct Bounds {
     /// How often a definition may begin anew within one expansion; 0 when the schema is not recursive.
@@ -44,7 +45,7 @@ impl Bounds {
     }
 }
 
-/// Walks a schema and refuses what cannot be bounded.
+/// Walks a schema, and refuses one that cannot be bounded.
 pub(super) fn measure(schema: &Value) -> Result<Bounds, Why> {
     let mut nodes = 0;
     size(schema, 0, &mut nodes)?;
@@ -73,7 +74,7 @@ fn size(value: &Value, level: usize, nodes: &mut usize) -> Result<(), Why> {
     children(value).try_for_each(|(_, child)| size(child, level + 1, nodes))
 }
 
-/// Levels of a value. Values come from a parser that bounds them, so recursion is safe.
+/// The depth of a value. Values come from a parser that bounds it, so recursion is safe.
 fn depth(value: &Value) -> usize {
     children(value).map(|(_, child)| depth(child) + 1).max().unwrap_or(0)
 }
@@ -86,7 +87,8 @@ fn children(value: &Value) -> Box<dyn Iterator<Item = (Option<&str>, &Value)> + 
     }
 }
 
-/// Keywords whose schemas look at a part of the answer. All others are taken to look at the same value again.
+/// Keywords whose schemas apply to a part of the response. All others are assumed to apply to the
+/// same value again.
 const DEEPER: [&str; 9] = [
     "properties",
     "patternProperties",
@@ -98,14 +100,15 @@ const DEEPER: [&str; 9] = [
     "unevaluatedItems",
     "contains",
 ];
-/// Keywords that hold no schema to be followed from where they stand: definitions are followed from references, and the
+/// Keywords without a schema to follow in place: definitions are followed from references, and the
 /// others hold plain values.
 const PASSIVE: [&str; 6] = ["$defs", "definitions", "enum", "const", "default", "examples"];
 
-/// Keywords whose members are schemas under names of the client's choosing, which must not be read as keywords.
+/// Keywords whose members are schemas under the client's own names, which must not be read as
+/// keywords.
 const NAMED: [&str; 5] = ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
 
-/// A schema once its references are followed.
+/// The size of a schema after its references are followed.
 #[derive(Clone, Copy)]
 struct Extent {
     nodes: u64,
@@ -113,7 +116,8 @@ struct Extent {
     restarts: u64,
 }
 
-/// One walk along the references. Each definition is measured once, so the walk is as long as the schema.
+/// One walk along the references. Each definition is measured once, so the walk is as long as the
+/// schema.
 struct Walk<'a> {
     root: &'a Value,
     measured: HashMap<*const Value, Extent>,
@@ -159,7 +163,7 @@ fn too_long_a_chain() -> Why {
     Why::new("", format!("the schema's references form a chain of more than {CHAIN_MAX}"))
 }
 
-/// Looks for circles that come back to a definition while still at the same value of the answer.
+/// Finds cycles that return to a definition while still at the same value of the response.
 struct Circles<'a> {
     root: &'a Value,
     /// Definitions that were begun; `true` once they are finished.
@@ -195,7 +199,8 @@ impl<'a> Circles<'a> {
         Ok(())
     }
 
-    /// Follows the references that look at the same value; those that look at a part of it are for `later`.
+    /// Follows the references that apply to the same value. Those that apply to a part of it are
+    /// put into `later`.
     fn same_value(&mut self, schema: &'a Value, later: &mut Vec<&'a str>) -> Result<(), Why> {
         for part in parts(schema) {
             match part {
@@ -208,7 +213,8 @@ impl<'a> Circles<'a> {
         Ok(())
     }
 
-    /// A reference from a deeper value begins a way of its own: what is under way is no circle for it.
+    /// Begins a new path: a reference from a deeper value forms no cycle with the definitions that
+    /// are being followed.
     fn look_apart(&mut self, reference: &str) -> Result<(), Why> {
         let place = std::ptr::from_ref(resolve(self.root, reference)?);
         if self.seen.contains_key(&place) { Ok(()) } else { self.look(reference) }
@@ -226,7 +232,7 @@ fn references<'a>(schema: &'a Value, found: &mut Vec<&'a str>) {
     }
 }
 
-/// What a schema leads to.
+/// The kinds of children of a schema.
 enum Part<'a> {
     Reference(&'a str),
     Schema { schema: &'a Value, deeper: bool },
@@ -259,7 +265,8 @@ fn resolve<'a>(root: &'a Value, reference: &str) -> Result<&'a Value, Why> {
     found.ok_or_else(|| Why::new("", format!("the reference {reference:?} leads nowhere")))
 }
 
-/// A pointer in a URI fragment may be percent-encoded; `None` when it is not UTF-8 then.
+/// Decodes a pointer in a URI fragment, which may be percent-encoded. `None` if the result is not
+/// UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,22 +1,24 @@
-//! Which language a text is written in, by its script alone.
+//! The language of a text, by its script alone.
 //!
-//! Cheap and coarse on purpose: it tells an answer in the wrong language from one in the right language for the pairs that
-//! a move meets most (Chinese and English), and says `Other` when it does not know. Code and addresses are Latin whatever
-//! the language, so a modest share of Han letters makes a text Chinese.
+//! The check is cheap and coarse on purpose. It distinguishes a response in the wrong language from
+//! one in the right language for the pairs that are most frequent in moves (Chinese and English),
+//! and returns `Other` if it is unsure. Code and addresses are Latin in any language, so a modest
+//! share of Han letters makes a text Chinese.
 
-/// What a text is written in.
+/// The language of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
     /// Han letters without kana or hangul.
     Chinese,
-    /// Latin letters almost all without marks, which is how English is written; a few foreign words do not change that.
+    /// Latin letters almost all without marks, as in English. A few foreign words do not change
+    /// that.
     English,
-    /// Anything else, mixed, or too short to say.
+    /// Any other language, a mixture, or too few letters.
     Other,
 }
 
-/// Letters below which nothing is said.
+/// With fewer letters the language is unknown.
 const LETTERS_MIN: usize = 4;
 
 /// The language of `text`.
@@ -32,10 +34,10 @@ pub fn language(text: &str) -> Language {
     }
     // One Han letter carries about as much as three Latin ones.
     let weight = han * 3 + plain + other + east * 3;
-    let told = han + east + plain + other >= LETTERS_MIN && east * 30 < weight;
-    if told && han * 15 >= weight {
+    let is_clear = han + east + plain + other >= LETTERS_MIN && east * 30 < weight;
+    if is_clear && han * 15 >= weight {
         Language::Chinese
-    } else if told && plain * 5 >= weight * 4 && other * 50 <= weight {
+    } else if is_clear && plain * 5 >= weight * 4 && other * 50 <= weight {
         Language::English
     } else {
         Language::Other

@@ -5,12 +5,13 @@ use super::{FINDINGS_MAX, Why};
 use jsonschema::PatternOptions;
 use serde_json::Value;
 
-/// Steps back that a pattern may take on one text; an honest pattern takes a few per letter.
+/// Maximum number of backtracking steps of a pattern on one text. An ordinary pattern takes a few
+/// per letter.
 const PATTERN_STEPS_MAX: usize = 20_000;
-/// Memory that a compiled pattern may take.
+/// Maximum memory of a compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
-/// A schema that is ready to check answers.
+/// A compiled schema.
 #[derive(Debug)]
 pub struct Schema {
     validator: jsonschema::Validator,
@@ -18,11 +19,11 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Compiles `schema` (the draft that `$schema` names, else 2020-12).
+    /// Compiles `schema` (the draft in `$schema`, else 2020-12).
     ///
     /// # Errors
-    /// The first thing that is wrong: not a schema, a reference that leaves it or leads nowhere, a pattern that cannot be
-    /// compiled, or more nodes, depth or work than the bounds allow.
+    /// The first problem: not a schema, a reference that leaves it or leads nowhere, a pattern that
+    /// cannot be compiled, or more nodes, depth or work than the bounds allow.
     pub fn compile(schema: &Value) -> Result<Self, Why> {
         let bounds = bounds::measure(schema)?;
         let validator = jsonschema::options()
@@ -37,7 +38,7 @@ impl Schema {
         Ok(Self { validator, bounds })
     }
 
-    /// Everything in `answer` that does not fit, at most [`FINDINGS_MAX`] findings; empty when it fits.
+    /// Every problem of `answer`, at most [`FINDINGS_MAX`]. Empty if it matches.
     pub fn check(&self, answer: &Value) -> Vec<Why> {
         if let Err(why) = self.bounds.allow(answer) {
             return vec![why];

@@ -11,7 +11,7 @@ fn refused(schema: &Value) -> String {
 }
 
 #[test]
-fn a_json_object_is_read_and_anything_else_is_explained() {
+fn only_a_json_object_is_accepted() {
     assert_eq!(json_object(" {\"a\": 1}\n").unwrap(), json!({"a": 1}));
     let message = |text: &str| json_object(text).unwrap_err().to_string();
     assert_eq!(message("[1]"), "the answer must be a JSON object, but it is an array");
@@ -22,7 +22,7 @@ fn a_json_object_is_read_and_anything_else_is_explained() {
 }
 
 #[test]
-fn a_schema_names_what_is_wrong_and_where_without_the_value() {
+fn a_schema_problem_has_a_place_and_no_value() {
     let schema = json!({
         "type": "object",
         "properties": {"city": {"type": "string"}, "days": {"type": "array", "items": {"type": "integer"}}},

@@ -3,9 +3,11 @@
 use super::{Schema, Why, kind};
 use serde_json::Value;
 
-/// Checks one call against the request's `tools` array (OpenAI's form: `{"type":"function","function":{"name", "parameters"}}`).
-/// `arguments` is the text that the model wrote. Empty when the call is right. A tool whose own schema cannot be compiled
-/// is checked by name and by its arguments being an object: the fault is then the client's and not the answer's.
+/// Checks one call against the request's `tools` array (OpenAI's form:
+/// `{"type":"function","function":{"name", "parameters"}}`). `arguments` is the text that the model
+/// wrote. Empty if the call is right. If a tool's own schema cannot be compiled, the call is
+/// checked only by its name and by its arguments being an object: the fault is then the client's
+/// and not the response's.
 pub fn tool_call(tools: &Value, name: &str, arguments: &str) -> Vec<Why> {
     let offered: Vec<&Value> = tools.as_array().into_iter().flatten().filter_map(|tool| tool.get("function")).collect();
     let Some(tool) = offered.iter().find(|tool| tool.get("name").and_then(Value::as_str) == Some(name)) else {

@@ -1,6 +1,6 @@
 //! Axes whose scores are parts of one.
 
-use super::{Absent, AxisReport, PAIRS_MIN, Reason, Rules, Verdict, absent, needed, silent};
+use super::{Absent, AxisReport, Finding, PAIRS_MIN, Reason, Rules, absent, needed, silent};
 use crate::axis::{Axis, Missing, Part, Scored, Scoring, score};
 use crate::pair::Pair;
 use crate::stats::Paired;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// Every pair's score on one axis, and why others have none.
 pub(super) struct Scores {
-    /// By pair.
+    /// The scores, by pair.
     pub(super) of: Vec<Option<Scored>>,
     missing: BTreeMap<Missing, usize>,
 }
@@ -27,7 +27,7 @@ impl Scores {
     }
 }
 
-/// The report before its verdict.
+/// The report without its finding.
 pub(super) fn report(axis: Axis, scores: &Scores, rules: &Rules) -> Result<AxisReport, Absent> {
     let both = linear(scores);
     if both.is_empty() {
@@ -48,16 +48,17 @@ pub(super) fn report(axis: Axis, scores: &Scores, rules: &Rules) -> Result<AxisR
         margin,
         noise: (!noise.is_empty()).then(|| noise.iter().sum::<f64>() / noise.len() as f64),
         p_worse: is_enough.then(|| paired.p_worse()),
-        verdict: Verdict::NotEnoughData,
+        verdict: Finding::NotEnoughData,
         reason: Reason::FewPairs,
         why: String::new(),
         needed_pairs: margin.map(|margin| needed(paired.variance(), paired.difference(), margin, rules)),
     })
 }
 
-/// Each pair's `(source, destination)` in a form whose mean is the axis's rate. For scores of one answer that is the score. F1 is
-/// taken over all calls of all pairs (micro), a ratio of two sums; a pair's part in it is the ratio's linear form (the delta
-/// method), whose mean is the ratio and whose variance is the ratio's.
+/// Each pair's `(source, destination)` in a form whose mean is the axis's rate. For scores of one
+/// response that is the score. F1 is computed over all calls of all pairs (micro), a ratio of two
+/// sums. A pair's part in it is the linear form of the ratio (the delta method): its mean is the
+/// ratio, and its variance that of the ratio.
 fn linear(scores: &Scores) -> Vec<(f64, f64)> {
     let source = Linear::of(scores.scored().map(|scored| scored.source));
     let destination = Linear::of(scores.scored().map(|scored| scored.destination));

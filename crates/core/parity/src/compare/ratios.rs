@@ -1,18 +1,19 @@
 //! Axes of times and cost, compared as ratios.
 //!
-//! One answer of each side is taken for each pair, the first that has a value: means of repeats would hide the tail.
+//! For each pair one response of each side counts, the first with a value: means of repeats would
+//! hide the tail.
 
-use super::{Absent, AxisReport, PAIRS_MIN, Reason, Rules, Times, Verdict, needed, silent};
+use super::{Absent, AxisReport, Finding, PAIRS_MIN, Reason, Rules, Times, needed, silent};
 use crate::axis::Axis;
 use crate::pair::{Answer, Pair};
 use crate::stats::{Interval, Spread, quantile, ratio};
 use banjia_types::Currency;
 use std::collections::BTreeSet;
 
-/// Pairs below which a 95th percentile is a guess about a handful of answers.
+/// With fewer pairs a 95th percentile would be a guess from a handful of responses.
 const TAIL_PAIRS_MIN: usize = 100;
 
-/// The report before its verdict.
+/// The report without its finding.
 pub(super) fn report(axis: Axis, pairs: &[Pair], rules: &Rules, seed: u64) -> Result<AxisReport, Absent> {
     let values = values(axis, pairs, rules)?;
     let least = if axis == Axis::LatencyTail { TAIL_PAIRS_MIN } else { PAIRS_MIN };
@@ -41,7 +42,7 @@ pub(super) fn report(axis: Axis, pairs: &[Pair], rules: &Rules, seed: u64) -> Re
         margin,
         noise: None,
         p_worse: is_enough.then_some(found.p_above),
-        verdict: Verdict::NotEnoughData,
+        verdict: Finding::NotEnoughData,
         reason: Reason::FewPairs,
         why: String::new(),
         needed_pairs: pairs,
@@ -82,13 +83,14 @@ fn values(axis: Axis, pairs: &[Pair], rules: &Rules) -> Result<Vec<(f64, f64)>, 
     if values.is_empty() { Err(Absent::NoInput) } else { Ok(values) }
 }
 
-/// A time of an answer that came. Less than a millisecond is one: ratios need a ground.
+/// The time of a response. Less than a millisecond counts as one, because ratios need a positive
+/// base.
 fn time(axis: Axis, answer: &Answer) -> Option<f64> {
     let time = if axis == Axis::FirstContent { answer.first_content_ms } else { answer.total_ms };
     time.filter(|_| answer.is_answered()).map(|ms| f64::from(ms.max(1)))
 }
 
-/// In millionths of a dollar where a rate is known, else of the one currency that there is.
+/// The cost in millionths of a dollar if a rate is known, else of the only currency.
 fn cost(answer: &Answer, rules: &Rules) -> Option<f64> {
     let cost = answer.cost.filter(|cost| answer.is_answered() && cost.micros > 0)?;
     let micros = cost.micros as f64;

@@ -51,21 +51,21 @@ fn equal_worse_and_too_few_are_told_apart() {
         let report = compare(&pairs(n, source, destination, 0, 5), &rules, 1);
         (report.verdict, axis(&report, Axis::Assertions).reason)
     };
-    assert_eq!(verdict(1_000, 0.95, 0.95), (Verdict::Equal, Reason::WithinMargin));
-    assert_eq!(verdict(1_000, 0.95, 0.80), (Verdict::Worse, Reason::Below));
-    assert_eq!(verdict(60, 0.95, 0.92), (Verdict::NotEnoughData, Reason::TooWide));
-    assert_eq!(verdict(10, 0.95, 0.10), (Verdict::NotEnoughData, Reason::FewPairs));
-    assert_eq!(compare(&[], &rules, 1).verdict, Verdict::NotEnoughData);
+    assert_eq!(verdict(1_000, 0.95, 0.95), (Finding::Equal, Reason::WithinMargin));
+    assert_eq!(verdict(1_000, 0.95, 0.80), (Finding::Worse, Reason::Below));
+    assert_eq!(verdict(60, 0.95, 0.92), (Finding::NotEnoughData, Reason::TooWide));
+    assert_eq!(verdict(10, 0.95, 0.10), (Finding::NotEnoughData, Reason::FewPairs));
+    assert_eq!(compare(&[], &rules, 1).verdict, Finding::NotEnoughData);
 }
 
 #[test]
-fn what_is_missing_is_said_with_the_number_that_decides() {
+fn missing_data_gives_the_deciding_number() {
     let report = compare(&pairs(60, 0.95, 0.95, 0, 5), &only(Axis::Assertions, 0.02), 1);
     let found = axis(&report, Axis::Assertions);
     assert!(found.needed_pairs.unwrap() > 300, "{found:?}");
     assert!(found.interval.unwrap().lower < -0.02);
     // Without a margin nothing is judged, and without repeats the source's noise is not known.
-    assert_eq!(axis(&report, Axis::Refusal).verdict, Verdict::NotJudged);
+    assert_eq!(axis(&report, Axis::Refusal).verdict, Finding::NotJudged);
     assert_eq!(axis(&report, Axis::Length).reason, Reason::NoRepeats);
     let left: Vec<_> = report.left_out.iter().map(|left| (left.axis, left.why)).collect();
     assert!(
@@ -83,12 +83,12 @@ fn a_small_loss_within_the_margin_is_equal_and_named() {
     }
     let found = compare(&all, &only(Axis::Assertions, 0.02), 1);
     let found = axis(&found, Axis::Assertions);
-    assert_eq!((found.verdict, found.reason), (Verdict::Equal, Reason::SmallLoss));
+    assert_eq!((found.verdict, found.reason), (Finding::Equal, Reason::SmallLoss));
     assert!((found.difference + 0.01).abs() < 1e-9);
 }
 
 #[test]
-fn repeats_show_the_sources_noise_and_narrow_the_interval() {
+fn repeats_show_noise_and_narrow_the_interval() {
     let width = |repeats| {
         let report = compare(&pairs(800, 0.8, 0.8, repeats, 3), &only(Axis::Assertions, 0.05), 1);
         let found = axis(&report, Axis::Assertions).clone();
@@ -111,10 +111,10 @@ fn times_and_cost_are_ratios_and_slower_is_worse() {
     }
     let report = compare(&all, &only(Axis::Latency, 0.25), 1);
     let found = axis(&report, Axis::Latency);
-    assert_eq!(found.verdict, Verdict::Worse);
+    assert_eq!(found.verdict, Finding::Worse);
     assert!((found.difference + 1.0).abs() < 0.2, "{found:?}");
     let cost = axis(&report, Axis::Cost);
-    assert!((cost.difference - 0.5).abs() < 1e-9 && cost.verdict == Verdict::NotJudged);
+    assert!((cost.difference - 0.5).abs() < 1e-9 && cost.verdict == Finding::NotJudged);
     assert_eq!(report.times[1].source.len(), 101);
     for pair in &mut all {
         pair.destination.cost = Some(Money { micros: 7_000, currency: Currency::Cny });
@@ -135,10 +135,10 @@ fn an_alarm_among_many_axes_must_be_louder() {
     };
     let mut alone = [one(Axis::Json, 0.03)];
     judge(&mut alone, &Rules::default());
-    assert_eq!(alone[0].verdict, Verdict::Worse);
+    assert_eq!(alone[0].verdict, Finding::Worse);
     let mut many = [one(Axis::Json, 0.03), one(Axis::Schema, 0.5), one(Axis::Refusal, 0.6)];
     judge(&mut many, &Rules::default());
-    assert_eq!((many[0].verdict, many[0].reason), (Verdict::NotEnoughData, Reason::OneOfMany));
+    assert_eq!((many[0].verdict, many[0].reason), (Finding::NotEnoughData, Reason::OneOfMany));
     assert!((many[0].p_worse.unwrap() - 0.09).abs() < 1e-12);
 }
 
@@ -154,10 +154,15 @@ fn the_worst_pairs_lose_most_and_stand_side_by_side() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_report_and_it_survives_json() {
+fn the_same_seed_gives_the_same_report() {
     let all = pairs(150, 0.9, 0.85, 2, 11);
     let report = compare(&all, &Rules::default(), 42);
     assert_eq!(report, compare(&all, &Rules::default(), 42));
+}
+
+#[test]
+fn a_report_survives_json() {
+    let report = compare(&pairs(150, 0.9, 0.85, 2, 11), &Rules::default(), 42);
     let read: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
     assert_eq!(read.axes.len(), report.axes.len());
     assert_eq!(read.verdict, report.verdict);

@@ -1,4 +1,4 @@
-//! The pairs that a person should look at first.
+//! The pairs that a person should read first.
 
 use super::Rules;
 use super::rates::Scores;
@@ -9,33 +9,34 @@ use crate::similarity::chrf;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A pair on which the destination loses, with both answers in parts.
+/// A pair on which the destination loses, with both responses in parts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorstPair {
     /// The request's id.
     pub id: String,
-    /// What the user said last, cut when long.
+    /// The user's last message. A long one is cut.
     pub prompt: String,
-    /// The judged axes on which the destination scored lower here, and by how much.
+    /// The judged axes on which the destination scored lower in this pair, and by how much.
     pub lost: Vec<Lost>,
-    /// How alike the answers are in their letters.
+    /// The similarity of the responses in their letters.
     pub likeness: f64,
-    /// The source's answer.
+    /// The response of the source.
     pub source: Vec<Part>,
-    /// The destination's answer.
+    /// The response of the destination.
     pub destination: Vec<Part>,
 }
 
 /// What a pair loses on one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lost {
-    /// Which.
+    /// The axis.
     pub axis: Axis,
-    /// The source's score less the destination's.
+    /// The source's score minus the destination's.
     pub by: f64,
 }
 
-/// Those that lose most over the judged axes, then the least alike. Pairs that lose nothing are not among them.
+/// The pairs that lose most over the judged axes, then the least similar ones. Pairs that lose
+/// nothing are left out.
 pub(super) fn worst(pairs: &[Pair], scores: &BTreeMap<Axis, Scores>, rules: &Rules) -> Vec<WorstPair> {
     let mut ranked: Vec<(f64, f64, usize, Vec<Lost>)> = Vec::new();
     for (index, pair) in pairs.iter().enumerate() {
@@ -59,24 +60,24 @@ pub(super) fn worst(pairs: &[Pair], scores: &BTreeMap<Axis, Scores>, rules: &Rul
 }
 
 fn shown(pair: &Pair, likeness: f64, lost: Vec<Lost>) -> WorstPair {
-    let (source, destination) = diff::side_by_side(&said(&pair.source), &said(&pair.destination));
+    let (source, destination) = diff::side_by_side(&answer_text(&pair.source), &answer_text(&pair.destination));
     WorstPair { id: pair.id.clone(), prompt: diff::cut(&pair.prompt()), lost, likeness, source, destination }
 }
 
-/// The answer as people read it: its text, its calls, or why there is none.
-fn said(answer: &Answer) -> String {
+/// A response as people read it: its text, its calls, or why there is none.
+fn answer_text(answer: &Answer) -> String {
     if let Some(class) = answer.class {
         return format!("[{class}]");
     }
-    let mut said = answer.text();
+    let mut answer_text = answer.text();
     for call in answer.calls() {
-        if !said.is_empty() {
-            said.push('\n');
+        if !answer_text.is_empty() {
+            answer_text.push('\n');
         }
-        said.extend([&call.name, "(", &call.arguments, ")"]);
+        answer_text.extend([&call.name, "(", &call.arguments, ")"]);
     }
-    if said.is_empty() {
-        said = answer.refusal().map_or_else(|| "[nothing]".to_owned(), |text| format!("[refusal] {text}"));
+    if answer_text.is_empty() {
+        answer_text = answer.refusal().map_or_else(|| "[nothing]".to_owned(), |text| format!("[refusal] {text}"));
     }
-    said
+    answer_text
 }

@@ -1,37 +1,40 @@
-//! The ratio of two quantiles, for times and costs: values without an upper end, of which a mean says little.
+//! The ratio of two quantiles, for times and costs: values without an upper bound, for which a mean
+//! shows little.
 //!
-//! The pairs are drawn again with replacement, both sides together, because a slow request is slow on both sides. The interval
-//! is the percentile one (B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13). Quantiles are those of
-//! F. Harrell and C. Davis (Biometrika 69 (1982) 635-640), weighted means of neighbouring values: with the plain sample quantile,
-//! which jumps from value to value, the interval is too wide (93 % for 90 % in `examples/proof`). Draws come from a seed: the same
-//! input gives the same report.
+//! The pairs are resampled with replacement, both sides together, because a slow request is slow on
+//! both sides. The interval is the percentile one (B. Efron and R. Tibshirani, "An Introduction to
+//! the Bootstrap" (1993), chapter 13). Quantiles are those of F. Harrell and C. Davis (Biometrika
+//! 69 (1982) 635-640), weighted means of neighbouring values. With the plain sample quantile, which
+//! jumps from value to value, the interval is too wide (93 % for 90 % in `examples/proof`). Samples
+//! come from a seed: the same input gives the same report.
 
 use super::Interval;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use statrs::function::beta::beta_reg;
 
-/// What is looked at: a quantile, or the mean.
+/// The statistic: a quantile, or the mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Spread {
-    /// The quantile at this place between 0 and 1.
+    /// The quantile at this position between 0 and 1.
     Quantile(f64),
     /// The mean.
     Mean,
 }
 
-/// The destination's value against the source's.
+/// The destination's value compared with the source's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio {
     /// The source's value.
     pub source: f64,
     /// The destination's value.
     pub destination: f64,
-    /// Destination over source, less one: 0.1 is a tenth more. Each bound holds with `1 - alpha`.
+    /// Destination over source, minus one: 0.1 is a tenth more. Each bound holds with `1 - alpha`.
     pub interval: Interval,
-    /// The part of the draws in which the destination was not above the source, never quite zero.
+    /// The part of the samples in which the destination was not above the source, never exactly
+    /// zero.
     pub p_above: f64,
-    /// The standard deviation of the ratio over the draws, times the root of the number of pairs.
+    /// The standard deviation of the ratio over the samples, times the root of the number of pairs.
     pub deviation: f64,
 }
 
@@ -43,7 +46,8 @@ pub fn quantile(sorted: &[f64], place: f64) -> Option<f64> {
     Some(below + (above - below) * at.fract())
 }
 
-/// Compares `pairs` of `(source, destination)` values, all above zero. None for fewer than two pairs or other values.
+/// Compares `pairs` of `(source, destination)` values, all above zero. `None` for fewer than two
+/// pairs or other values.
 pub fn ratio(pairs: &[(f64, f64)], spread: Spread, alpha: f64, draws: usize, seed: u64) -> Option<Ratio> {
     let is_good = |value: f64| value.is_finite() && value > 0.0;
     if pairs.len() < 2 || draws < 2 || !pairs.iter().all(|(s, d)| is_good(*s) && is_good(*d)) {
@@ -76,7 +80,8 @@ pub fn ratio(pairs: &[(f64, f64)], spread: Spread, alpha: f64, draws: usize, see
     })
 }
 
-/// One side's values in order, each with the pair that it came from: a draw is then counted and not sorted again.
+/// The sorted values of one side, each with its pair. A sample is then counted instead of sorted
+/// again.
 struct Side {
     order: Vec<(f64, usize)>,
 }
@@ -102,7 +107,7 @@ impl Side {
     }
 }
 
-/// What each value in order weighs in the result.
+/// The weight of each sorted value in the result.
 struct Weights {
     /// The weight of the first so many values together.
     below: Vec<f64>,
@@ -150,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_interval_and_twice_is_seen() {
+    fn the_same_seed_gives_the_same_interval() {
         let pairs: Vec<_> = (0..300).map(|i| (100.0 + f64::from(i % 37), 200.0 + 2.0 * f64::from(i % 37))).collect();
         let found = ratio(&pairs, Spread::Quantile(0.5), 0.05, 500, 7).unwrap();
         assert_eq!(found, ratio(&pairs, Spread::Quantile(0.5), 0.05, 500, 7).unwrap());

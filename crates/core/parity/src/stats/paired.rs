@@ -1,14 +1,19 @@
 //! The interval of a difference between two sides that answered the same requests.
 //!
-//! Each pair gives one score for each side: the mean of its answers' scores, between 0 and 1. The pairs are the sample, so
-//! however many answers a pair has and however much they depend on each other, it counts once. The interval is Newcombe's
-//! square-and-add of two Wilson intervals with the sides' correlation (method 10 in R. G. Newcombe, "Improved confidence
-//! intervals for the difference between binomial proportions based on paired data", Statistics in Medicine 17 (1998)
-//! 2635-2650), and for scores that are means of several answers each Wilson interval is taken with the effective number of
-//! answers, `m (1 - m) / variance of the mean`, as in design-based surveys. With one answer each that is Newcombe's interval
-//! itself. It was chosen over Tango's score interval and over Wald's by simulation (`examples/proof.rs`): it alone keeps both
-//! of its bounds when one side has repeats and the other has none. The normal quantile is replaced by Student's, which matters
-//! below some fifty pairs.
+//! Each pair gives one score for each side: the mean of its responses' scores, between 0 and 1. The
+//! pairs are the sample. So a pair counts once, no matter how many responses it has and how much
+//! they depend on each other.
+//!
+//! The interval is Newcombe's square-and-add of two Wilson intervals with the sides' correlation
+//! (method 10 in R. G. Newcombe, "Improved confidence intervals for the difference between binomial
+//! proportions based on paired data", Statistics in Medicine 17 (1998) 2635-2650). For scores that
+//! are means of several responses each Wilson interval uses the effective number of responses, `m
+//! (1 - m) / variance of the mean`, as in design-based surveys. With one response each that is
+//! Newcombe's interval itself.
+//!
+//! It was chosen over Tango's score interval and over Wald's by simulation (`examples/proof.rs`):
+//! it alone keeps both of its bounds if one side has repeats and the other has none. The normal
+//! quantile is replaced by Student's, which matters below about fifty pairs.
 
 use super::{t_cdf, t_quantile};
 
@@ -21,10 +26,10 @@ pub struct Interval {
     pub upper: f64,
 }
 
-/// What is known of two sides from their scores, pair by pair.
+/// The sums of two sides' scores, pair by pair.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paired {
-    /// Pairs.
+    /// Number of pairs.
     pub n: usize,
     /// The source's mean score.
     pub source: f64,
@@ -47,7 +52,8 @@ pub fn wilson(p: f64, n: f64, z: f64) -> Interval {
 }
 
 impl Paired {
-    /// Sums up scores `(source, destination)`; none for fewer than two pairs or a score that is no number.
+    /// Sums up scores `(source, destination)`. `None` for fewer than two pairs or a score that is
+    /// NaN.
     pub fn of(scores: &[(f64, f64)]) -> Option<Self> {
         if scores.len() < 2 {
             return None;
@@ -72,7 +78,7 @@ impl Paired {
         (source.is_finite() && destination.is_finite() && own.is_finite() && other.is_finite()).then_some(found)
     }
 
-    /// The destination's mean less the source's.
+    /// The destination's mean minus the source's.
     pub fn difference(&self) -> f64 {
         self.destination - self.source
     }
@@ -82,9 +88,10 @@ impl Paired {
         self.at(t_quantile(1.0 - alpha, self.freedom()))
     }
 
-    /// How surprising so low a destination would be if it were as good as the source: the smallest `alpha` at which the
-    /// interval's upper bound is not above zero. Meant for [`crate::compare::PAIRS_MIN`] pairs and more: with a handful the
-    /// tails of Student's distribution reach beyond the quantiles that are searched, and the answer is then too large.
+    /// The p-value of so low a destination if it were as good as the source: the smallest `alpha`
+    /// at which the interval's upper bound is not above zero. Use it with
+    /// [`crate::compare::PAIRS_MIN`] pairs and more. With a handful the tails of Student's
+    /// distribution reach beyond the quantiles that are searched, and the result is too large.
     pub fn p_worse(&self) -> f64 {
         let is_below = self.difference() < 0.0;
         let (mut low, mut high) = (0.0, 40.0);
@@ -98,8 +105,8 @@ impl Paired {
         if is_below { 1.0 - p } else { p }
     }
 
-    /// The variance of one pair's difference, kept above that of a single pair in the sample that differs: a sample without
-    /// any difference does not show that there is none.
+    /// The variance of one pair's difference, at least that of a single differing pair in the
+    /// sample: a sample without any difference does not show that there is none.
     pub fn variance(&self) -> f64 {
         let n = self.n as f64;
         let variance = self.source_variance + self.destination_variance - 2.0 * self.covariance;
@@ -124,8 +131,8 @@ impl Paired {
         }
     }
 
-    /// How many independent yes-or-no answers would give a mean as sure as this one. A side without any variance counts each
-    /// pair once.
+    /// The number of independent yes-or-no responses that would give an equally certain mean. A
+    /// side without any variance counts each pair once.
     fn effective(&self, mean: f64, variance: f64) -> f64 {
         let n = self.n as f64;
         let single = mean * (1.0 - mean);
@@ -161,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_paired_interval_is_the_closed_form_for_single_answers() {
+    fn single_answers_give_the_closed_form_interval() {
         // 1,000 pairs: 900 both, 40 the source only, 20 the destination only, 40 neither. Worked by hand from the two
         // Wilson intervals (0.94 and 0.92 of 1,000) and phi = (900*40 - 40*20) / sqrt(940*60*920*80).
         let found = Paired::of(&table(900, 40, 20, 40)).unwrap();
@@ -186,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn repeats_narrow_the_interval_and_copies_of_an_answer_do_not() {
+    fn only_real_repeats_narrow_the_interval() {
         // The same answer counted three times is one answer: scores stay 0 or 1, and so does the interval.
         let single = table(850, 60, 50, 40);
         let averaged: Vec<_> = (0..1000)
@@ -212,7 +219,7 @@ mod tests {
 
     /// The proof in small: few sets, wide bounds, fixed dice. `examples/proof.rs` is the whole one.
     #[test]
-    fn the_interval_covers_alarms_are_rare_and_drops_are_seen() {
+    fn the_interval_covers_and_alarms_are_rare() {
         let sets = 2_000;
         let mut dice = StdRng::seed_from_u64(20_261_126);
         for asked in [1, 3] {

@@ -1,29 +1,29 @@
-//! How many pairs a verdict needs, and what several verdicts at once do to each other.
+//! How many pairs a finding needs, and how several findings affect each other.
 
 use super::{normal_cdf, normal_quantile};
 
-/// Pairs that nobody can gather; a larger figure is told as this one.
+/// More pairs than can be gathered. A larger number is reported as this one.
 const PAIRS_MAX: f64 = 1e9;
 
-/// How many pairs show a gap of `gap` between the true difference and the bound, when one pair's difference has this
-/// `variance`: with an error of `alpha` and the wanted `power`. The closed form of the z test,
-/// `n = variance ((z_{1-alpha} + z_power) / gap)^2`.
+/// The number of pairs that show a gap of `gap` between the true difference and the bound, if one
+/// pair's difference has this `variance`: with an error of `alpha` and the wanted `power`. It is
+/// the closed form of the z test, `n = variance ((z_{1-alpha} + z_power) / gap)^2`.
 pub fn needed(variance: f64, gap: f64, alpha: f64, power: f64) -> u64 {
     let z = normal_quantile(1.0 - alpha) + normal_quantile(power);
     let pairs = variance * (z / gap.abs().max(1e-6)).powi(2);
     pairs.ceil().clamp(2.0, PAIRS_MAX) as u64
 }
 
-/// The power of the same test with `n` pairs. `variance` is that of one pair's difference under the truth,
-/// `variance_equal` the one under "equal", from which the test's own bound comes.
+/// The power of the same test with `n` pairs. `variance` is that of one pair's difference under the
+/// truth, `variance_equal` the one under "equal", which gives the bound of the test.
 pub fn power(n: u64, gap: f64, variance: f64, variance_equal: f64, alpha: f64) -> f64 {
     let n = n as f64;
     let bound = normal_quantile(1.0 - alpha) * (variance_equal / n).sqrt();
     normal_cdf((gap - bound) / (variance / n).sqrt())
 }
 
-/// Holm's adjustment (S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70): p-values, in the order given, that may each
-/// be held against the level of all of them together.
+/// Holm's adjustment (S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70): p-values in the
+/// given order, each of which may be compared with the level of all of them together.
 pub fn holm(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
