@@ -1,9 +1,10 @@
-//! What to do about a finding for a move to a gateway. The sentences are data; which applies is decided here.
+//! What to do about a finding before a move to a gateway. The sentences are data; this module
+//! selects them.
 
 use crate::finding::{Confidence, Finding, Kind, Setting};
 use crate::rules::{Advice, EnvRole, Rules};
 
-/// Gives a finding its advice.
+/// Adds the advice to a finding.
 pub(crate) fn give(finding: &mut Finding, rules: &Rules) {
     let said = &rules.advice;
     let mut advice = match finding.kind {
@@ -79,7 +80,7 @@ fn side_channel(finding: &Finding, rules: &Rules) -> Vec<String> {
     channel.map(|channel| vec![channel.says.clone(), channel.advice.clone()]).unwrap_or_default()
 }
 
-/// Puts values where a sentence has their names in braces.
+/// Replaces the names in braces of a sentence with their values.
 fn fill(sentence: &str, values: &[(&str, Option<&str>)]) -> String {
     values.iter().fold(sentence.to_owned(), |text, (name, value)| {
         text.replace(&format!("{{{name}}}"), value.unwrap_or("its variable"))

@@ -1,28 +1,29 @@
-//! What was read and what was not: a report without findings means something only beside this.
+//! What was read and what was not. A report without findings means something only together with
+//! this.
 
 use crate::find::{Scan, State};
 use crate::finding::{Confidence, Finding, Kind};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Paths that are listed by name for each reason; the count goes on.
+/// Maximum number of paths that are listed for each reason. The counts include the rest.
 const LISTED_MAX: usize = 100;
 
 /// Why a file was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Skip {
-    /// Larger than [`FILE_BYTES_MAX`](crate::find::FILE_BYTES_MAX).
+    /// It is larger than [`FILE_BYTES_MAX`](crate::find::FILE_BYTES_MAX).
     TooLarge,
-    /// It holds zero bytes.
+    /// It contains zero bytes.
     Binary,
-    /// Nothing here reads its syntax.
+    /// No parser here reads its syntax.
     UnknownLanguage,
     /// The parser gave up.
     Unparsable,
-    /// The file system did not let us.
+    /// The file system refused access.
     Unreadable,
-    /// A link, which is not followed.
+    /// It is a link. Links are not followed.
     Link,
 }
 
@@ -40,12 +41,12 @@ impl Skip {
     }
 }
 
-/// Counts of one language.
+/// The counts of one language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// Files.
+    /// Number of files.
     pub files: u64,
-    /// Of these, parsed; the others hold no word that matters.
+    /// Number of these that were parsed. The others contain no relevant word.
     pub parsed: u64,
     /// Lines of all files.
     pub lines: u64,
@@ -54,25 +55,26 @@ pub struct Count {
 /// What was read and what was not.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Coverage {
-    /// All files that were met.
+    /// Number of files.
     pub files_seen: u64,
-    /// Files whose content was looked at.
+    /// Number of files whose content was read.
     pub files_read: u64,
-    /// Files that were parsed.
+    /// Number of files that were parsed.
     pub files_parsed: u64,
-    /// Lines of all files whose content was looked at.
+    /// Number of lines of all files whose content was read.
     pub lines: u64,
-    /// By language; `settings` are environment files and the like.
+    /// By language. `settings` are environment files and similar ones.
     pub languages: BTreeMap<String, Count>,
     /// Files that were not read, by reason.
     pub skipped: BTreeMap<Skip, u64>,
-    /// The first files of each reason but an unknown language.
+    /// The first files of each reason, except for an unknown language.
     pub skipped_files: BTreeMap<Skip, Vec<String>>,
-    /// Files in which the parser met something that is not the language; calls in such parts may be missed.
+    /// Number of files with parts that the parser could not read. Calls in such parts may be
+    /// missed.
     pub files_with_errors: u64,
-    /// The first of them.
+    /// The first of these files.
     pub with_errors: Vec<String>,
-    /// Files with bytes that are no UTF-8.
+    /// Number of files with bytes that are not UTF-8.
     pub files_with_odd_bytes: u64,
     /// Findings by kind and confidence.
     pub findings: BTreeMap<Kind, BTreeMap<Confidence, u64>>,

@@ -1,16 +1,18 @@
-//! Settings outside of code: environment files, compose files and other YAML, Dockerfiles, properties.
+//! Settings outside of code: environment files, compose files and other YAML, Dockerfiles,
+//! properties.
 //!
-//! Rules: line by line, as nothing more is needed to see a variable; what stands behind `#` is a comment; of values only the
-//! host of a base address is told.
+//! # Rules
+//! - Files are read line by line, which is enough to find variables. Text after `#` is a comment.
+//! - Of all values only the host of a base address is reported.
 
 use crate::find::host_of;
 use crate::finding::{Confidence, Finding, Kind, Setting};
 use crate::rules::{EnvRole, Rules};
 
-/// Keys deeper than this are not joined to paths.
+/// Deeper keys are not joined to paths.
 const DEPTH_MAX: usize = 16;
 
-/// Whether a file holds settings, by its name.
+/// Whether a file contains settings, by its name.
 pub(crate) fn is_settings(path: &str) -> bool {
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_ascii_lowercase();
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);
@@ -20,7 +22,7 @@ pub(crate) fn is_settings(path: &str) -> bool {
         || matches!(end, "env" | "yml" | "yaml" | "properties" | "envrc" | "dockerfile")
 }
 
-/// The variables that SDKs go by, each with its first byte.
+/// The variables that SDKs read, each with its first byte.
 pub(crate) fn find(text: &[u8], rules: &Rules) -> Vec<(usize, Finding)> {
     let text = String::from_utf8_lossy(text);
     let mut found = Vec::new();
@@ -51,7 +53,7 @@ pub(crate) fn find(text: &[u8], rules: &Rules) -> Vec<(usize, Finding)> {
     found
 }
 
-/// Indentation, name and value of a line; nothing for comments and prose.
+/// The indentation, name and value of a line. `None` for comments and prose.
 fn entry(line: &str) -> Option<(usize, &str, &str)> {
     let code = without_comment(line);
     let mut rest = code.trim_start();
@@ -97,7 +99,7 @@ fn variable(name: &str, role: EnvRole, value: &str) -> Finding {
     finding
 }
 
-/// Variables that switch a side channel on.
+/// Variables that enable a side channel.
 fn channels<'r>(name: &'r str, value: &'r str, rules: &'r Rules) -> impl Iterator<Item = Finding> + 'r {
     let is_on = matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on");
     rules.side_channels.iter().filter(move |channel| is_on && channel.env_on.iter().any(|on| on == name)).map(

@@ -1,8 +1,11 @@
-//! What is in one file.
+//! The findings in one file.
 //!
-//! Rules: a call is found by syntax and traced to an import; what is not traced is found only when its path and its arguments
-//! are unmistakable, with less confidence; comments and strings never are calls. Only keys are looked for everywhere: a key
-//! in a comment is as public as one in code.
+//! # Rules
+//! - A call is found by syntax and traced to an import.
+//! - An untraced call is found only if its path and arguments are unmistakable, and with less
+//!   confidence.
+//! - Comments and strings are never calls. Only keys are searched for everywhere, because a key in
+//!   a comment is as public as one in code.
 
 mod calls;
 mod clients;
@@ -22,11 +25,12 @@ use std::collections::HashSet;
 
 pub(crate) use places::host_of;
 
-/// Files larger than this are not read: they are data or generated.
+/// Larger files are not read. They are data or generated.
 pub const FILE_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Findings of one file; more of them is no source code.
+/// Maximum number of findings in one file. A file with more is not source code.
 const FINDINGS_MAX: usize = 10_000;
-/// A zero byte this near the start makes a file binary.
+/// A file with a zero byte in its first bytes is binary. This is the number of bytes that are
+/// searched.
 const BINARY_LOOK: usize = 8192;
 
 /// How a file was read.
@@ -34,44 +38,44 @@ const BINARY_LOOK: usize = 8192;
 pub enum State {
     /// By its syntax.
     Parsed,
-    /// By its syntax; parts of it are not the language.
+    /// By its syntax, except for parts that the parser could not read.
     ParsedWithErrors,
-    /// It holds no word that matters, and so was only searched for keys.
+    /// It contains no relevant word, and was only searched for keys.
     NothingOfInterest,
     /// Line by line: settings, not code.
     Settings,
-    /// Not at all.
+    /// The file was not read.
     Skipped(Skip),
 }
 
-/// What came of one file.
+/// The result of scanning one file.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    /// How it was read.
+    /// How the file was read.
     pub state: State,
     /// Its language, if its syntax is known.
     pub language: Option<Language>,
-    /// Its lines; 0 when it was skipped.
+    /// Number of lines. 0 if the file was skipped.
     pub lines: u64,
-    /// Whether it holds bytes that are no UTF-8; they were read as unknown characters.
+    /// Whether it contains bytes that are not UTF-8. They were read as unknown characters.
     pub has_odd_bytes: bool,
     /// The findings in the order of the text.
     pub findings: Vec<Finding>,
 }
 
 impl Scan {
-    /// A file that is not read.
+    /// The result for a file that is not read.
     pub fn skipped(why: Skip) -> Self {
         Self { state: State::Skipped(why), language: None, lines: 0, has_odd_bytes: false, findings: Vec::new() }
     }
 }
 
-/// Whether a file of this name would be read; a caller may leave the others on the disk.
+/// Whether a file with this name would be read. The caller need not open the others.
 pub fn is_readable(path: &str) -> bool {
     Language::of_path(path).is_some() || envfile::is_settings(path)
 }
 
-/// Finds what there is in a file. `path` tells the language and is repeated in the findings.
+/// Scans a file. `path` determines the language and is repeated in the findings.
 pub fn find(path: &str, text: &[u8], rules: &Rules) -> Scan {
     let language = Language::of_path(path);
     if language.is_none() && !envfile::is_settings(path) {

@@ -1,32 +1,35 @@
-//! What a scan finds.
+//! The parts of a finding.
 //!
-//! Rules: the names of fields and kinds are an interface (docs/guide/scan.md) and change only with a changelog fragment; no
-//! value of a secret is ever in a finding, and of the source's values only model names, hosts, numbers and truth values are.
+//! # Rules
+//! - Names of fields and kinds are an interface (docs/guide/scan.md). They change only with a
+//!   changelog fragment.
+//! - A finding never contains the value of a secret. Of the source's values it contains only model
+//!   names, hosts, numbers and truth values.
 
 use serde::Serialize;
 
-/// What was found.
+/// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A client is made here, or a framework's object that stands for one endpoint.
+    /// A client is created, or a framework's object that represents one endpoint.
     Client,
     /// An endpoint is called through an SDK.
     Call,
     /// An endpoint is called with an HTTP library.
     Http,
-    /// The host of a vendor is written into the code.
+    /// The code contains the host of a vendor.
     Host,
-    /// A variable of the environment is set or read that an SDK goes by.
+    /// The code sets or reads an environment variable that an SDK uses.
     Environment,
-    /// A key is written down.
+    /// The file contains a key.
     Key,
-    /// Something that sends data past the base address.
+    /// Something sends data past the base address.
     SideChannel,
 }
 
 impl Kind {
-    /// All kinds, in the order of reports.
+    /// Every kind, in the order of reports.
     pub const ALL: [Self; 7] =
         [Self::Client, Self::Call, Self::Http, Self::Host, Self::Environment, Self::Key, Self::SideChannel];
 
@@ -44,15 +47,16 @@ impl Kind {
     }
 }
 
-/// How sure a finding is.
+/// The confidence of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// Traced to an SDK's import, a vendor's host or a key's unmistakable form.
     Certain,
-    /// The file uses an SDK and this looks like it, but where the object comes from is not seen.
+    /// The file uses an SDK and this looks like a call of it, but the origin of the object is
+    /// unknown.
     Likely,
-    /// It looks like a call by its name and arguments alone.
+    /// Only its name and arguments look like a call.
     Possible,
 }
 
@@ -67,11 +71,11 @@ impl Confidence {
     }
 }
 
-/// Where a client takes its base address or its key from.
+/// Where a client gets its base address or its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "from", rename_all = "lowercase")]
 pub enum Setting {
-    /// Not given: the SDK's own variable, or its vendor's address.
+    /// The code sets none: the SDK uses its own variable or its vendor's address.
     Default,
     /// Written into the code.
     Literal {
@@ -84,16 +88,16 @@ pub enum Setting {
         /// Its name.
         name: String,
     },
-    /// From elsewhere in the program.
+    /// From another part of the program.
     Dynamic,
 }
 
 /// A named parameter of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Parameter {
-    /// Its name as it stands there; in Java and in options of Go the method's.
+    /// The name as written. In Java and in Go's options, that of the method.
     pub name: String,
-    /// Its value, when that is a number or a truth value.
+    /// The value, if it is a number or a truth value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
@@ -101,15 +105,15 @@ pub struct Parameter {
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is.
+    /// The kind of the finding.
     pub kind: Kind,
-    /// How sure it is.
+    /// The confidence of the finding.
     pub confidence: Confidence,
-    /// The file, as it was named to [`find`](fn@crate::find).
+    /// The path that was given to [`find`](fn@crate::find).
     pub file: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: u32,
-    /// From 1, in characters.
+    /// The column in characters, from 1.
     pub column: u32,
     /// The SDK by its name in the rules.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,36 +124,36 @@ pub struct Finding {
     /// Whether a gateway serves that endpoint today.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_served: Option<bool>,
-    /// The model; `dynamic` when it is not known before the program runs.
+    /// The model, or `dynamic` if it is known only when the program runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The named parameters, in the order of the text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<Parameter>,
-    /// Whether there may be more parameters, from a variable that was not followed.
+    /// Whether a variable that was not followed may hold more parameters.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_more_parameters: bool,
-    /// Of a client: its base address.
+    /// For a client: its base address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<Setting>,
-    /// Of a client: its key.
+    /// For a client: its key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Setting>,
     /// The host, the variable, the kind of key or the side channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Of a key: the beginning of its SHA-256, to find the same key elsewhere.
+    /// For a key: the beginning of its SHA-256, to find the same key elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// What to do about it for a move to a gateway.
+    /// What to do about it before a move to a gateway.
     pub advice: Vec<String>,
-    /// Of a client: SDK and rule by number.
+    /// For a client: the numbers of SDK and rule.
     #[serde(skip)]
     pub(crate) rule: Option<(usize, usize)>,
 }
 
 impl Finding {
-    /// A finding of which nothing more is known yet.
+    /// A finding without details.
     pub(crate) fn new(kind: Kind, confidence: Confidence) -> Self {
         Self {
             kind,

@@ -1,7 +1,9 @@
-//! Keys in files: that there is one, where, and of which kind. Never the key.
+//! Keys in files: their places and kinds, never the keys.
 //!
-//! Rules: forms are looked for in the bytes, comments included; what is plainly an example is none; a fingerprint is 32 bits of
-//! a hash, enough to find the same key again and useless to anybody without it.
+//! # Rules
+//! - Keys are searched for in the bytes, including comments. An obvious example does not count.
+//! - A fingerprint is 32 bits of a hash: enough to find the same key again, and useless without the
+//!   key.
 
 use crate::finding::{Confidence, Finding, Kind};
 use crate::rules::Rules;
@@ -13,7 +15,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-/// Fewer different characters than these are no key.
+/// A text with fewer different characters is no key.
 const VARIETY_MIN: usize = 8;
 
 /// The keys in a text, each with its first byte.
@@ -37,7 +39,7 @@ pub(crate) fn find(text: &[u8], is_of_interest: bool, rules: &Rules) -> Vec<(usi
     found
 }
 
-/// A text of the source for a report: not when there is a key in it, and not when it is longer than a name.
+/// A text of the source for a report. Dropped if it contains a key or is longer than a name.
 pub(crate) fn clean(text: &str, rules: &Rules) -> String {
     let has_key = rules.keys.iter().any(|form| form.regex.is_match(text.as_bytes()));
     let is_name = text.len() <= 120 && !text.chars().any(char::is_control);
@@ -66,7 +68,7 @@ pub fn mask_keys(text: &str) -> Cow<'_, str> {
     ANY_KEY.replace_all(text, "***")
 }
 
-/// Returns true if a key stands in the text.
+/// Whether the text contains a key.
 pub fn has_key(text: &str) -> bool {
     ANY_KEY.is_match(text)
 }

@@ -1,4 +1,4 @@
-//! The languages: which file is in which, and what their nodes mean.
+//! The languages: which files they have, and what their nodes mean.
 
 mod go;
 mod java;
@@ -30,7 +30,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// The language of a file by the end of its name.
+    /// The language of a file, by its extension.
     pub fn of_path(path: &str) -> Option<Self> {
         let (_, end) = path.rsplit_once('.')?;
         Some(match end.to_ascii_lowercase().as_str() {

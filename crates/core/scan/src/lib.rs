@@ -1,12 +1,14 @@
-//! Calls of model vendors' interfaces in source trees: by syntax, not by words.
+//! Finds calls of model vendors' APIs in source trees: by syntax, not by words.
 //!
-//! Pure: a file is a path and bytes, a finding is a value. Walking folders is the caller's part.
+//! The crate is pure: a file is a path and bytes, and a finding is a value. The caller walks the
+//! folders.
 //!
-//! - [`find`](mod@find): what is in one file
-//! - [`finding`]: what a finding says
-//! - [`coverage`]: what was read, what was not and why
+//! # Modules
+//! - [`find`](mod@find): the findings in one file
+//! - [`finding`]: the parts of a finding
+//! - [`coverage`]: what was read, what was not, and why
 //! - [`report`]: JSON and SARIF
-//! - [`rules`]: what is known of SDKs, hosts, variables and keys
+//! - [`rules`]: known SDKs, hosts, variables and keys
 //! - [`lang`]: the languages
 
 #![warn(missing_docs)]

@@ -1,4 +1,4 @@
-//! A scan for programs: JSON with names that stay, and SARIF for what shows findings beside code.
+//! A scan as data: JSON with stable names, and SARIF for programs that show findings beside code.
 
 mod sarif;
 
@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// The form of the JSON report; it grows when a name changes its meaning.
+/// The version of the JSON report. It grows if a name changes its meaning.
 const FORMAT: u32 = 1;
 
-/// Everything that a scan of a tree came to.
+/// The result of scanning a tree.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// What was scanned, as it was named.
+    /// The path of the tree, as it was given.
     pub root: String,
     /// What was read and what was not.
     pub coverage: Coverage,

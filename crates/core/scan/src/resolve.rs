@@ -1,8 +1,11 @@
-//! What an expression stands for, as far as one file tells.
+//! What an expression stands for, as far as one file shows it.
 //!
-//! Rules: an answer is given only when the file shows it (an import, a construction, a type, a result of a function of the
-//! file); everything else is nothing, and the caller decides what an unknown thing is worth. Answers are kept, so that a file
-//! costs its size, and the depth has a bound, so that no file exhausts the stack.
+//! # Rules
+//! - There is an answer only if the file shows it (an import, a construction, a type, a result of a
+//!   function of the file). Otherwise there is none, and the caller decides how to treat an unknown
+//!   thing.
+//! - Answers are cached, so the cost is proportional to the size of a file. The depth is bounded,
+//!   so no file exhausts the stack.
 
 mod value;
 
@@ -103,7 +106,7 @@ impl<'u> Resolver<'u> {
         }
     }
 
-    /// The first thing that stands in a record or a list.
+    /// The first known thing in a record or a list.
     fn any_of(&self, id: Id) -> Option<Thing> {
         match self.form(id) {
             Form::Record(fields) => fields.iter().find_map(|field| self.thing(field.value)),
@@ -126,7 +129,7 @@ impl<'u> Resolver<'u> {
         wildcards.filter_map(|module| self.import(module, Some(name))).find(|thing| matches!(thing, Thing::Maker(..)))
     }
 
-    /// The class that a scope stands in.
+    /// The class that contains a scope.
     fn class_around(&self, scope: Scope) -> Option<Scope> {
         let mut at = scope;
         while at != 0 {
@@ -139,7 +142,7 @@ impl<'u> Resolver<'u> {
         None
     }
 
-    /// Where a name gets its value, seen from a place.
+    /// Where a name gets its value, as seen from a place in the text.
     pub(crate) fn binding(&self, name: &str, scope: Scope, from: usize) -> Option<&'u Binding> {
         let list = self.bindings(name, scope)?;
         let is_value = |binding: &&Binding| binding.value.is_none_or(|id| *self.form(id) != Form::Null);
@@ -187,7 +190,7 @@ impl<'u> Resolver<'u> {
         }
     }
 
-    /// What a maker or a class makes.
+    /// The object that a maker or a class creates.
     fn made(&self, thing: &Thing) -> Option<Thing> {
         match *thing {
             Thing::Maker(sdk, client) => {
@@ -228,14 +231,14 @@ impl<'u> Resolver<'u> {
         self.rules.sdk_of(language, &inner).filter(|sdk| self.is_believed(*sdk)).map(Thing::Module)
     }
 
-    /// Whether a module with a common name is this SDK: by what the file takes from it.
+    /// Whether a module with a common name is this SDK, judged by what the file imports from it.
     fn is_believed(&self, sdk: usize) -> bool {
         let sdk = &self.rules.sdks[sdk];
         let takes = |symbol: &Option<String>| symbol.as_ref().is_some_and(|symbol| sdk.needs.contains(symbol));
         sdk.needs.is_empty() || self.unit.imports.iter().any(|(module, symbol, _)| sdk.is(module) && takes(symbol))
     }
 
-    /// What a module gives by name.
+    /// The thing that a module exports under a name.
     fn part(&self, sdk: usize, name: &str) -> Option<Thing> {
         let has = |names: &[String]| names.iter().any(|one| one == name);
         let clients = &self.rules.sdks[sdk].client;
@@ -369,14 +372,15 @@ impl<'u> Resolver<'u> {
         is_step.then_some(Thing::Path { sdk, path, is_sure })
     }
 
-    /// What a function of this file gives back.
+    /// The value that a function of this file returns.
     fn result(&self, function: Scope) -> Option<Thing> {
         let space = &self.unit.spaces[function as usize];
         let given = space.returns.iter().find_map(|id| self.thing(*id));
         given.or_else(|| self.of_type(space.result?, 0))
     }
 
-    /// An unknown call that is given a client: most likely a wrapper that has its methods.
+    /// The result of an unknown call with a client as argument: most likely a wrapper with the same
+    /// methods.
     fn wrapped(&self, args: &[Arg]) -> Option<Thing> {
         args.iter().find_map(|arg| {
             let thing = match self.thing(arg.value)? {

@@ -1,7 +1,9 @@
-//! What a scan knows, read from the data beside the code: SDKs, hosts, variables, forms of keys, side channels, advice.
+//! What a scan knows, read from the data beside the code: SDKs, hosts, variables, forms of keys,
+//! side channels, advice.
 //!
-//! Rules: no vendor, SDK or host is named in Rust; each fact in the data names its source and date; data that does not fit is
-//! found by the tests of this crate, never by a user.
+//! # Rules
+//! - No vendor, SDK or host is named in Rust. Each fact in the data has its source and date.
+//! - The tests of this crate find wrong data, so no user ever meets it.
 
 mod raw;
 
@@ -138,9 +140,9 @@ impl Rules {
     }
 
     fn read(sdks: &str, places: &str) -> Result<Self, String> {
-        let said = |error: toml::de::Error| error.to_string();
-        let sdks: raw::Sdks = toml::from_str(sdks).map_err(said)?;
-        let places: raw::Places = toml::from_str(places).map_err(said)?;
+        let to_text = |error: toml::de::Error| error.to_string();
+        let sdks: raw::Sdks = toml::from_str(sdks).map_err(to_text)?;
+        let places: raw::Places = toml::from_str(places).map_err(to_text)?;
         let surfaces = sdks.sdk.iter().map(|sdk| surface(sdk, &sdks.surface)).collect::<Result<_, _>>()?;
         let words = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)

@@ -1,8 +1,11 @@
-//! One file as expressions, names and scopes: what all languages have in common, and nothing else of them.
+//! One file as expressions, names and scopes: what all languages have in common, and nothing else.
 //!
-//! Rules: the tree is walked by a cursor with a stack of our own, never by recursion, so that no nesting exhausts the
-//! stack; an expression is built when its node is left, when its parts are there already; what has no meaning here
-//! (comments, comparisons, loops) has no expression, and so nothing can be found in it.
+//! # Rules
+//! - The tree is walked by a cursor with our own stack, never by recursion. So no nesting exhausts
+//!   the stack.
+//! - An expression is built when its node is left, because its parts exist then.
+//! - Nodes without meaning here (comments, comparisons, loops) have no expression, so nothing is
+//!   found in them.
 
 use crate::lang::Language;
 use std::collections::{HashMap, HashSet};

@@ -1,7 +1,9 @@
-//! Literal values behind expressions: texts, records, variables of the environment, named arguments.
+//! The literal values of expressions: texts, records, environment variables, named arguments.
 //!
-//! Rules: a value is told only when there is one: a name with two values, or one that a caller may replace, has none. What is
-//! unknown in a text is [`GAP`].
+//! # Rules
+//! - A value is returned only if there is exactly one. A name with two values, or one that a caller
+//!   may replace, has none.
+//! - Unknown parts of a text are [`GAP`].
 
 use super::{Resolver, Thing};
 use crate::rules::family;

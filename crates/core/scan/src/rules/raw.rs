@@ -1,4 +1,4 @@
-//! The data as it is written.
+//! The data of the rules, before any check.
 
 use serde::Deserialize;
 use std::collections::HashMap;
