@@ -1,8 +1,11 @@
-//! Dates in a zone become moments, and moments the wall clock of a zone.
+//! Conversion between dates in a time zone and moments.
 //!
-//! Rules: whoever writes a date names its zone; a date means its first moment there. A time that the zone's clocks skip is the
-//! first moment after the gap; one that they show twice is the earlier: whoever must be gone by a date is gone by its
-//! earliest reading. So a date never gives two moments and never none. Policies and moves are read by the same rules.
+//! # Rules
+//! - Every date has a zone, and means its first moment there.
+//! - A time that the zone's clocks skip is the first moment after the gap. A time that they show
+//!   twice is the earlier one, since whoever must be gone by a date is gone by its earliest
+//!   reading. So a date always gives exactly one moment.
+//! - Policies and moves use the same rules.
 
 use crate::Timestamp;
 use chrono::{Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
@@ -89,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_its_first_moment_in_the_zone_and_shown_there() {
+    fn a_date_is_its_first_moment_in_the_zone() {
         assert_eq!(at("2024-07-09", Tz::Asia__Shanghai), "2024-07-08T16:00:00.000Z");
         assert_eq!(at("2024-07-09", Tz::America__Los_Angeles), "2024-07-09T07:00:00.000Z");
         assert_eq!(at("2024-07-09T10:30", Tz::UTC), "2024-07-09T10:30:00.000Z");
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_times_are_the_first_after_and_doubled_ones_the_earlier() {
+    fn skipped_and_doubled_times_have_one_moment() {
         // Clocks in Berlin went from 02:00 to 03:00 on 31 March 2024 and from 03:00 back to 02:00 on 27 October.
         assert_eq!(at("2024-03-31T02:30", Tz::Europe__Berlin), "2024-03-31T01:00:00.000Z");
         assert_eq!(at("2024-10-27T02:30", Tz::Europe__Berlin), "2024-10-27T00:30:00.000Z");

@@ -1,7 +1,9 @@
 //! Countries, territories and parts of them, by their ISO 3166 codes.
 //!
-//! Rules: a code here has the right form; whether such a place exists is for `banjia_border::country` to say. Hong Kong,
-//! Macao and Taiwan have codes of their own in ISO 3166-1 and are never taken for another.
+//! # Rules
+//! - A code here has the right form. `banjia_border::country` decides whether such a place exists.
+//! - Hong Kong, Macao and Taiwan have codes of their own in ISO 3166-1 and are never replaced by
+//!   another.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -12,7 +14,7 @@ use std::str::FromStr;
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// Reads two ASCII capitals; none for anything else.
+    /// The code of two ASCII capitals. `None` for other bytes.
     pub const fn from_bytes(code: [u8; 2]) -> Option<Self> {
         if code[0].is_ascii_uppercase() && code[1].is_ascii_uppercase() { Some(Self(code)) } else { None }
     }
@@ -22,12 +24,12 @@ impl Country {
         std::str::from_utf8(&self.0).expect("a code is two ASCII capitals")
     }
 
-    /// A number below 676 that stands for the code, for tables.
+    /// A number below 676 that identifies the code, for tables.
     pub const fn index(self) -> usize {
         (self.0[0] - b'A') as usize * 26 + (self.0[1] - b'A') as usize
     }
 
-    /// The code of an [`index`](Self::index); none from 676 on.
+    /// The code with this [`index`](Self::index). `None` from 676 on.
     pub const fn from_index(index: usize) -> Option<Self> {
         if index < 676 { Some(Self([b'A' + (index / 26) as u8, b'A' + (index % 26) as u8])) } else { None }
     }
@@ -42,7 +44,7 @@ impl fmt::Display for Country {
 impl FromStr for Country {
     type Err = String;
 
-    /// Reads `HK`. Small letters are refused: a list with them is one that nobody has looked at.
+    /// Reads `HK`. Lower case is refused: a list with it was never reviewed.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         <[u8; 2]>::try_from(text.as_bytes())
             .ok()
@@ -71,7 +73,7 @@ impl Part {
 pub struct Place {
     /// The country or territory.
     pub country: Country,
-    /// Its part, where one is meant.
+    /// Its part, if the place is one.
     pub part: Option<Part>,
 }
 

@@ -1,32 +1,34 @@
-//! What kind of failure a vendor (or we) answered with. The class alone decides status, retry and failover.
+//! The kind of a failed response, from a vendor or from us. The class alone decides status, retry
+//! and failover.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The class of an error answer. The HTTP status alone decides nothing: vendors put "out of money" in a 429 and
-/// "unknown model" in a 401.
+/// The class of an error response. The HTTP status alone decides nothing: vendors send "out of
+/// money" with 429 and "unknown model" with 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// The vendor does not accept our key, or the key lacks a permission.
     Auth,
-    /// Out of money or of a quota: waiting does not help.
+    /// No money or quota is left. Waiting does not help.
     Quota,
-    /// Too many requests or tokens for now: waiting helps.
+    /// Too many requests or tokens at present. Waiting helps.
     Rate,
-    /// The vendor has no capacity for anybody.
+    /// The vendor has no capacity for any client.
     Overload,
     /// The prompt does not fit the model's context.
     Context,
-    /// Blocked by the vendor's content check.
+    /// The vendor's content check blocked it.
     Content,
-    /// The vendor does not serve this country, region or territory. Final for the caller there: no retry, no other key.
+    /// The vendor does not serve this country, region or territory. That is final for the caller
+    /// there: no retry, no other key.
     Region,
     /// The model does not exist, is retired, or is not open to this account.
     ModelGone,
-    /// The request itself is wrong; another vendor would say the same.
+    /// The request itself is wrong. Another vendor would return the same error.
     BadRequest,
-    /// The vendor failed: 5xx, a broken connection, an answer that cannot be read, a time-out.
+    /// The vendor failed: 5xx, a broken connection, an unreadable response, a time-out.
     Server,
 }
 
@@ -66,13 +68,14 @@ impl ErrorClass {
         matches!(self, Self::Rate | Self::Overload | Self::Server)
     }
 
-    /// Whether another target may be tried for the same request. A wrong request, a blocked text and a prompt that is
-    /// too long are the client's to mend.
+    /// Whether another target may be tried for the same request. Only the client can fix a bad
+    /// request, blocked content and a prompt that is too long.
     pub const fn failover_helps(self) -> bool {
         !matches!(self, Self::BadRequest | Self::Content | Self::Context)
     }
 
-    /// Whether the failure speaks of the target's health (counts for its breaker) and not of this one request.
+    /// Whether the failure shows the target's health and counts for its breaker, instead of
+    /// concerning only this request.
     pub const fn is_unhealthy(self) -> bool {
         matches!(self, Self::Overload | Self::Server)
     }

@@ -1,7 +1,10 @@
-//! The words of Banjia: names, money, usage, loss, error class, outcome; and texts of others, made safe to show.
+//! The words of Banjia: names, money, usage, loss, error class, outcome; and foreign texts, made
+//! safe to show.
 //!
-//! Rules: words and arithmetic on them. No rule of the product, no JSON value, no I/O, no clock. Every crate may use this
-//! one, and this one uses none of ours.
+//! # Rules
+//! - This crate has words and arithmetic on them. It has no rule of the product, no JSON value, no
+//!   I/O and no clock.
+//! - Every crate may use this one, and this one uses none of ours.
 
 pub mod calendar;
 mod country;

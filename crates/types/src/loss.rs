@@ -3,19 +3,20 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How much of a parameter's meaning survives, best first. The order of the variants is the order of badness.
+/// How much of a parameter's meaning survives. The variants are ordered from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossLevel {
-    /// Said in other words, meaning unchanged.
+    /// Expressed differently, with the same meaning.
     Exact,
-    /// The target cannot do it; the gateway does it and the client sees no difference.
+    /// The target does not support it. The gateway does it instead, and the client sees no
+    /// difference.
     Emulated,
-    /// Honoured in part: clamped, approximated, asked for in the prompt.
+    /// Supported in part: clamped, approximated, or requested in the prompt.
     Degraded,
-    /// Not sent. The answer may differ from what the client asked for.
+    /// Not sent. The response may differ from the request.
     Dropped,
-    /// The target cannot answer such a request at all.
+    /// The target cannot serve such a request at all.
     Refused,
 }
 
@@ -41,11 +42,11 @@ impl fmt::Display for LossLevel {
 /// One loss of one request on one target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Loss {
-    /// The parameter as the client named it, dotted where it is inside another (`messages.role`).
+    /// The parameter by the client's name. Nested ones are dotted (`messages.role`).
     pub param: String,
     /// How much is lost.
     pub level: LossLevel,
-    /// Why, in words for a person: `clamped from 1.7 to 1`.
+    /// The reason, for people: `clamped from 1.7 to 1`.
     pub why: String,
 }
 
@@ -62,11 +63,11 @@ impl fmt::Display for Loss {
     }
 }
 
-/// Which losses a route lets pass. Default: everything but `dropped` and `refused`.
+/// The losses that a route accepts. Default: all but `dropped` and `refused`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossPolicy {
-    /// The worst level that passes. `refused` never passes, whatever is said here.
+    /// The worst level that is accepted. `refused` is never accepted, even if it is set here.
     pub worst: LossLevel,
     /// Parameters that may be dropped although `worst` forbids it.
     pub may_drop: Vec<String>,
@@ -107,9 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn a_named_parameter_may_be_dropped_but_a_refusal_never_passes() {
+    fn a_named_parameter_may_be_dropped() {
         let policy = LossPolicy { may_drop: vec!["logit_bias".into()], ..LossPolicy::default() };
         assert_eq!(policy.first_refused(&[Loss::new("logit_bias", LossLevel::Dropped, "")]), None);
+    }
+
+    #[test]
+    fn a_refusal_is_never_accepted() {
+        let policy = LossPolicy { may_drop: vec!["logit_bias".into()], ..LossPolicy::default() };
         let refused = Loss::new("logit_bias", LossLevel::Refused, "");
         assert!(policy.first_refused(&[refused]).is_some());
     }

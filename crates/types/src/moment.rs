@@ -1,4 +1,4 @@
-//! A reading of the monotonic clock, for measuring spans.
+//! A reading of the monotonic clock, for measuring durations.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;

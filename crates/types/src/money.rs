@@ -1,4 +1,5 @@
-//! Money as whole micro-units, and prices per million tokens. Never floats: a ledger must add up.
+//! Money as whole micro-units, and prices per million tokens. Never floats, because a ledger must
+//! add up.
 
 use crate::Usage;
 use serde::{Deserialize, Serialize};
@@ -41,12 +42,12 @@ pub struct Money {
 }
 
 impl Money {
-    /// Returns true if the true amount is larger than the most that can be held.
+    /// Whether the true amount exceeds the largest one that can be stored.
     pub const fn is_saturated(&self) -> bool {
         self.micros == i64::MAX
     }
 
-    /// This amount and `micros` more, or the most that can be held.
+    /// This amount plus `micros`, limited to the largest one that can be stored.
     #[must_use]
     pub const fn plus(self, micros: i64) -> Self {
         Self { micros: self.micros.saturating_add(micros), currency: self.currency }
@@ -89,7 +90,8 @@ fn read(text: &str) -> Option<Money> {
     Some(Money { micros: whole * 1_000_000 + part, currency })
 }
 
-/// What a model costs, in millionths of `currency` per million tokens. The first tier whose bounds hold is charged.
+/// The price of a model, in millionths of `currency` per million tokens. The first tier whose
+/// bounds hold is charged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
     /// The currency of every tier.
@@ -98,23 +100,25 @@ pub struct Price {
     pub tiers: Vec<PriceTier>,
 }
 
-/// One step of a tiered price. Bounds are exclusive upper limits in tokens; none means no limit.
+/// One tier of a price. Bounds are exclusive upper limits in tokens; `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceTier {
-    /// Applies while the prompt has fewer tokens than this.
+    /// The tier applies if the prompt has fewer tokens than this.
     pub input_below: Option<u64>,
-    /// Applies while the answer has fewer tokens than this (some vendors tier by output too).
+    /// The tier applies if the response has fewer tokens than this (some vendors have tiers by
+    /// output too).
     pub output_below: Option<u64>,
-    /// Per million prompt tokens.
+    /// Price of a million prompt tokens.
     pub input: i64,
-    /// Per million completion tokens.
+    /// Price of a million completion tokens.
     pub output: i64,
-    /// Per million prompt tokens served from the vendor's cache; `None` charges them as `input`.
+    /// Price of a million prompt tokens from the vendor's cache. `None` charges them as `input`.
     pub cached: Option<i64>,
 }
 
 impl Price {
-    /// The cost of `usage`, rounded up to a whole micro-unit: an estimate must not flatter. A price without tiers costs 0.
+    /// The cost of `usage`, rounded up to a whole micro-unit, because an estimate must not be too
+    /// low. A price without tiers costs 0.
     pub fn cost(&self, usage: &Usage) -> Money {
         let fits = |t: &&PriceTier| {
             t.input_below.is_none_or(|n| usage.prompt < n) && t.output_below.is_none_or(|n| usage.completion < n)
@@ -131,7 +135,7 @@ impl Price {
     }
 }
 
-/// The number, or the nearest one that 64 bits hold.
+/// The number, limited to the range of 64 bits.
 fn saturated(number: i128) -> i64 {
     i64::try_from(number).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX })
 }
@@ -168,12 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn cached_tokens_are_charged_at_their_own_rate_and_parts_round_up() {
+    fn cached_tokens_have_their_own_rate() {
         let tier = PriceTier { input: 8_000_000, output: 28_000_000, cached: Some(2_000_000), ..PriceTier::default() };
         let price = Price { currency: Currency::Usd, tiers: vec![tier] };
         assert_eq!(price.cost(&usage(10, 0, 10)).micros, 20);
+    }
+
+    #[test]
+    fn a_part_of_a_micro_unit_is_rounded_up() {
         let odd = Price { currency: Currency::Usd, tiers: vec![PriceTier { input: 1, ..PriceTier::default() }] };
         assert_eq!(odd.cost(&usage(1, 0, 0)).micros, 1);
+    }
+
+    #[test]
+    fn a_price_without_tiers_costs_nothing() {
         assert_eq!(Price { currency: Currency::Usd, tiers: vec![] }.cost(&usage(9, 9, 0)).micros, 0);
     }
 

@@ -1,4 +1,4 @@
-//! Names and ids. Each is its own type, so that an account never stands where a key was meant.
+//! Names and ids. Each has its own type, so that an account is never passed in place of a key.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,7 +19,7 @@ macro_rules! name {
                 &self.0
             }
 
-            /// The name as text that several may hold without copying it.
+            /// The name as shared text, which is cloned without a copy.
             pub const fn shared(&self) -> &Arc<str> {
                 &self.0
             }
@@ -46,15 +46,15 @@ macro_rules! name {
 }
 
 name! {
-    /// A vendor, as its profile's file is called: `zhipu`.
+    /// A vendor, by the name of its profile's file: `zhipu`.
     VendorName
 }
 name! {
-    /// A model as its vendor calls it: `glm-4.7`.
+    /// A model, by its vendor's name for it: `glm-4.7`.
     ModelName
 }
 name! {
-    /// A route: the model name that clients ask for.
+    /// A route: the model name in clients' requests.
     RouteName
 }
 name! {
@@ -66,13 +66,13 @@ name! {
     KeyId
 }
 
-/// A vendor plus one of its models, written `vendor/model`. The model's own name may hold slashes.
+/// A vendor and one of its models, written `vendor/model`. The model's name may contain slashes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Target {
-    /// Who serves it.
+    /// The vendor.
     pub vendor: VendorName,
-    /// Which model is asked for there.
+    /// The model, by the vendor's name.
     pub model: ModelName,
 }
 

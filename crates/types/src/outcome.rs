@@ -7,11 +7,11 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Complete.
+    /// The response is complete.
     Answered,
-    /// An error answer, from us or passed on, before any content.
+    /// The client got an error before any content: ours, or a vendor's.
     Refused,
-    /// Broken after content began, and the client was told by an error event.
+    /// The response broke after content began, and the client got an error event.
     Failed,
     /// The client left.
     Abandoned,
@@ -41,20 +41,20 @@ impl fmt::Display for Outcome {
 /// Counts of requests by outcome beside the count of accepted ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Requests that were accepted.
+    /// Number of accepted requests.
     pub accepted: u64,
-    /// Ended as [`Outcome::Answered`].
+    /// Number that ended as [`Outcome::Answered`].
     pub answered: u64,
-    /// Ended as [`Outcome::Refused`].
+    /// Number that ended as [`Outcome::Refused`].
     pub refused: u64,
-    /// Ended as [`Outcome::Failed`].
+    /// Number that ended as [`Outcome::Failed`].
     pub failed: u64,
-    /// Ended as [`Outcome::Abandoned`].
+    /// Number that ended as [`Outcome::Abandoned`].
     pub abandoned: u64,
 }
 
 impl Tally {
-    /// Counts one end.
+    /// Counts one ended request.
     pub const fn count(&mut self, outcome: Outcome) {
         let count = match outcome {
             Outcome::Answered => &mut self.answered,
@@ -65,7 +65,8 @@ impl Tally {
         *count = count.saturating_add(1);
     }
 
-    /// Accepted requests that have no end. Zero when the balance holds; negative means an end was counted twice.
+    /// Accepted requests without an end. Zero if the books balance; a negative number means that an
+    /// end was counted twice.
     pub const fn missing(&self) -> i64 {
         let ends = self.answered as i128 + self.refused as i128 + self.failed as i128 + self.abandoned as i128;
         let missing = self.accepted as i128 - ends;
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_balance_is_zero_only_when_every_request_has_one_end() {
+    fn the_balance_is_zero_if_each_request_has_one_end() {
         let mut tally = Tally { accepted: 4, ..Tally::default() };
         for outcome in Outcome::ALL {
             tally.count(outcome);

@@ -1,20 +1,20 @@
-//! What is wrong with a text that a person wrote, and where.
+//! Problems of a text that a person wrote, with their places.
 
 use std::fmt;
 use std::ops::Range;
 
-/// One fault in a text: a profile, a list, a policy.
+/// One problem of a text: a profile, a list, a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// The bytes of the text that are at fault.
+    /// The bytes of the text that have the problem.
     pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
@@ -29,7 +29,8 @@ impl Problem {
         Self { line, column, span, message: message.into(), hint }
     }
 
-    /// A problem that serde or a parser found, by its message and place, with near names when a key is unknown.
+    /// A problem found by serde or a parser, from its message and place. Adds near names if a key
+    /// is unknown.
     pub fn from_parser(text: &str, span: Option<Range<usize>>, message: &str) -> Self {
         let message = message.lines().next().unwrap_or_default();
         let hint = near_name(message);
@@ -44,14 +45,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Serde quotes the unknown name first and then the allowed ones, each in backticks.
+/// Suggests a name. Serde quotes the unknown name first and then the allowed ones, each in
+/// backticks.
 fn near_name(message: &str) -> Option<String> {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let found = quoted.next().filter(|_| message.starts_with("unknown "))?;
     nearest(found, quoted)
 }
 
-/// `did you mean ...` when one of `allowed` is near enough to be a slip of the fingers.
+/// Returns `did you mean ...` if one of `allowed` is close enough to be a typing error.
 pub fn nearest<'a>(found: &str, allowed: impl Iterator<Item = &'a str>) -> Option<String> {
     allowed
         .map(|name| (strsim::damerau_levenshtein(found, name), name))

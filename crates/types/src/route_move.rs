@@ -1,7 +1,8 @@
-//! What a gateway must know of a move to send one route's requests the right way.
+//! The part of a move that a gateway needs to route the requests of one route.
 //!
-//! A move is decided elsewhere; its course is the part of the decision that a request meets. It is a plain value, so that
-//! the core that decides moves and the core that orders targets need not know each other.
+//! Moves are decided elsewhere. A route move is the part of that decision that a request meets. It
+//! is a plain value, so that the core that decides moves and the core that orders targets need not
+//! know each other.
 
 use crate::{Money, RouteName, Stage, Target, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,23 +19,23 @@ impl Share {
     /// Everything.
     pub const ALL: Self = Self(10_000);
 
-    /// So many ten-thousandths; more than all is all.
+    /// The share of this many ten-thousandths, at most all.
     pub const fn of(ten_thousandths: u16) -> Self {
         if ten_thousandths > Self::ALL.0 { Self::ALL } else { Self(ten_thousandths) }
     }
 
-    /// The nearest share to a number between 0 and 1; none for a number outside, or for no number.
+    /// The nearest share to a number between 0 and 1. `None` for a number outside, and for NaN.
     pub fn of_fraction(fraction: f64) -> Option<Self> {
         (0.0..=1.0).contains(&fraction).then(|| Self((fraction * f64::from(Self::ALL.0)).round() as u16))
     }
 
-    /// In ten-thousandths.
+    /// The share in ten-thousandths.
     pub const fn ten_thousandths(self) -> u16 {
         self.0
     }
 
-    /// Whether the thing with this draw is in the share. A draw that is in a share is in every larger one too, so a growing
-    /// canary keeps the conversations that it has.
+    /// Whether the item with this hash is in the share. An item that is in a share is in every
+    /// larger one too, so a growing canary keeps its conversations.
     pub const fn holds(self, draw: u64) -> bool {
         draw % (Self::ALL.0 as u64) < self.0 as u64
     }
@@ -51,22 +52,22 @@ impl fmt::Display for Share {
     }
 }
 
-/// Who asked a vendor, and why.
+/// The reason for a request to a vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrafficKind {
-    /// A caller: this answer was given to somebody.
+    /// For a caller, who got the response.
     Live,
-    /// The source, asked the same again, to know its own noise.
+    /// The same request to the source again, to measure its noise.
     Repeat,
-    /// The destination, asked a copy that no caller sees.
+    /// A copy for the destination. No caller sees the response.
     Shadow,
-    /// A target, asked a recorded request later.
+    /// A recorded request, sent to a target later.
     Replay,
 }
 
 impl TrafficKind {
-    /// Every leg.
+    /// Every kind.
     pub const ALL: [Self; 4] = [Self::Live, Self::Repeat, Self::Shadow, Self::Replay];
 
     /// The name used in captures and reports.
@@ -93,43 +94,45 @@ pub struct RouteMove {
     pub of: String,
     /// The route that moves.
     pub route: RouteName,
-    /// Where the move stands.
+    /// The present stage of the move.
     pub stage: Stage,
-    /// Who is left.
+    /// The source target.
     pub source: Target,
-    /// Where it goes: the destination, or the second destination after the first one failed.
+    /// The destination target: the destination, or the second one after the first failed.
     pub destination: Target,
-    /// The other qualified destination, asked when the first one fails.
+    /// The other destination, asked if the first one fails.
     pub second: Option<Target>,
-    /// The part of the conversations that the destination answers. All from `live` on.
+    /// The share of the conversations that the destination answers. All from `live` on.
     pub share: Share,
-    /// From this moment on nothing is sent to the source, on any leg.
+    /// From this moment on nothing is sent to the source, for any traffic kind.
     pub source_until: Option<Timestamp>,
-    /// Nothing is sent to the source any more, whatever the time is: it refused us, or the move is sealed.
+    /// True if nothing is sent to the source any more, whatever the time is: it blocked our region,
+    /// or the move is sealed.
     pub is_source_dead: bool,
-    /// The part of the exchanges that is recorded.
+    /// The share of the exchanges that is recorded.
     pub record: Share,
-    /// The part of the recorded exchanges for which the source is asked once more.
+    /// The share of the recorded exchanges for which the source is asked again.
     pub repeat: Share,
-    /// The part of the recorded exchanges of which the destination gets a copy.
+    /// The share of the recorded exchanges of which the destination gets a copy.
     pub shadow: Share,
-    /// What repeats and shadows together may still cost, in each currency; none is without a bound.
+    /// The rest of the budget of repeats and shadows, by currency. A currency that is not listed
+    /// has no limit.
     pub spend_left: Vec<Money>,
-    /// A drill under way.
+    /// The running rehearsal.
     pub rehearsal: Option<Rehearsal>,
 }
 
-/// A drill: for this part of the conversations the source's leg answers its true region block.
+/// A rehearsal: for a share of the conversations, calls to the source get its real region block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rehearsal {
-    /// Which part.
+    /// The share of the conversations.
     pub share: Share,
-    /// Until when.
+    /// When it ends.
     pub until: Timestamp,
 }
 
 impl RouteMove {
-    /// Whether the source may be asked at this moment, on any leg.
+    /// Whether the source may be asked at this moment, for any traffic kind.
     pub fn may_ask_source(&self, now: Timestamp) -> bool {
         !self.is_source_dead && self.stage != Stage::Sealed && self.source_until.is_none_or(|until| now < until)
     }
@@ -140,13 +143,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_growing_share_keeps_what_it_has_and_prints_as_percent() {
+    fn a_growing_share_keeps_its_items() {
         let draws = 0..40_000_u64;
         assert!(draws.clone().all(|draw| !Share::NONE.holds(draw) && Share::ALL.holds(draw)));
         assert!(draws.clone().all(|draw| !Share::of(500).holds(draw) || Share::of(2_500).holds(draw)));
         assert_eq!(draws.filter(|&draw| Share::of(500).holds(draw)).count(), 2_000);
-        let said = [500, 50, 5, 10_000, 20_000].map(|part| Share::of(part).to_string());
-        assert_eq!(said, ["5%", "0.5%", "0.05%", "100%", "100%"]);
+    }
+
+    #[test]
+    fn a_share_prints_as_percent() {
+        let texts = [500, 50, 5, 10_000, 20_000].map(|part| Share::of(part).to_string());
+        assert_eq!(texts, ["5%", "0.5%", "0.05%", "100%", "100%"]);
+    }
+
+    #[test]
+    fn a_share_of_a_fraction_is_within_bounds() {
         assert_eq!((Share::of_fraction(0.05), Share::of_fraction(1.5)), (Some(Share::of(500)), None));
         assert_eq!(Share::of_fraction(f64::NAN), None);
     }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
-/// A secret text: no `Serialize`, no `Display`, and a `Debug` that shows nothing. [`Secret::expose`] is the only way to
-/// its content, so a search for that word finds every place where a secret leaves.
+/// A secret text. It has no `Serialize`, no `Display`, and a `Debug` that shows nothing.
+/// [`Secret::expose`] is the only access to its content, so a search for that word finds every
+/// place where a secret leaves.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -1,4 +1,4 @@
-//! Where a move stands.
+//! The stage of a move.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,15 +7,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// The source answers; its answers are recorded.
+    /// The source answers, and its responses are recorded.
     Record,
-    /// The destination answers a copy that no caller sees.
+    /// The destination gets copies. No caller sees its responses.
     Shadow,
-    /// The destination answers a share of the callers.
+    /// The destination answers a share of the conversations.
     Canary,
-    /// The destination answers everybody.
+    /// The destination answers all conversations.
     Live,
-    /// The source's credentials are gone.
+    /// The source's credentials are removed, and the report is signed.
     Sealed,
 }
 

@@ -6,18 +6,20 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// Milliseconds since 1970-01-01T00:00:00Z. Core functions take it as an argument; only shells ask the clock.
+/// Milliseconds since 1970-01-01T00:00:00Z. Core functions take it as an argument; only the outer
+/// layers read the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The time from `earlier` to this moment; zero when `earlier` is not earlier (clocks step back).
+    /// The time from `earlier` to this moment. Zero if `earlier` is not earlier, since clocks step
+    /// back.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The UTC date of this moment; 1970-01-01 for moments that a calendar cannot hold.
+    /// The UTC date of this moment. 1970-01-01 for moments outside the calendar's range.
     pub fn date(self) -> NaiveDate {
         DateTime::from_timestamp_millis(self.0).map(|t| t.date_naive()).unwrap_or_default()
     }

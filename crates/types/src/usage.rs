@@ -1,18 +1,18 @@
-//! Tokens that one request used.
+//! The tokens of one request.
 
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, AddAssign};
 
-/// Token counts of one request or a sum of them.
+/// Token counts of one request, or a sum of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens of the prompt, cached ones included.
+    /// Prompt tokens, including cached ones.
     pub prompt: u64,
-    /// Tokens of the answer, reasoning included.
+    /// Response tokens, including reasoning.
     pub completion: u64,
-    /// Of `prompt`, those that the vendor served from its cache.
+    /// Number of prompt tokens from the vendor's cache.
     pub cached: u64,
-    /// Of `completion`, those spent on reasoning.
+    /// Number of response tokens spent on reasoning.
     pub reasoning: u64,
 }
 
@@ -24,13 +24,13 @@ impl Usage {
     /// billion requests of this size still add up in 63 bits.
     pub const REQUEST_TOKENS_MAX: u64 = Self::ANSWER_TOKENS_MAX * 128 * 2;
 
-    /// Returns true if one request can have used this much.
+    /// Whether one request can have used this much.
     pub const fn is_plausible(&self) -> bool {
         let max = Self::REQUEST_TOKENS_MAX;
         self.prompt <= max && self.completion <= max && self.cached <= max && self.reasoning <= max
     }
 
-    /// Prompt and answer together.
+    /// Prompt and response tokens together.
     pub const fn total(&self) -> u64 {
         self.prompt.saturating_add(self.completion)
     }

@@ -1,4 +1,4 @@
-//! What a policy says of a caller.
+//! A policy's answer for a caller.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,14 +7,14 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictKind {
-    /// Served.
+    /// The caller is served.
     #[default]
     Allow,
-    /// Served, and told that this will end.
+    /// The caller is served, with a notice that this will end.
     Notice,
-    /// Refused for now, as a rehearsal.
+    /// The caller is refused at present, as a rehearsal of the block.
     Brownout,
-    /// Refused.
+    /// The caller is refused.
     Block,
 }
 
