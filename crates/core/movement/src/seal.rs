@@ -187,7 +187,7 @@ impl fmt::Display for Unmet {
                 for fault in faults.take(3) {
                     match fault.missing {
                         ..0 => {
-                            write!(f, "; the minute {} has {} ends too many", fault.at, fault.missing.unsigned_abs())?
+                            write!(f, "; the minute {} has {} ends too many", fault.at, fault.missing.unsigned_abs())?;
                         }
                         _ => write!(
                             f,
