@@ -1,8 +1,9 @@
 //! The pure functions that every request passes through: `cargo bench --manifest-path bench/Cargo.toml`.
 
 use banjia_bench::cases;
+use banjia_types::Operation;
 use banjia_wire::{
-    BodyLimits, Decoder, Endpoint, Framer, Head, Notes, Profile, decode_answer, embedded_profiles, encode, splice_model,
+    BodyLimits, Decoder, Framer, Head, Notes, Profile, decode_answer, embedded_profiles, encode, splice_model,
 };
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -35,18 +36,18 @@ fn requests(criterion: &mut Criterion) {
     let (limits, body) = (BodyLimits::default(), chat());
     let mut group = criterion.benchmark_group("request");
     group.throughput(Throughput::Bytes(body.len() as u64));
-    let head = Head::peek(&body, Endpoint::Chat, &limits).expect("our own body");
-    group.bench_function("peek", |b| b.iter(|| Head::peek(black_box(&body), Endpoint::Chat, &limits)));
+    let head = Head::peek(&body, Operation::ChatCompletions, &limits).expect("our own body");
+    group.bench_function("peek", |b| b.iter(|| Head::peek(black_box(&body), Operation::ChatCompletions, &limits)));
     group.bench_function("opening", |b| b.iter(|| head.opening(black_box(&body))));
     group.bench_function("splice_model", |b| b.iter(|| splice_model(black_box(&body), &head, "another-model")));
     let plain = profile("openai-compatible");
     group.bench_function("encode, fast lane", |b| {
-        b.iter(|| encode(&plain, Endpoint::Chat, "m", &head, black_box(&body)));
+        b.iter(|| encode(&plain, Operation::ChatCompletions, "m", &head, black_box(&body)));
     });
     let (zhipu, habits) = (profile("zhipu"), openai_habits());
-    let head = Head::peek(&habits, Endpoint::Chat, &limits).expect("our own body");
+    let head = Head::peek(&habits, Operation::ChatCompletions, &limits).expect("our own body");
     group.bench_function("encode, zhipu's rules", |b| {
-        b.iter(|| encode(&zhipu, Endpoint::Chat, "glm-4.7", &head, black_box(&habits)));
+        b.iter(|| encode(&zhipu, Operation::ChatCompletions, "glm-4.7", &head, black_box(&habits)));
     });
     group.finish();
 }
@@ -98,7 +99,7 @@ fn answers(criterion: &mut Criterion) {
     let (plain, notes) = (profile("openai-compatible"), Notes::default());
     group.throughput(Throughput::Bytes(whole.len() as u64));
     group.bench_function("decode a whole answer", |b| {
-        b.iter(|| decode_answer(&plain, &notes, Endpoint::Chat, black_box(&whole)));
+        b.iter(|| decode_answer(&plain, &notes, Operation::ChatCompletions, black_box(&whole)));
     });
     group.finish();
 }

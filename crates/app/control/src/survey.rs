@@ -11,8 +11,8 @@ use banjia_movement::plan::{Facts, LossCount, Losses};
 use banjia_movement::survey::{Language, ObservedExchange, Shape, Survey, Traffic, fold};
 use banjia_store::{Capture, Row};
 use banjia_types::calendar;
-use banjia_types::{LossLevel, RouteName, Target, TrafficKind};
-use banjia_wire::{BodyLimits, Endpoint, Head, Profile, encode};
+use banjia_types::{LossLevel, Operation, RouteName, Target, TrafficKind, UnknownOperation};
+use banjia_wire::{BodyLimits, Head, Profile, encode};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -192,17 +192,16 @@ impl<'a> LossCounter<'a> {
         if self.read.len() >= EXCHANGES_MAX || !self.read.insert(capture.id.clone()) {
             return;
         }
-        let endpoint = if capture.endpoint == "embeddings" { Endpoint::Embeddings } else { Endpoint::Chat };
         let body = Bytes::from(capture.request.to_string());
-        let head = Head::peek(&body, endpoint, &BodyLimits::default());
+        let read = head(&capture.endpoint, &body);
         for target in targets {
             let Some(profile) = self.profiles.get(target.vendor.as_str()) else { continue };
             let into = self.found.entry((capture.route.clone(), target.clone())).or_default();
             into.losses.tested += 1;
-            let encoded = match &head {
-                Ok(head) => encode(profile, endpoint, target.model.as_str(), head, &body)
+            let encoded = match &read {
+                Ok((operation, head)) => encode(profile, *operation, target.model.as_str(), head, &body)
                     .map_err(|refusal| (refusal.param, refusal.message)),
-                Err(bad) => Err((bad.param.clone().unwrap_or_else(|| "(body)".into()), bad.message.clone())),
+                Err(refused) => Err(refused.clone()),
             };
             match encoded {
                 Ok(encoded) => into.add(encoded.losses.into_iter().map(|loss| (loss.param, loss.level, loss.why))),
@@ -214,6 +213,18 @@ impl<'a> LossCounter<'a> {
     /// What was counted.
     pub fn done(self) -> BTreeMap<(RouteName, Target), Losses> {
         self.found.into_iter().map(|(key, counting)| (key, counting.done())).collect()
+    }
+}
+
+/// The operation and the head of a captured request. The error is the parameter at fault, and why;
+/// a capture of an operation without a known name counts as refused under `(endpoint)`.
+fn head(endpoint: &str, body: &Bytes) -> Result<(Operation, Head), (String, String)> {
+    let operation = endpoint
+        .parse::<Operation>()
+        .map_err(|unknown: UnknownOperation| ("(endpoint)".to_owned(), unknown.to_string()))?;
+    match Head::peek(body, operation, &BodyLimits::default()) {
+        Ok(head) => Ok((operation, head)),
+        Err(bad) => Err((bad.param.unwrap_or_else(|| "(body)".into()), bad.message)),
     }
 }
 

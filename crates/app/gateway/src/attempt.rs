@@ -14,8 +14,8 @@ use crate::emulate::checked::{BadSchema, Checks};
 use crate::emulate::shape::StreamEmulation;
 use crate::error::Failure;
 use crate::held::Hold;
-use banjia_types::{Loss, Moment};
-use banjia_wire::{Encoded, Endpoint, Frame, ReportedUsage, VendorError};
+use banjia_types::{Loss, Moment, Operation};
+use banjia_wire::{Encoded, Frame, ReportedUsage, VendorError};
 use bytes::Bytes;
 use serde_json::Value;
 use std::future::Future;
@@ -153,7 +153,7 @@ impl Attempt {
             let message = format!("`{}` cannot be honoured: {}.", loss.param, loss.why);
             return Err(Failure::bad_request(&loss.param, message).code("unsupported_parameter"));
         }
-        if vendor_call.ask.endpoint == Endpoint::Embeddings {
+        if vendor_call.ask.endpoint == Operation::Embeddings {
             return Ok(State::Whole(Box::pin(embeddings::answer(vendor_call.clone(), encoded))));
         }
         let checks = Checks::of(&encoded.notes, || vendor_call.client_tools())

@@ -17,7 +17,6 @@ use crate::handle::InferenceRequest;
 use crate::held::{HeldBytes, Hold};
 use banjia_store::{Capture, EncryptionKey, Store, StoreError};
 use banjia_types::{AccountId, ErrorClass, Money, Outcome, RouteName, Share, Target, Timestamp, TrafficKind, Usage};
-use banjia_wire::Endpoint;
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
@@ -129,7 +128,7 @@ impl Recorded {
             account: self.account,
             route: self.route,
             target: self.target,
-            endpoint: endpoint_name(self.ask.endpoint).to_owned(),
+            endpoint: self.ask.endpoint.as_str().to_owned(),
             stream: self.ask.head.stream,
             client: client.map(|agent| agent.chars().take(CLIENT_LEN_MAX).collect()),
             request,
@@ -147,14 +146,6 @@ impl Recorded {
 
 /// Characters of a client's `user-agent` that are kept.
 const CLIENT_LEN_MAX: usize = 200;
-
-/// The name of an endpoint in the ledger and in captures.
-pub(crate) const fn endpoint_name(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::Chat => "chat",
-        Endpoint::Embeddings => "embeddings",
-    }
-}
 
 /// What leaves to a client, kept beside.
 #[derive(Debug)]

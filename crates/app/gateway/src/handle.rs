@@ -3,7 +3,6 @@
 use crate::admit;
 use crate::body::Body;
 use crate::border;
-use crate::capture::endpoint_name;
 use crate::clock::{Clock, Reading, moment};
 use crate::config::ServeConfig;
 use crate::drive::Drive;
@@ -14,8 +13,8 @@ use crate::snapshot::Key;
 use crate::state::State;
 use crate::wrong_keys;
 use banjia_store::Slot;
-use banjia_types::{Moment, RequestId, Share};
-use banjia_wire::{BodyLimits, Endpoint, Head};
+use banjia_types::{Moment, Operation, RequestId, Share};
+use banjia_wire::{BodyLimits, Head};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -54,7 +53,7 @@ impl RequestContext {
 pub(crate) struct InferenceRequest {
     pub(crate) id: RequestId,
     pub(crate) header: HeaderValue,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: Operation,
     pub(crate) head: Head,
     pub(crate) body: Bytes,
     /// The client wants to know a stream's cost, which no header can tell: a comment after its end does.
@@ -75,7 +74,7 @@ pub(crate) struct Accepted {
 /// Serves one request of an endpoint.
 pub(crate) async fn handle(
     state: Arc<State>,
-    endpoint: Endpoint,
+    endpoint: Operation,
     request: Request<Incoming>,
     door: RequestContext,
 ) -> Response<Body> {
@@ -84,7 +83,7 @@ pub(crate) async fn handle(
 
 async fn pipeline(
     state: Arc<State>,
-    endpoint: Endpoint,
+    endpoint: Operation,
     request: Request<Incoming>,
     door: RequestContext,
 ) -> Result<Response<Body>, Failure> {
@@ -153,12 +152,12 @@ fn accept(
     slot: Slot,
     door: &RequestContext,
     at: Moment,
-    (key, endpoint, crossing): (&Key, Endpoint, &border::BorderCheck),
+    (key, endpoint, crossing): (&Key, Operation, &border::BorderCheck),
 ) -> Entry {
     let mut entry = Entry::accept(state, slot, door, at);
     entry.row.account = Some(key.account.clone());
     entry.row.key = Some(key.id.clone());
-    entry.row.endpoint = Cow::Borrowed(endpoint_name(endpoint));
+    entry.row.endpoint = Cow::Borrowed(endpoint.as_str());
     entry.row.border = crossing.note();
     entry
 }
@@ -167,7 +166,7 @@ fn accept(
 async fn read(
     state: &State,
     serve: &ServeConfig,
-    endpoint: Endpoint,
+    endpoint: Operation,
     body: Incoming,
 ) -> Result<(Head, Bytes), Failure> {
     let body = admit::read_body(body, state, serve).await?;

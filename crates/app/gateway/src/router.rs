@@ -10,7 +10,7 @@ use crate::handle::{self, RequestContext};
 use crate::models;
 use crate::serve::BadRequest;
 use crate::state::State;
-use banjia_wire::Endpoint;
+use banjia_types::Operation;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -91,8 +91,8 @@ async fn answer(state: Arc<State>, request: Request<Incoming>, door: RequestCont
     let is_post = request.method() == Method::POST;
     let is_get = request.method() == Method::GET;
     match request.uri().path() {
-        "/v1/chat/completions" if is_post => handle::handle(state, Endpoint::Chat, request, door).await,
-        "/v1/embeddings" if is_post => handle::handle(state, Endpoint::Embeddings, request, door).await,
+        "/v1/chat/completions" if is_post => handle::handle(state, Operation::ChatCompletions, request, door).await,
+        "/v1/embeddings" if is_post => handle::handle(state, Operation::Embeddings, request, door).await,
         "/v1/models" if is_get => models::list(&state, &door, request.headers()),
         "/v1/embeddings" => wrong_method(&request, "POST"),
         "/v1/chat/completions" if !is_get => wrong_method(&request, "POST"),

@@ -13,7 +13,7 @@ pub(crate) use quota::{Budget, SideRequestLimiter};
 
 use crate::attempt::{AttemptError, FullResponse, VendorCall};
 use crate::border::serves;
-use crate::capture::{endpoint_name, lacks_data};
+use crate::capture::lacks_data;
 use crate::clock::{Clock, moment};
 use crate::embeddings;
 use crate::emulate::{self, checked::BadSchema, checked::Checks};
@@ -25,9 +25,9 @@ use crate::state::State;
 use banjia_border::facts::{Agreement, Facts, NetworkFact};
 use banjia_store::StoreError;
 use banjia_types::{
-    AccountId, ErrorClass, Loss, Money, Outcome, Place, RouteMove, RouteName, Target, Timestamp, Usage,
+    AccountId, ErrorClass, Loss, Money, Operation, Outcome, Place, RouteMove, RouteName, Target, Timestamp, Usage,
 };
-use banjia_wire::{BodyLimits, Endpoint, Head, ReportedUsage};
+use banjia_wire::{BodyLimits, Head, ReportedUsage};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -148,9 +148,8 @@ impl SideRequests {
         let live = world.routes.get(request.route.as_str()).ok_or(NotAsked::NoRoute(request.route))?.clone();
         let goal = live.route.targets.iter().position(|it| it.target == request.target);
         let goal = goal.ok_or(NotAsked::NoTarget(request.target))?;
-        let endpoint =
-            [Endpoint::Chat, Endpoint::Embeddings].into_iter().find(|it| endpoint_name(*it) == request.endpoint);
-        let endpoint = endpoint.ok_or_else(|| NotAsked::BadRequest(format!("no endpoint {:?}", request.endpoint)))?;
+        let endpoint = request.endpoint.parse::<Operation>();
+        let endpoint = endpoint.map_err(|unknown| NotAsked::BadRequest(unknown.to_string()))?;
         if lacks_data(&request.body) {
             return Err(NotAsked::DataNotKept);
         }
@@ -315,7 +314,7 @@ async fn once(caller: VendorCall, losses: &mut Vec<Loss>) -> Result<FullResponse
     let mut encoded = caller.encode().map_err(Failure::refusal)?;
     *losses = std::mem::take(&mut encoded.losses);
     let vendor = caller.vendor().clone();
-    let made = if caller.ask.endpoint == Endpoint::Embeddings {
+    let made = if caller.ask.endpoint == Operation::Embeddings {
         embeddings::answer(caller, encoded).await
     } else {
         let checks = Checks::of(&encoded.notes, || caller.client_tools())
@@ -332,7 +331,7 @@ async fn once(caller: VendorCall, losses: &mut Vec<Loss>) -> Result<FullResponse
 pub(crate) fn ask_of(
     mut body: Value,
     route: &RouteName,
-    endpoint: Endpoint,
+    endpoint: Operation,
     clock: &Clock,
 ) -> Result<InferenceRequest, String> {
     strip::strip(&mut body);

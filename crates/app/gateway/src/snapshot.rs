@@ -14,9 +14,9 @@ use crate::keys::KeyHash;
 use banjia_border::decide::{Question, decide};
 use banjia_border::facts::{AccountFacts, Facts};
 use banjia_border::policy::Policy;
-use banjia_types::{AccountId, KeyId, LossPolicy, Price, RouteName, Secret, Target, Timestamp, VendorName};
+use banjia_types::{AccountId, KeyId, LossPolicy, Operation, Price, RouteName, Secret, Target, Timestamp, VendorName};
 use banjia_upstream::{AuthForm, Credential, Origin, UpstreamError};
-use banjia_wire::{Auth, Endpoint, Profile};
+use banjia_wire::{Auth, Profile};
 use http::{HeaderName, HeaderValue};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -87,10 +87,11 @@ pub(crate) struct Vendor {
 
 impl Vendor {
     /// Where requests to `endpoint` go; none when the vendor does not offer it.
-    pub(crate) const fn url(&self, endpoint: Endpoint) -> Option<&banjia_upstream::Endpoint> {
+    pub(crate) const fn url(&self, endpoint: Operation) -> Option<&banjia_upstream::Endpoint> {
         match endpoint {
-            Endpoint::Chat => self.chat.as_ref(),
-            Endpoint::Embeddings => self.embeddings.as_ref(),
+            Operation::ChatCompletions => self.chat.as_ref(),
+            Operation::Embeddings => self.embeddings.as_ref(),
+            _ => None,
         }
     }
 }
@@ -397,7 +398,8 @@ fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Resu
         ),
         other => return Err(format!("this version cannot show a key in the form {other:?}")),
     };
-    let (chat, embeddings) = (url(Endpoint::Chat).map_err(said)?, url(Endpoint::Embeddings).map_err(said)?);
+    let (chat, embeddings) =
+        (url(Operation::ChatCompletions).map_err(said)?, url(Operation::Embeddings).map_err(said)?);
     let bind = |secret| Credential::new(secret, &form, [origin.clone()]);
     let credential = config.credential.as_ref().map(bind).transpose().map_err(said)?;
     let border = if profile.hosts().is_empty() {

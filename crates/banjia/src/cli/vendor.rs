@@ -4,8 +4,8 @@ use super::{Printer, input, table};
 use crate::clock;
 use crate::config::{self, Known, mask, report::Findings};
 use banjia_gateway::Profiles;
-use banjia_types::{Price, PriceTier};
-use banjia_wire::{Endpoint, Profile};
+use banjia_types::{Operation, Price, PriceTier};
+use banjia_wire::Profile;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -140,7 +140,7 @@ fn show(profiles: &Profiles, name: &str, printer: &mut Printer) -> ExitCode {
         printer.line(&table(&["host", "base", "residency"], &rows, width));
     }
     let path = |endpoint| profile.path(endpoint).unwrap_or("no");
-    printer.line(&format!("chat {} · embeddings {}\n", path(Endpoint::Chat), path(Endpoint::Embeddings)));
+    printer.line(&format!("chat {} · embeddings {}\n", path(Operation::ChatCompletions), path(Operation::Embeddings)));
     let rows: Vec<_> = profile.models().map(model_row).collect();
     if !rows.is_empty() {
         let header = ["model", "context>", "answer>", "price per million tokens, in / out", "ends"];

@@ -2,9 +2,9 @@
 
 use super::Settings;
 use anyhow::Context;
-use banjia_types::Secret;
+use banjia_types::{Operation, Secret};
 use banjia_upstream::{AuthForm, Call, Credential, Endpoint as Url, Origin, Timeouts, Upstream};
-use banjia_wire::{Auth, BodyLimits, Endpoint, Head, Profile, VendorError, classify, encode};
+use banjia_wire::{Auth, BodyLimits, Head, Profile, VendorError, classify, encode};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -88,29 +88,29 @@ impl Asker {
             "max_tokens": TOKENS_MAX,
         });
         merge(&mut whole, &client);
-        self.post(Endpoint::Chat, model, &whole, raw, key).await
+        self.post(Operation::ChatCompletions, model, &whole, raw, key).await
     }
 
     /// An embeddings request for `texts` texts.
     pub(super) async fn embed(&self, model: &str, texts: usize) -> anyhow::Result<Reply> {
         let input: Vec<_> = (0..texts).map(|i| format!("text {i}")).collect();
-        self.post(Endpoint::Embeddings, model, &json!({ "model": model, "input": input }), &Value::Null, Key::Given)
+        self.post(Operation::Embeddings, model, &json!({ "model": model, "input": input }), &Value::Null, Key::Given)
             .await
     }
 
     async fn post(
         &self,
-        endpoint: Endpoint,
+        operation: Operation,
         model: &str,
         client: &Value,
         raw: &Value,
         key: Key,
     ) -> anyhow::Result<Reply> {
-        let path = self.profile.path(endpoint).context("the profile has no such endpoint")?;
+        let path = self.profile.path(operation).context("the profile has no such endpoint")?;
         let body = Bytes::from(client.to_string());
         let head =
-            Head::peek(&body, endpoint, &BodyLimits::default()).map_err(|bad| anyhow::anyhow!("{}", bad.message))?;
-        let encoded = encode(&self.profile, endpoint, model, &head, &body)
+            Head::peek(&body, operation, &BodyLimits::default()).map_err(|bad| anyhow::anyhow!("{}", bad.message))?;
+        let encoded = encode(&self.profile, operation, model, &head, &body)
             .map_err(|refusal| anyhow::anyhow!("our own rules refuse {}: {}", refusal.param, refusal.message))?;
         let mut body: Value = serde_json::from_slice(&encoded.body).context("our own request is no JSON")?;
         merge(&mut body, raw);

@@ -1,6 +1,7 @@
 //! Which facts of a profile can be asked about, and with which requests.
 
-use banjia_wire::{Endpoint, FinishMeaning, ParamRule, Profile, UsagePlacement};
+use banjia_types::Operation;
+use banjia_wire::{FinishMeaning, ParamRule, Profile, UsagePlacement};
 use serde_json::{Value, json};
 
 /// A parameter's value just outside of its range is this far outside.
@@ -47,13 +48,14 @@ impl Fact {
 pub(super) fn plan(profile: &Profile, model: &str) -> Vec<Fact> {
     let name = || model.to_owned();
     let mut facts = vec![Fact::KeyWorks { model: name() }];
-    if profile.models_path().is_some() {
+    if profile.path(Operation::Models).is_some() {
         let known = profile.models().filter(|facts| facts.name.is_exact()).map(|facts| facts.name.text().to_owned());
         facts.push(Fact::Models { known: known.collect() });
     }
     facts.push(Fact::Chat { model: name() });
     facts.push(Fact::Stream { model: name(), usage: profile.stream().usage });
-    let rules = profile.params().iter().filter(|rule| rule.endpoint == Endpoint::Chat && applies(rule, model));
+    let rules =
+        profile.params().iter().filter(|rule| rule.operation == Operation::ChatCompletions && applies(rule, model));
     facts.extend(rules.filter_map(|rule| outside(rule, model)));
     facts.push(Fact::Tools { model: name() });
     facts.push(Fact::JsonMode { model: name() });
@@ -108,7 +110,7 @@ fn sample(name: &str) -> Option<Value> {
 
 fn embeddings(profile: &Profile) -> Vec<Fact> {
     let mut facts = Vec::new();
-    if profile.path(Endpoint::Embeddings).is_none() {
+    if profile.path(Operation::Embeddings).is_none() {
         return facts;
     }
     let first = profile

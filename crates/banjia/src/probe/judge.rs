@@ -61,7 +61,7 @@ async fn ask(asker: &Asker, fact: &Fact) -> anyhow::Result<Judged> {
     Ok(match fact {
         Fact::KeyWorks { model } => key_works(profile, &chat(model, json!({})).await?),
         Fact::Models { known } => {
-            let path = profile.models_path().unwrap_or("/models");
+            let path = profile.path(banjia_types::Operation::Models).unwrap_or("/models");
             models(profile, known, &asker.get(path).await?)
         }
         Fact::Chat { model } => whole(profile, &chat(model, json!({})).await?),

@@ -18,7 +18,7 @@ mod tests;
 pub use coverage::{Coverage, RARE_BELOW, Rare, coverage, share_at_most};
 pub use peaks::{Peaks, peaks};
 
-use banjia_types::{Currency, Money, RouteName, Target, Timestamp, Usage};
+use banjia_types::{Currency, Money, Operation, RouteName, Target, Timestamp, Usage};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -326,7 +326,10 @@ impl RouteUse {
 
     /// Whether this is a route of embeddings.
     pub fn is_embeddings(&self) -> bool {
-        self.endpoints.iter().max_by_key(|(_, requests)| **requests).is_some_and(|(name, _)| name == "embeddings")
+        self.endpoints
+            .iter()
+            .max_by_key(|(_, requests)| **requests)
+            .is_some_and(|(name, _)| name == Operation::Embeddings.as_str())
     }
 
     /// The target that answered most: the source of a move.

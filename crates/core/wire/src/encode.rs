@@ -20,10 +20,10 @@ pub(crate) use draft::Draft;
 pub(crate) use messages::text_of;
 
 use crate::decode::TokenBounds;
-use crate::head::{Endpoint, Head, splice_model};
+use crate::head::{Head, splice_model};
 use crate::notes::Notes;
 use crate::profile::{Profile, UsagePlacement};
-use banjia_types::Loss;
+use banjia_types::{Loss, Operation};
 use bytes::Bytes;
 use std::fmt;
 
@@ -66,7 +66,7 @@ impl fmt::Display for Refusal {
 /// A parameter that this target cannot honour in any way.
 pub fn encode(
     profile: &Profile,
-    endpoint: Endpoint,
+    operation: Operation,
     model: &str,
     head: &Head,
     body: &Bytes,
@@ -76,41 +76,47 @@ pub fn encode(
         token_bounds: TokenBounds::of(profile, body.len()),
         ..Notes::default()
     };
-    if !touches(profile, endpoint, model, head) {
+    if !touches(profile, operation, model, head) {
         return Ok(Encoded { body: splice_model(body, head, model), losses: Vec::new(), notes });
     }
     let mut draft = Draft::open(profile, model, head, body, notes)?;
-    match endpoint {
-        Endpoint::Chat => {
+    match operation {
+        Operation::ChatCompletions => {
             thinking::apply(&mut draft, &head.model);
-            rules::apply(&mut draft, endpoint)?;
+            rules::apply(&mut draft, operation)?;
             messages::apply(&mut draft)?;
             ask_for_usage(&mut draft);
         }
-        Endpoint::Embeddings => {
+        Operation::Embeddings => {
             embeddings::check_dimensions(&mut draft)?;
-            rules::apply(&mut draft, endpoint)?;
+            rules::apply(&mut draft, operation)?;
         }
+        _ => return Err(unsupported(operation)),
     }
     Ok(draft.close())
 }
 
+/// A [`Head`] exists only of operations whose bodies are read, so only a caller's mistake comes here.
+fn unsupported(operation: Operation) -> Refusal {
+    Refusal::new("body", format!("requests of the operation `{operation}` cannot be translated"))
+}
+
 /// Whether the profile has anything to say about a request with these names. If not, its bytes go out as they are.
-fn touches(profile: &Profile, endpoint: Endpoint, model: &str, head: &Head) -> bool {
+fn touches(profile: &Profile, operation: Operation, model: &str, head: &Head) -> bool {
     if profile.pass_through {
         return false;
     }
     let by_rule = profile
         .params
         .iter()
-        .filter(|rule| rule.endpoint == endpoint)
+        .filter(|rule| rule.operation == operation)
         .any(|rule| head.has(&rule.name) || rule.default.is_some() || rule.quirk.is_some_and(|quirk| quirk.adds));
-    let chat = endpoint == Endpoint::Chat
+    let chat = operation == Operation::ChatCompletions
         && (!profile.messages.roles.is_empty()
             || !profile.messages.quirks.is_empty()
             || profile.thinking(model).is_some()
             || (head.stream && !head.include_usage && profile.stream.usage == UsagePlacement::OwnChunk));
-    let dimensions = endpoint == Endpoint::Embeddings && head.has("dimensions");
+    let dimensions = operation == Operation::Embeddings && head.has("dimensions");
     by_rule || chat || dimensions
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod tests;
 mod top;
 
+use banjia_types::Operation;
 use banjia_types::hash::{FNV_START, fnv1a};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Deserialize;
@@ -17,15 +18,6 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::ops::Range;
 use top::Top;
-
-/// Which of OpenAI's endpoints a body is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `POST /v1/chat/completions`.
-    Chat,
-    /// `POST /v1/embeddings`.
-    Embeddings,
-}
 
 /// Bounds on a body's shape. Its size is bounded where it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,20 +105,18 @@ impl Head {
     /// Reads the top level of `body`.
     ///
     /// # Errors
-    /// The first thing that OpenAI's API would refuse with a 400, or a body beyond `limits`.
-    pub fn peek(body: &Bytes, endpoint: Endpoint, limits: &BodyLimits) -> Result<Self, BadBody> {
+    /// The first thing that OpenAI's API would refuse with a 400, a body beyond `limits`, or an
+    /// operation whose bodies are not read yet.
+    pub fn peek(body: &Bytes, operation: Operation, limits: &BodyLimits) -> Result<Self, BadBody> {
         let text = std::str::from_utf8(body).map_err(|error| {
             BadBody::unreadable(format!("The body is not UTF-8: the bytes go wrong at offset {}.", error.valid_up_to()))
         })?;
         let top = Top::read(text, limits)?;
-        check::check(&top, endpoint)?;
+        let turns = turns_of(operation).ok_or_else(|| unread(operation))?;
+        check::check(&top, operation, turns)?;
         let model_raw = top.get("model").unwrap_or_default();
         let model = check::string("model", model_raw)?;
-        let turns = match endpoint {
-            Endpoint::Chat => "messages",
-            Endpoint::Embeddings => "input",
-        };
-        let streams = endpoint == Endpoint::Chat;
+        let streams = operation == Operation::ChatCompletions;
         Ok(Self {
             model,
             stream: streams && top.get("stream") == Some("true"),
@@ -168,6 +158,19 @@ impl Head {
             Err(_) => fnv1a(hash, turns),
         }
     }
+}
+
+/// The member that holds what the model is asked; `None` if the operation's bodies are not read yet.
+const fn turns_of(operation: Operation) -> Option<&'static str> {
+    match operation {
+        Operation::ChatCompletions => Some("messages"),
+        Operation::Embeddings => Some("input"),
+        _ => None,
+    }
+}
+
+fn unread(operation: Operation) -> BadBody {
+    BadBody::unreadable(format!("This gateway does not read requests of the operation `{operation}`."))
 }
 
 fn is_of_user(turn: &RawValue) -> bool {

@@ -19,7 +19,7 @@ pub use embed::{
     Inputs, JoinError, base64_to_floats, floats_to_base64, join_embeddings, parse_inputs, split_inputs, with_inputs,
 };
 pub use encode::{Encoded, Refusal, encode};
-pub use head::{BadBody, BodyLimits, Endpoint, Head, splice_model};
+pub use head::{BadBody, BodyLimits, Head, splice_model};
 pub use notes::{ForcedTool, Notes, SchemaWanted};
 pub use profile::*;
 pub use quirks::Quirk;

@@ -22,8 +22,7 @@ pub use param::{Clamp, Emulation, ParamRule, ValueType, When};
 pub use stream::{FinishMeaning, StreamHabits, UsagePlacement};
 pub use thinking::{Effort, ThinkingGroup, ThinkingHabit};
 
-use crate::head::Endpoint;
-use banjia_types::{ErrorClass, VendorName};
+use banjia_types::{ErrorClass, Operation, VendorName};
 use std::collections::BTreeMap;
 
 /// One vendor, compiled. Meant to be shared in an `Arc`.
@@ -85,13 +84,8 @@ pub enum Auth {
     },
 }
 
-/// Paths after the host's base; `None` where the vendor has no such endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Paths {
-    pub(crate) chat: Option<String>,
-    pub(crate) embeddings: Option<String>,
-    pub(crate) models: Option<String>,
-}
+/// Paths after the host's base, of the operations that the vendor has.
+pub(crate) type Paths = BTreeMap<Operation, String>;
 
 /// Rules on `messages` and the names of the quirks that shape them.
 #[derive(Clone, Debug, Default)]
@@ -148,17 +142,9 @@ impl Profile {
         }
     }
 
-    /// The path of an endpoint after the host's base; `None` when the vendor has none.
-    pub fn path(&self, endpoint: Endpoint) -> Option<&str> {
-        match endpoint {
-            Endpoint::Chat => self.paths.chat.as_deref(),
-            Endpoint::Embeddings => self.paths.embeddings.as_deref(),
-        }
-    }
-
-    /// The path that lists the vendor's models, if it has one.
-    pub fn models_path(&self) -> Option<&str> {
-        self.paths.models.as_deref()
+    /// The path of an operation after the host's base; `None` if the vendor has none.
+    pub fn path(&self, operation: Operation) -> Option<&str> {
+        self.paths.get(&operation).map(String::as_str)
     }
 
     /// How the key is shown.

@@ -4,8 +4,8 @@
 //! nothing but its losses: names are shared.
 
 use banjia_types::{
-    AccountId, Country, ErrorClass, KeyId, Loss, Money, Outcome, Place, RequestId, RouteName, Target, Timestamp, Usage,
-    VerdictKind,
+    AccountId, Country, ErrorClass, KeyId, Loss, Money, Operation, Outcome, Place, RequestId, RouteName, Target,
+    Timestamp, Usage, VerdictKind,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Row {
             key: None,
             route: None,
             target: None,
-            endpoint: Cow::Borrowed("chat"),
+            endpoint: Cow::Borrowed(Operation::ChatCompletions.as_str()),
             stream: false,
             outcome,
             class: None,

@@ -10,7 +10,7 @@ use crate::moves::add_up;
 use banjia_parity::judge::{self, Preference};
 use banjia_parity::{Answer, Pair};
 use banjia_store::{Capture, Store, StoreError};
-use banjia_types::{AccountId, ErrorClass, Money, Outcome, Place, RouteName, Target};
+use banjia_types::{AccountId, ErrorClass, Money, Operation, Outcome, Place, RouteName, Target};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -97,7 +97,7 @@ where
     }
     let questions = batches.iter().map(|(caller, texts)| {
         let body = json!({ "model": asked.route, "input": texts, "encoding_format": "float" });
-        question(asked, "embeddings", body, caller)
+        question(asked, Operation::Embeddings, body, caller)
     });
     let mut filled = Filled::default();
     let replies = ask_all(questions.collect(), asked, ask, &mut filled).await;
@@ -161,7 +161,7 @@ where
                 let message = json!({ "role": "user", "content": text });
                 let body =
                     json!({ "model": asked.route, "messages": [message], "temperature": 0, "max_tokens": REPLY_MAX });
-                questions.push(question(asked, "chat", body, caller));
+                questions.push(question(asked, Operation::ChatCompletions, body, caller));
                 questions.len() - 1
             })
         };
@@ -192,10 +192,10 @@ fn caller(callers: &Callers, pair: &Pair) -> Caller {
     callers.get(&pair.id).cloned().unwrap_or_default()
 }
 
-fn question(asked: &Asked, endpoint: &str, body: Value, caller: &Caller) -> Question {
+fn question(asked: &Asked, operation: Operation, body: Value, caller: &Caller) -> Question {
     let (route, target) = (asked.route.clone(), asked.target.clone());
     let Caller { account, network } = caller.clone();
-    Question { route, target, endpoint: endpoint.to_owned(), body, account, network }
+    Question { route, target, endpoint: operation.as_str().to_owned(), body, account, network }
 }
 
 fn fail(filled: &mut Filled, why: &str) {

@@ -1,7 +1,7 @@
 //! What a question costs, before it is asked.
 
 use banjia_store::Capture;
-use banjia_types::{Money, Price, Usage};
+use banjia_types::{Money, Operation, Price, Usage};
 use serde_json::Value;
 
 /// Parts of a message that have no length in tokens by their text.
@@ -33,8 +33,8 @@ impl Known {
         }
         let prompt = request.to_string().len() as u64;
         let number = |name: &str| request.get(name).and_then(Value::as_u64);
-        let answer = match capture.endpoint.as_str() {
-            "embeddings" => 0,
+        let answer = match capture.endpoint.parse::<Operation>().ok()? {
+            Operation::Embeddings => 0,
             _ => number("max_completion_tokens").or_else(|| number("max_tokens")).or(self.output_max)?,
         };
         let times = if has_form(request) { 2 } else { 1 };

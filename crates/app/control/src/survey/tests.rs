@@ -42,6 +42,24 @@ fn a_capture_of_a_counted_row_is_read_and_not_counted_again() {
 }
 
 #[test]
+fn captures_of_an_unknown_operation_count_as_refused() {
+    let texts: BTreeMap<_, _> = embedded_profiles().iter().copied().collect();
+    let find = |name: &str| texts.get(name).map(|text| (*text).to_owned());
+    let profile = Profile::parse("zhipu", texts["zhipu"], &find).0.unwrap();
+    let profiles = Profiles::from([("zhipu".to_owned(), Arc::new(profile))]);
+    let target: Target = "zhipu/glm-4.7".parse().unwrap();
+    let candidates = BTreeMap::from([("shop".into(), vec![target.clone()])]);
+    let mut counter = LossCounter::new(&profiles, &candidates);
+    let request = json!({"model": "shop", "messages": [{"role": "user", "content": "hi"}]});
+    counter.capture(&Capture { endpoint: "telepathy".to_owned(), ..capture("a", &request) });
+    let losses = &counter.done()[&("shop".into(), target)];
+    assert_eq!((losses.tested, losses.refused), (1, 1));
+    let count = &losses.counts[0];
+    assert_eq!((count.param.as_str(), count.requests), ("(endpoint)", 1));
+    assert!(count.why.contains("telepathy"), "{}", count.why);
+}
+
+#[test]
 fn losses_are_those_of_encoding_and_a_request_that_cannot_be_read_is_refused() {
     let texts: BTreeMap<_, _> = embedded_profiles().iter().copied().collect();
     let find = |name: &str| texts.get(name).map(|text| (*text).to_owned());

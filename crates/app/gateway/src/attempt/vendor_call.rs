@@ -10,11 +10,9 @@ use crate::live::LiveRoute;
 use crate::overload::Cause;
 use crate::snapshot::Vendor;
 use crate::state::State;
-use banjia_types::{AccountId, ErrorClass};
+use banjia_types::{AccountId, ErrorClass, Operation};
 use banjia_upstream::{Call, Reply, ReplyBody, SendError};
-use banjia_wire::{
-    Answer, BodyLimits, Encoded, Endpoint, Head, Notes, Refusal, VendorError, classify, decode_answer, encode,
-};
+use banjia_wire::{Answer, BodyLimits, Encoded, Head, Notes, Refusal, VendorError, classify, decode_answer, encode};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -94,8 +92,8 @@ impl VendorCall {
             serde_json::from_slice(&self.ask.body).ok().and_then(|value| checked::repair(value, said, findings));
         let request = request.ok_or_else(|| server_error("the answer could not be mended"))?;
         let body = Bytes::from(request.to_string());
-        let head =
-            Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).map_err(|bad| server_error(&bad.message))?;
+        let head = Head::peek(&body, Operation::ChatCompletions, &BodyLimits::default())
+            .map_err(|bad| server_error(&bad.message))?;
         let mut encoded = self.encode_this(&head, &body).map_err(|refusal| server_error(&refusal.message))?;
         encoded.body = self.with_reasoning(encoded.body, &encoded.notes);
         Ok(encoded)
@@ -158,7 +156,7 @@ impl VendorCall {
     }
 }
 
-fn no_such_endpoint(endpoint: Endpoint) -> VendorError {
+fn no_such_endpoint(endpoint: Operation) -> VendorError {
     let message = format!("the vendor offers no {endpoint:?} endpoint");
     VendorError { class: ErrorClass::ModelGone, ..server_error(&message) }
 }

@@ -5,7 +5,7 @@
 //! with the assistant's turn has its answer there. What a log does not say gets a sensible value.
 
 use banjia_store::Capture;
-use banjia_types::{Outcome, RouteName, Target, Timestamp, TrafficKind, Usage};
+use banjia_types::{Operation, Outcome, RouteName, Target, Timestamp, TrafficKind, Usage};
 use serde_json::{Map, Value, json};
 use std::hash::{DefaultHasher, Hasher as _};
 
@@ -57,7 +57,7 @@ pub(super) fn capture(text: &str, defaults: &Defaults) -> Result<Capture, String
         account: text_of(&beside, "account").map(Into::into),
         route: route.unwrap_or_else(|| model.as_str().into()),
         target,
-        endpoint: if is_chat { "chat" } else { "embeddings" }.to_owned(),
+        endpoint: if is_chat { Operation::ChatCompletions } else { Operation::Embeddings }.to_string(),
         stream: request.get("stream") == Some(&Value::Bool(true)),
         client: None,
         outcome: if answer.is_some() { Outcome::Answered } else { Outcome::Refused },

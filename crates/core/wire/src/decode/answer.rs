@@ -7,9 +7,9 @@
 use super::usage::{self, ReportedUsage};
 use super::{finish, tools};
 use crate::classify::{VendorError, hidden_error};
-use crate::head::Endpoint;
 use crate::notes::Notes;
 use crate::profile::{FinishMeaning, Profile};
+use banjia_types::Operation;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -35,7 +35,7 @@ pub struct Answer {
 pub fn decode_answer(
     profile: &Profile,
     notes: &Notes,
-    endpoint: Endpoint,
+    operation: Operation,
     body: &Bytes,
 ) -> Result<Answer, VendorError> {
     // Looked at once and for all profiles: what is skipped below, or passed through, would not be
@@ -43,7 +43,7 @@ pub fn decode_answer(
     let text = std::str::from_utf8(body).map_err(|_| VendorError::server("the vendor's answer is not UTF-8"))?;
     if profile.is_pass_through()
         && notes.renamed_tools.is_empty()
-        && let Some(answer) = untouched(profile, notes, endpoint, (body, text))
+        && let Some(answer) = untouched(profile, notes, operation, (body, text))
     {
         return answer;
     }
@@ -57,9 +57,10 @@ pub fn decode_answer(
     let Some(answer) = value.as_object_mut() else {
         return Err(VendorError::server("the vendor's answer is not a JSON object"));
     };
-    let finish = match endpoint {
-        Endpoint::Chat => mend_chat(profile, notes, answer)?,
-        Endpoint::Embeddings => mend_embeddings(answer)?,
+    let finish = match operation {
+        Operation::ChatCompletions => mend_chat(profile, notes, answer)?,
+        Operation::Embeddings => mend_embeddings(answer)?,
+        _ => return Err(VendorError::server(format!("answers of the operation `{operation}` cannot be read"))),
     };
     answer.shift_remove("usage");
     if let Some(usage) = regular_usage {
@@ -79,7 +80,7 @@ fn not_json(body: &Bytes, error: &serde_json::Error) -> VendorError {
 fn untouched(
     profile: &Profile,
     notes: &Notes,
-    endpoint: Endpoint,
+    operation: Operation,
     (body, text): (&Bytes, &str),
 ) -> Option<Result<Answer, VendorError>> {
     #[derive(Deserialize)]
@@ -98,9 +99,10 @@ fn untouched(
         finish_reason: Option<Cow<'a, str>>,
     }
     let glance: Glance<'_> = serde_json::from_str(text).ok()?;
-    let is_answer = match endpoint {
-        Endpoint::Chat => !glance.choices.is_empty(),
-        Endpoint::Embeddings => !glance.data.is_empty(),
+    let is_answer = match operation {
+        Operation::ChatCompletions => !glance.choices.is_empty(),
+        Operation::Embeddings => !glance.data.is_empty(),
+        _ => false,
     };
     if glance.error.is_some() || !is_answer {
         return None;

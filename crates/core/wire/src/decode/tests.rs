@@ -1,5 +1,5 @@
 use super::*;
-use crate::head::Endpoint;
+use banjia_types::Operation;
 use proptest::prelude::*;
 
 fn profile(text: &str) -> Arc<Profile> {
@@ -119,7 +119,7 @@ fn a_pass_through_answer_keeps_its_bytes_and_an_error_inside_is_found() {
     let body = Bytes::from_static(
         br#"{ "choices":[{"finish_reason":"stop","x":1.0}],"usage":{"prompt_tokens":2,"completion_tokens":3}}"#,
     );
-    let answer = decode_answer(&pass_through(), &Notes::default(), Endpoint::Chat, &body).unwrap();
+    let answer = decode_answer(&pass_through(), &Notes::default(), Operation::ChatCompletions, &body).unwrap();
     assert_eq!(answer.body, body);
     assert_eq!(answer.usage.known().unwrap().total(), 5);
     for (body, class) in [
@@ -131,7 +131,8 @@ fn a_pass_through_answer_keeps_its_bytes_and_an_error_inside_is_found() {
         ("{\"choices\":", ErrorClass::Server),
     ] {
         for profile in [pass_through(), regular()] {
-            let error = decode_answer(&profile, &Notes::default(), Endpoint::Chat, &Bytes::from(body)).unwrap_err();
+            let error =
+                decode_answer(&profile, &Notes::default(), Operation::ChatCompletions, &Bytes::from(body)).unwrap_err();
             assert_eq!(error.class, class, "{body}");
         }
     }
@@ -175,7 +176,7 @@ fn implausible_usage_of_an_answer_is_unknown() {
     for usage in IMPLAUSIBLE {
         let body = format!(r#"{{"choices":[{{"message":{{"content":"a"}},"finish_reason":"stop"}}],"usage":{usage}}}"#);
         for profile in [pass_through(), regular()] {
-            let answer = decode_answer(&profile, &bounded(), Endpoint::Chat, &body.clone().into()).unwrap();
+            let answer = decode_answer(&profile, &bounded(), Operation::ChatCompletions, &body.clone().into()).unwrap();
             assert_eq!(answer.usage, ReportedUsage::Implausible, "{usage}");
             let shown: Value = serde_json::from_slice(&answer.body).unwrap();
             assert!(profile.is_pass_through() || shown.get("usage").is_none(), "{usage}");
@@ -238,7 +239,8 @@ fn an_answer_that_is_no_utf8_is_the_vendors_failure() {
                 body.bytes().flat_map(|byte| if byte == b'?' { bad.to_vec() } else { vec![byte] }).collect();
             for profile in [pass_through(), regular()] {
                 let error =
-                    decode_answer(&profile, &Notes::default(), Endpoint::Chat, &body.clone().into()).unwrap_err();
+                    decode_answer(&profile, &Notes::default(), Operation::ChatCompletions, &body.clone().into())
+                        .unwrap_err();
                 assert_eq!((error.class, error.message.contains("UTF-8")), (ErrorClass::Server, true), "{error}");
             }
         }
@@ -328,8 +330,8 @@ proptest! {
     fn arbitrary_answers_never_panic(body in prop::collection::vec(any::<u8>(), 0..200), status in any::<u16>()) {
         let body = Bytes::from(body);
         for profile in [pass_through(), regular()] {
-            for endpoint in [Endpoint::Chat, Endpoint::Embeddings] {
-                prop_assert!(decode_answer(&profile, &Notes::default(), endpoint, &body).is_err());
+            for operation in [Operation::ChatCompletions, Operation::Embeddings] {
+                prop_assert!(decode_answer(&profile, &Notes::default(), operation, &body).is_err());
             }
             crate::classify::classify(&profile, status, Some("1"), &body);
         }

@@ -1,16 +1,15 @@
 //! The verbs, applied to one parameter after the other.
 
 use super::{Draft, Refusal, emulate};
-use crate::head::Endpoint;
 use crate::profile::{Clamp, ParamRule};
-use banjia_types::LossLevel;
+use banjia_types::{LossLevel, Operation};
 use serde_json::Value;
 
 /// Applies every rule of the profile that holds for this request, in the profile's order.
-pub(super) fn apply(draft: &mut Draft<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
+pub(super) fn apply(draft: &mut Draft<'_>, operation: Operation) -> Result<(), Refusal> {
     let profile = draft.profile;
     let mut kept: Vec<&str> = Vec::new();
-    for rule in profile.params.iter().filter(|rule| rule.endpoint == endpoint) {
+    for rule in profile.params.iter().filter(|rule| rule.operation == operation) {
         if !kept.contains(&rule.name.as_str()) && holds(draft, rule) {
             one(draft, rule)?;
             if rule.keep {

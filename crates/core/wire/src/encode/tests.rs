@@ -1,9 +1,9 @@
 use super::{Encoded, Refusal, encode};
-use crate::head::{BodyLimits, Endpoint, Head, splice_model};
+use crate::head::{BodyLimits, Head, splice_model};
 use crate::notes::ForcedTool;
 use crate::profile::Profile;
 use crate::profile::tests::embedded;
-use banjia_types::{LossLevel, LossPolicy};
+use banjia_types::{LossLevel, LossPolicy, Operation};
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ mod rules;
 
 /// Encodes a chat request for a vendor's model.
 pub(super) fn chat(vendor: &str, model: &str, body: &Value) -> Result<Encoded, Refusal> {
-    run(&embedded(vendor), Endpoint::Chat, model, body.to_string())
+    run(&embedded(vendor), Operation::ChatCompletions, model, body.to_string())
 }
 
-fn run(profile: &Profile, endpoint: Endpoint, model: &str, body: String) -> Result<Encoded, Refusal> {
+fn run(profile: &Profile, operation: Operation, model: &str, body: String) -> Result<Encoded, Refusal> {
     let body = Bytes::from(body);
-    let head = Head::peek(&body, endpoint, &BodyLimits::default()).unwrap();
-    encode(profile, endpoint, model, &head, &body)
+    let head = Head::peek(&body, operation, &BodyLimits::default()).unwrap();
+    encode(profile, operation, model, &head, &body)
 }
 
 fn sent(encoded: &Encoded) -> Value {
@@ -48,7 +48,7 @@ const MORE: [(&str, &str); 5] = [
 fn a_pass_through_changes_the_model_and_nothing_else() {
     let body = r#"{ "model":"gpt-4o", "messages":[{"role":"user","content":"hi"}], "seed":12345678901234567890123, "x":1.0e5, "n":3 }"#;
     for profile in ["openai", "openai-compatible"] {
-        let encoded = run(&embedded(profile), Endpoint::Chat, "m", body.into()).unwrap();
+        let encoded = run(&embedded(profile), Operation::ChatCompletions, "m", body.into()).unwrap();
         assert_eq!(encoded.body, body.replace("gpt-4o", "m"));
         assert!(encoded.losses.is_empty() && encoded.notes.fan_out == 0);
     }
@@ -57,7 +57,7 @@ fn a_pass_through_changes_the_model_and_nothing_else() {
 #[test]
 fn untouched_members_keep_their_digits_their_order_and_their_place() {
     let body = r#"{"zz":12345678901234567890123,"model":"gpt-4o","messages":[{"role":"user","content":"hi","x":1e2}],"temperature":2,"aa":{"b":1.10}}"#;
-    let encoded = run(&embedded("zhipu"), Endpoint::Chat, "glm-4-plus", body.into()).unwrap();
+    let encoded = run(&embedded("zhipu"), Operation::ChatCompletions, "glm-4-plus", body.into()).unwrap();
     let wanted = body.replace("gpt-4o", "glm-4-plus").replace(r#""temperature":2"#, r#""temperature":0.99"#);
     assert_eq!(encoded.body, wanted);
     assert_eq!(encoded.losses[0].why, "2 became 0.99, the nearest that is taken");
@@ -67,7 +67,7 @@ fn untouched_members_keep_their_digits_their_order_and_their_place() {
 fn a_tool_that_is_mended_keeps_the_digits_of_its_schema() {
     let tool = r#"{"type":"function","function":{"name":"search","parameters":{"maximum":12345678901234567890123,"multipleOf":1e-3}}}"#;
     let body = format!(r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":"hi"}}],"tools":[{tool}]}}"#);
-    let encoded = run(&embedded("alibaba"), Endpoint::Chat, "qwen-plus", body).unwrap();
+    let encoded = run(&embedded("alibaba"), Operation::ChatCompletions, "qwen-plus", body).unwrap();
     let text = String::from_utf8(encoded.body.to_vec()).unwrap();
     assert!(
         text.contains(r#"{"maximum":12345678901234567890123,"multipleOf":1e-3},"description":"search_tool""#),
@@ -139,14 +139,14 @@ fn what_changes_the_answer_is_dropped_aloud() {
 #[test]
 fn embeddings_that_ask_for_nothing_special_are_not_even_parsed() {
     let body = r#"{ "model":"text-embedding-3-small", "input":[ "a" ] }"#;
-    let encoded = run(&embedded("alibaba"), Endpoint::Embeddings, "text-embedding-v4", body.into()).unwrap();
+    let encoded = run(&embedded("alibaba"), Operation::Embeddings, "text-embedding-v4", body.into()).unwrap();
     assert_eq!(encoded.body, body.replace("text-embedding-3-small", "text-embedding-v4"));
 }
 
 #[test]
 fn a_length_of_vectors_that_the_model_lacks_is_refused() {
     let body = r#"{"model":"m","input":"a","dimensions":3072}"#;
-    let refusal = run(&embedded("alibaba"), Endpoint::Embeddings, "text-embedding-v4", body.into()).unwrap_err();
+    let refusal = run(&embedded("alibaba"), Operation::Embeddings, "text-embedding-v4", body.into()).unwrap_err();
     assert_eq!(refusal.param, "dimensions");
     assert!(refusal.message.contains("1536"), "{refusal}");
 }
@@ -277,11 +277,11 @@ proptest! {
         body.insert("messages".into(), messages);
         body.entry("input").or_insert("text".into());
         let body = Bytes::from(Value::Object(body).to_string());
-        for endpoint in [Endpoint::Chat, Endpoint::Embeddings] {
-            let Ok(head) = Head::peek(&body, endpoint, &BodyLimits::default()) else { continue };
+        for operation in [Operation::ChatCompletions, Operation::Embeddings] {
+            let Ok(head) = Head::peek(&body, operation, &BodyLimits::default()) else { continue };
             for (vendor, model) in [("alibaba", "qwen3.8-max"), ("alibaba", "text-embedding-v4"), ("baidu", "ernie-5.1"), ("zhipu", "glm-5.3"), ("zhipu", "glm-4v"), ("siliconflow", "x"), ("openai", "x")] {
                 let profile = embedded(vendor);
-                if let Ok(encoded) = encode(&profile, endpoint, model, &head, &body) {
+                if let Ok(encoded) = encode(&profile, operation, model, &head, &body) {
                     let value: Value = serde_json::from_slice(&encoded.body).unwrap();
                     prop_assert_eq!(&value["model"], model);
                     if profile.is_pass_through() {

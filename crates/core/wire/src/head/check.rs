@@ -2,8 +2,9 @@
 //!
 //! Names, types and bounds are those of OpenAI's published document (openapi.json of 2026-08-21).
 
+use super::BadBody;
 use super::top::Top;
-use super::{BadBody, Endpoint};
+use banjia_types::Operation;
 use serde::Deserialize;
 
 /// The most choices that one request may ask for (OpenAI's document, `n`).
@@ -52,12 +53,12 @@ impl Shape {
     }
 }
 
-fn shape_of(name: &str, endpoint: Endpoint) -> Option<Shape> {
-    Some(match (name, endpoint) {
-        ("model" | "user", _) | ("encoding_format", Endpoint::Embeddings) => Shape::Text,
-        ("dimensions", Endpoint::Embeddings) => Shape::Integer,
-        ("input", Endpoint::Embeddings) => Shape::TextOrArray,
-        (_, Endpoint::Embeddings) => return None,
+fn shape_of(name: &str, operation: Operation) -> Option<Shape> {
+    Some(match (name, operation) {
+        ("model" | "user", _) | ("encoding_format", Operation::Embeddings) => Shape::Text,
+        ("dimensions", Operation::Embeddings) => Shape::Integer,
+        ("input", Operation::Embeddings) => Shape::TextOrArray,
+        (_, Operation::Embeddings) => return None,
         ("messages" | "tools" | "functions" | "modalities", _) => Shape::Array,
         ("stream" | "logprobs" | "parallel_tool_calls" | "store", _) => Shape::Boolean,
         ("temperature" | "top_p" | "presence_penalty" | "frequency_penalty", _) => Shape::Number,
@@ -73,11 +74,8 @@ fn shape_of(name: &str, endpoint: Endpoint) -> Option<Shape> {
 }
 
 /// Refuses the first thing that is wrong: a missing parameter, a wrong type, an empty list, a contradiction.
-pub(super) fn check(top: &Top<'_>, endpoint: Endpoint) -> Result<(), BadBody> {
-    let turns = match endpoint {
-        Endpoint::Chat => "messages",
-        Endpoint::Embeddings => "input",
-    };
+/// `turns` is the member that holds what the model is asked.
+pub(super) fn check(top: &Top<'_>, operation: Operation, turns: &str) -> Result<(), BadBody> {
     for required in ["model", turns] {
         if top.get(required).is_none_or(|raw| raw == "null") {
             let message = format!("Missing required parameter: '{required}'.");
@@ -85,7 +83,7 @@ pub(super) fn check(top: &Top<'_>, endpoint: Endpoint) -> Result<(), BadBody> {
         }
     }
     for (name, raw) in top.iter().filter(|(_, raw)| *raw != "null") {
-        if let Some(shape) = shape_of(name, endpoint).filter(|shape| !shape.fits(raw)) {
+        if let Some(shape) = shape_of(name, operation).filter(|shape| !shape.fits(raw)) {
             return Err(wrong_type(name, shape.words(), raw));
         }
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 fn peek(text: &str) -> Result<Head, BadBody> {
-    Head::peek(&Bytes::copy_from_slice(text.as_bytes()), Endpoint::Chat, &BodyLimits::default())
+    Head::peek(&Bytes::copy_from_slice(text.as_bytes()), Operation::ChatCompletions, &BodyLimits::default())
 }
 
 /// The refusal of a chat body, as (param, code, part of the message).
@@ -96,14 +96,14 @@ fn shape_is_bounded() {
 #[test]
 fn bytes_that_are_no_text_are_refused() {
     let body = Bytes::from_static(b"{\"model\":\"\xff\"}");
-    let bad = Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).unwrap_err();
+    let bad = Head::peek(&body, Operation::ChatCompletions, &BodyLimits::default()).unwrap_err();
     assert!(bad.message.contains("UTF-8") && bad.message.contains("10"), "{bad}");
 }
 
 #[test]
 fn embeddings_need_an_input() {
     let peek = |text: &'static str| {
-        Head::peek(&Bytes::from_static(text.as_bytes()), Endpoint::Embeddings, &BodyLimits::default())
+        Head::peek(&Bytes::from_static(text.as_bytes()), Operation::Embeddings, &BodyLimits::default())
     };
     assert!(peek(r#"{"model":"e","input":[1,2]}"#).is_ok());
     for (body, param) in [
@@ -121,7 +121,7 @@ fn embeddings_need_an_input() {
 fn the_opening_stays_the_same_while_the_conversation_grows() {
     let opening = |turns: &str| {
         let body = Bytes::from(format!(r#"{{"model":"a","messages":[{turns}]}}"#));
-        Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).unwrap().opening(&body)
+        Head::peek(&body, Operation::ChatCompletions, &BodyLimits::default()).unwrap().opening(&body)
     };
     let (system, user) = (r#"{"role":"system","content":"s"}"#, r#"{"role":"user","content":"u"}"#);
     let first = opening(&format!("{system},{user}"));
@@ -149,8 +149,8 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let body = Bytes::from(bytes);
-        for endpoint in [Endpoint::Chat, Endpoint::Embeddings] {
-            if let Ok(head) = Head::peek(&body, endpoint, &BodyLimits::default()) {
+        for operation in [Operation::ChatCompletions, Operation::Embeddings] {
+            if let Ok(head) = Head::peek(&body, operation, &BodyLimits::default()) {
                 head.opening(&body);
             }
         }
@@ -177,7 +177,7 @@ proptest! {
             if pretty { format!("{value:#}") } else { value.to_string() }
         };
         let body = Bytes::from(print(&members));
-        let head = Head::peek(&body, Endpoint::Chat, &BodyLimits::default()).unwrap();
+        let head = Head::peek(&body, Operation::ChatCompletions, &BodyLimits::default()).unwrap();
         prop_assert_eq!(&head.model, &old);
         let spliced = splice_model(&body, &head, &new);
         for member in &mut members {

@@ -7,9 +7,8 @@ use super::read::{Sections, read};
 use super::stream::{FinishMeaning, StreamHabits};
 use super::thinking::{Effort, ThinkingGroup, ThinkingHabit};
 use super::{Auth, Cite, ErrorRule, Host, Limits, MessageRules, Paths, Profile};
-use crate::head::Endpoint;
 use crate::quirks::Quirk;
-use banjia_types::{ErrorClass, LossLevel, Price, PriceTier, Problem, VendorName, nearest};
+use banjia_types::{ErrorClass, LossLevel, Operation, Price, PriceTier, Problem, VendorName, nearest};
 use std::ops::Range;
 
 /// OpenAI's own finish reasons: what a vendor's may be mapped to.
@@ -117,8 +116,14 @@ impl Compiler<'_> {
             blocked_flag_min: raw.blocked_flag_min,
             reasoning_member: raw.reasoning_member,
         });
-        let endpoint =
-            sections.endpoint.map(|raw| Paths { chat: raw.chat, embeddings: raw.embeddings, models: raw.models });
+        let endpoint = sections.endpoint.map(|raw| {
+            let paths = [
+                (Operation::ChatCompletions, raw.chat),
+                (Operation::Embeddings, raw.embeddings),
+                (Operation::Models, raw.models),
+            ];
+            paths.into_iter().filter_map(|(operation, path)| Some((operation, path?))).collect::<Paths>()
+        });
         let mut profile = Profile {
             vendor: VendorName::from(file_stem),
             cite: self.cite(&(0..0), None, None, false),
@@ -215,9 +220,9 @@ impl Compiler<'_> {
         ParamRule {
             quirk: raw.quirk.and_then(|name| self.quirk(at, &name)),
             name: raw.name,
-            endpoint: match raw.endpoint {
-                RawEndpoint::Chat => Endpoint::Chat,
-                RawEndpoint::Embeddings => Endpoint::Embeddings,
+            operation: match raw.endpoint {
+                RawEndpoint::Chat => Operation::ChatCompletions,
+                RawEndpoint::Embeddings => Operation::Embeddings,
             },
             when: When {
                 models: patterns(&raw.when.models),
@@ -338,7 +343,7 @@ fn lay_under(profile: &mut Profile, base: Option<Profile>, endpoint: Option<Path
     profile.paths = endpoint.unwrap_or(base.paths);
     profile.stream = stream.unwrap_or(base.stream);
     let own = std::mem::take(&mut profile.params);
-    let spoken = |rule: &ParamRule| own.iter().any(|mine| mine.name == rule.name && mine.endpoint == rule.endpoint);
+    let spoken = |rule: &ParamRule| own.iter().any(|mine| mine.name == rule.name && mine.operation == rule.operation);
     profile.params = base.params.into_iter().filter(|rule| !spoken(rule)).collect();
     profile.params.extend(own);
     for (from, to) in base.messages.roles {

@@ -1,8 +1,7 @@
 //! Rules on request parameters: the closed list of verbs, each under an optional condition, each with its loss.
 
 use super::{Cite, Pattern};
-use crate::head::Endpoint;
-use banjia_types::LossLevel;
+use banjia_types::{LossLevel, Operation};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -11,8 +10,8 @@ use std::collections::BTreeMap;
 pub struct ParamRule {
     /// The parameter, as the client names it.
     pub name: String,
-    /// Which endpoint's requests it is about.
-    pub endpoint: Endpoint,
+    /// The operation whose requests it is about.
+    pub operation: Operation,
     /// When it holds.
     pub when: When,
     /// Refuse the request with these words. Ignored when unconfirmed.

@@ -1,6 +1,5 @@
 use super::{FinishMeaning, Problem, Profile, UsagePlacement, embedded_profiles};
-use crate::head::Endpoint;
-use banjia_types::ErrorClass;
+use banjia_types::{ErrorClass, Operation};
 
 /// A profile of the binary by its stem, as text.
 pub(crate) fn find_embedded(stem: &str) -> Option<String> {
@@ -50,7 +49,7 @@ fn every_embedded_profile_is_sound_and_cites_every_fact() {
         for cite in cites {
             assert!(!cite.source.is_empty() && cite.as_of.starts_with("20"), "{stem}: {cite:?}");
         }
-        assert!(profile.path(Endpoint::Chat).is_some(), "{stem} has no chat");
+        assert!(profile.path(Operation::ChatCompletions).is_some(), "{stem} has no chat");
     }
 }
 
@@ -113,7 +112,7 @@ fn a_base_lies_underneath_one_level_deep() {
     let profile = profile.unwrap_or_else(|| panic!("{problems:?}"));
     let rules: Vec<(&str, bool)> = profile.params().iter().map(|rule| (rule.name.as_str(), rule.drop)).collect();
     assert_eq!(rules, [("a", true), ("b", false)]);
-    assert_eq!(profile.path(Endpoint::Chat), Some("/c"));
+    assert_eq!(profile.path(Operation::ChatCompletions), Some("/c"));
     for (base, part) in [("deep", "one level only"), ("none", "no profile \"none\"")] {
         let (profile, problems) = Profile::parse("x", &format!("extends = {base:?}\n{HEAD}"), &find);
         assert!(profile.is_none() && problems[0].message.contains(part), "{problems:?}");

@@ -1,8 +1,9 @@
 use super::Quirk;
 use crate::encode::Draft;
-use crate::head::{BodyLimits, Endpoint, Head};
+use crate::head::{BodyLimits, Head};
 use crate::notes::Notes;
 use crate::profile::tests::embedded;
+use banjia_types::Operation;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ fn after(quirk: &str, param: &str, body: Value) -> Result<Value, String> {
     body["model"] = "m".into();
     let bytes = Bytes::from(body.to_string());
     let plain = Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#);
-    let head = Head::peek(&plain, Endpoint::Chat, &BodyLimits::default()).unwrap();
+    let head = Head::peek(&plain, Operation::ChatCompletions, &BodyLimits::default()).unwrap();
     let profile = embedded("zhipu");
     let mut draft = Draft::open(&profile, "glm-4.7", &head, &bytes, Notes::default()).map_err(|r| r.to_string())?;
     Quirk::find(quirk).unwrap().apply(&mut draft, param).map_err(|refusal| refusal.to_string())?;

@@ -2,7 +2,8 @@
 //! request left to be undone. Lines that begin with `! ` stand for what is told beside the bytes.
 
 use crate::golden::{compare, folders, profile, root};
-use banjia_wire::{Decoder, Endpoint, Frame, FrameKind, Notes, decode_answer};
+use banjia_types::Operation;
+use banjia_wire::{Decoder, Frame, FrameKind, Notes, decode_answer};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -12,19 +13,19 @@ use std::path::Path;
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Told {
-    endpoint: Option<String>,
+    endpoint: Option<Operation>,
     include_usage: bool,
     renamed_tools: Vec<(String, String)>,
 }
 
-fn told(case: &Path) -> (Endpoint, Notes) {
+fn told(case: &Path) -> (Operation, Notes) {
     let told: Told = match fs::read_to_string(case.join("notes.json")) {
         Ok(text) => serde_json::from_str(&text).unwrap(),
         Err(_) => Told::default(),
     };
-    let endpoint = if told.endpoint.as_deref() == Some("embeddings") { Endpoint::Embeddings } else { Endpoint::Chat };
+    let operation = told.endpoint.unwrap_or(Operation::ChatCompletions);
     let notes = Notes { include_usage: told.include_usage, renamed_tools: told.renamed_tools, ..Notes::default() };
-    (endpoint, notes)
+    (operation, notes)
 }
 
 /// What a client sees of a stream, and under it what only the gateway sees.
@@ -54,8 +55,8 @@ fn seen_stream(vendor: &str, notes: &Notes, bytes: &Bytes, split: usize) -> Stri
     seen
 }
 
-fn seen_answer(vendor: &str, endpoint: Endpoint, notes: &Notes, body: &Bytes) -> String {
-    match decode_answer(&profile(vendor), notes, endpoint, body) {
+fn seen_answer(vendor: &str, operation: Operation, notes: &Notes, body: &Bytes) -> String {
+    match decode_answer(&profile(vendor), notes, operation, body) {
         Ok(answer) => {
             let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             let usage = answer.usage.known().map(|usage| format!("! usage: {usage:?}\n")).unwrap_or_default();
@@ -72,7 +73,7 @@ fn answers_are_seen_as_written_down() {
     for vendor_folder in folders(&root()) {
         let vendor = vendor_folder.file_name().unwrap().to_str().unwrap().to_owned();
         for case in folders(&vendor_folder) {
-            let (endpoint, notes) = told(&case);
+            let (operation, notes) = told(&case);
             if let Ok(stream) = fs::read(case.join("answer.sse")) {
                 let stream = Bytes::from(stream);
                 let seen = seen_stream(&vendor, &notes, &stream, stream.len().max(1));
@@ -81,7 +82,7 @@ fn answers_are_seen_as_written_down() {
                 cases += 1;
             }
             if let Ok(body) = fs::read(case.join("answer.json")) {
-                let seen = seen_answer(&vendor, endpoint, &notes, &body.into());
+                let seen = seen_answer(&vendor, operation, &notes, &body.into());
                 wrong.extend(compare(&case.join("seen.json"), &seen));
                 cases += 1;
             }

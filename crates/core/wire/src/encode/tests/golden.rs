@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the cases are files")]
 
 use super::{embedded, run};
-use crate::head::Endpoint;
+use banjia_types::Operation;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,9 +40,10 @@ fn every_case_reads_as_it_was_agreed() {
         count += 1;
         let vendor = case.parent().unwrap().file_name().unwrap().to_str().unwrap();
         let about: Value = serde_json::from_str(&fs::read_to_string(case.join("case.json")).unwrap()).unwrap();
-        let endpoint = if about["endpoint"] == "embeddings" { Endpoint::Embeddings } else { Endpoint::Chat };
+        let operation = about["endpoint"].as_str().map_or(Operation::ChatCompletions, |text| text.parse().unwrap());
         let client = fs::read_to_string(case.join("client.json")).unwrap();
-        let (sent, losses, refused) = match run(&embedded(vendor), endpoint, about["model"].as_str().unwrap(), client) {
+        let (sent, losses, refused) = match run(&embedded(vendor), operation, about["model"].as_str().unwrap(), client)
+        {
             Ok(encoded) => {
                 let sent: Value = serde_json::from_slice(&encoded.body).unwrap();
                 (Some(sent), Some(serde_json::to_value(&encoded.losses).unwrap()), None)

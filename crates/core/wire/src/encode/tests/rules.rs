@@ -1,9 +1,9 @@
 //! The verbs, on a profile made for the test.
 
 use super::encode;
-use crate::head::{BodyLimits, Endpoint, Head};
+use crate::head::{BodyLimits, Head};
 use crate::profile::Profile;
-use banjia_types::LossLevel;
+use banjia_types::{LossLevel, Operation};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -14,8 +14,9 @@ fn with(rules: &str, extra: &Value) -> Result<(Value, Vec<(String, LossLevel)>),
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
     body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     let bytes = Bytes::from(body.to_string());
-    let head = Head::peek(&bytes, Endpoint::Chat, &BodyLimits::default()).map_err(|bad| bad.to_string())?;
-    let encoded = encode(&profile, Endpoint::Chat, "m", &head, &bytes).map_err(|refusal| refusal.to_string())?;
+    let head = Head::peek(&bytes, Operation::ChatCompletions, &BodyLimits::default()).map_err(|bad| bad.to_string())?;
+    let encoded =
+        encode(&profile, Operation::ChatCompletions, "m", &head, &bytes).map_err(|refusal| refusal.to_string())?;
     let mut sent: Value = serde_json::from_slice(&encoded.body).unwrap();
     for name in ["model", "messages"] {
         sent.as_object_mut().unwrap().remove(name);
