@@ -11,6 +11,7 @@ use crate::models;
 use crate::serve::BadRequest;
 use crate::state::State;
 use banjia_types::Operation;
+use banjia_wire::operation::{self, Found};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -19,36 +20,6 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-
-/// First parts of paths that OpenAI serves and we do not (its published OpenAPI document of 2026-08-21).
-const KNOWN: [&str; 26] = [
-    "assistants",
-    "audio",
-    "batches",
-    "chat",
-    "chatkit",
-    "completions",
-    "containers",
-    "content_provenance_checks",
-    "conversations",
-    "embeddings",
-    "evals",
-    "files",
-    "fine_tuning",
-    "images",
-    "models",
-    "moderations",
-    "organization",
-    "projects",
-    "realtime",
-    "responses",
-    "skills",
-    "threads",
-    "uploads",
-    "vector_stores",
-    "videos",
-    "webhooks",
-];
 
 /// Answers one request. A panic costs this request and nothing else. With `unclear` the request
 /// stands for one that has no clear reading.
@@ -88,35 +59,30 @@ async fn hold_back(state: &State, response: &mut Response<Body>) {
 }
 
 async fn answer(state: Arc<State>, request: Request<Incoming>, door: RequestContext) -> Response<Body> {
-    let is_post = request.method() == Method::POST;
-    let is_get = request.method() == Method::GET;
-    match request.uri().path() {
-        "/v1/chat/completions" if is_post => handle::handle(state, Operation::ChatCompletions, request, door).await,
-        "/v1/embeddings" if is_post => handle::handle(state, Operation::Embeddings, request, door).await,
-        "/v1/models" if is_get => models::list(&state, &door, request.headers()),
-        "/v1/embeddings" => wrong_method(&request, "POST"),
-        "/v1/chat/completions" if !is_get => wrong_method(&request, "POST"),
-        "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
-        "/readyz" if is_get && state.drain.is_draining() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        "/readyz" if is_get => readiness(&state),
-        "/v1/models" | "/healthz" | "/readyz" => wrong_method(&request, "GET"),
-        path => match path.strip_prefix("/v1/models/") {
-            Some(id) if is_get && !id.is_empty() => models::one(&state, &door, request.headers(), id),
-            _ => match check::asker(path) {
-                Some(asker) => check::check(&state, asker, &request, &door),
-                None => unserved(request.method(), path),
-            },
-        },
+    let (method, path) = (request.method(), request.uri().path());
+    match operation::find(method.as_str(), path) {
+        Found::Operation(Operation::Models) => models::list(&state, &door, request.headers()),
+        Found::Operation(operation) => handle::handle(state, operation, request, door).await,
+        Found::Resource(Operation::Models, id) => models::one(&state, &door, request.headers(), id),
+        Found::WrongMethod(allowed) => wrong_method(&request, allowed.as_str()),
+        Found::Resource(..) | Found::NotSupported => Failure::not_supported(&format!("{method} {path}")).response(),
+        Found::Unknown => own_path(&state, &request, &door),
     }
 }
 
-fn unserved(method: &Method, path: &str) -> Response<Body> {
-    let first = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    // With a slash at its end no path is OpenAI's: a client's base URL is then put together wrongly.
-    if KNOWN.contains(&first) && !path.ends_with('/') {
-        return Failure::not_supported(&format!("{method} {path}")).response();
+/// Answers a path that is none of OpenAI's: a load balancer's or the border's.
+fn own_path(state: &Arc<State>, request: &Request<Incoming>, door: &RequestContext) -> Response<Body> {
+    let is_get = request.method() == Method::GET;
+    match request.uri().path() {
+        "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
+        "/readyz" if is_get && state.drain.is_draining() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        "/readyz" if is_get => readiness(state),
+        "/healthz" | "/readyz" => wrong_method(request, "GET"),
+        path => match check::asker(path) {
+            Some(asker) => check::check(state, asker, request, door),
+            None => Failure::unknown_path(request.method(), path).response(),
+        },
     }
-    Failure::unknown_path(method, path).response()
 }
 
 fn wrong_method(request: &Request<Incoming>, allow: &'static str) -> Response<Body> {

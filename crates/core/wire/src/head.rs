@@ -10,6 +10,7 @@ mod check;
 mod tests;
 mod top;
 
+use crate::operation::{self, AnswerKind};
 use banjia_types::Operation;
 use banjia_types::hash::{FNV_START, fnv1a};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -78,7 +79,7 @@ pub struct Head {
     pub prompt_cache_key: Option<String>,
     model_span: Range<usize>,
     /// `messages` or `input`.
-    turns_span: Range<usize>,
+    prompt_span: Range<usize>,
     names: Names,
 }
 
@@ -112,11 +113,12 @@ impl Head {
             BadBody::unreadable(format!("The body is not UTF-8: the bytes go wrong at offset {}.", error.valid_up_to()))
         })?;
         let top = Top::read(text, limits)?;
-        let turns = turns_of(operation).ok_or_else(|| unread(operation))?;
-        check::check(&top, operation, turns)?;
+        let spec = operation::spec(operation);
+        let prompt = spec.and_then(|spec| spec.prompt).ok_or_else(|| unread(operation))?;
+        check::check(&top, operation, prompt)?;
         let model_raw = top.get("model").unwrap_or_default();
         let model = check::string("model", model_raw)?;
-        let streams = operation == Operation::ChatCompletions;
+        let streams = spec.is_some_and(|spec| spec.answer == AnswerKind::JsonOrEvents);
         Ok(Self {
             model,
             stream: streams && top.get("stream") == Some("true"),
@@ -125,7 +127,7 @@ impl Head {
             user: check::said(&top, "user")?,
             prompt_cache_key: check::said(&top, "prompt_cache_key")?,
             model_span: span_of(text, model_raw),
-            turns_span: span_of(text, top.get(turns).unwrap_or_default()),
+            prompt_span: span_of(text, top.get(prompt).unwrap_or_default()),
             names: top.names,
         })
     }
@@ -143,7 +145,7 @@ impl Head {
     /// A hash of the conversation's opening: the turns up to and with the first of the user. It stays the same while the
     /// conversation grows, and from one run of the program to the next. For embeddings: of the whole input.
     pub fn opening(&self, body: &Bytes) -> u64 {
-        let turns = body.get(self.turns_span.clone()).unwrap_or_default();
+        let turns = body.get(self.prompt_span.clone()).unwrap_or_default();
         let mut hash = FNV_START;
         match serde_json::from_slice::<Vec<&RawValue>>(turns) {
             Ok(turns) => {
@@ -157,15 +159,6 @@ impl Head {
             }
             Err(_) => fnv1a(hash, turns),
         }
-    }
-}
-
-/// The member that holds what the model is asked; `None` if the operation's bodies are not read yet.
-const fn turns_of(operation: Operation) -> Option<&'static str> {
-    match operation {
-        Operation::ChatCompletions => Some("messages"),
-        Operation::Embeddings => Some("input"),
-        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod embed;
 mod encode;
 mod head;
 mod notes;
+pub mod operation;
 mod profile;
 mod quirks;
 mod sse;

@@ -74,9 +74,9 @@ fn shape_of(name: &str, operation: Operation) -> Option<Shape> {
 }
 
 /// Refuses the first thing that is wrong: a missing parameter, a wrong type, an empty list, a contradiction.
-/// `turns` is the member that holds what the model is asked.
-pub(super) fn check(top: &Top<'_>, operation: Operation, turns: &str) -> Result<(), BadBody> {
-    for required in ["model", turns] {
+/// `prompt` is the member that holds what the model is asked.
+pub(super) fn check(top: &Top<'_>, operation: Operation, prompt: &str) -> Result<(), BadBody> {
+    for required in ["model", prompt] {
         if top.get(required).is_none_or(|raw| raw == "null") {
             let message = format!("Missing required parameter: '{required}'.");
             return Err(BadBody::of(required, "missing_required_parameter", message));
@@ -87,7 +87,7 @@ pub(super) fn check(top: &Top<'_>, operation: Operation, turns: &str) -> Result<
             return Err(wrong_type(name, shape.words(), raw));
         }
     }
-    for name in ["model", turns] {
+    for name in ["model", prompt] {
         if top.get(name).is_some_and(is_empty) {
             let message = format!("Invalid '{name}': it is empty, and at least one {} is needed.", unit_of(name));
             return Err(BadBody::of(name, "empty_value", message));

@@ -2,13 +2,13 @@
 
 use super::models::{EmbeddingFacts, ModelFacts, Pattern};
 use super::param::{ParamRule, ValueType, When};
-use super::raw::{RawEndpoint, RawError, RawModel, RawParam, RawPrice, RawQuirk, RawThinking};
+use super::raw::{RawError, RawModel, RawParam, RawPrice, RawQuirk, RawThinking};
 use super::read::{Sections, read};
 use super::stream::{FinishMeaning, StreamHabits};
 use super::thinking::{Effort, ThinkingGroup, ThinkingHabit};
 use super::{Auth, Cite, ErrorRule, Host, Limits, MessageRules, Paths, Profile};
 use crate::quirks::Quirk;
-use banjia_types::{ErrorClass, LossLevel, Operation, Price, PriceTier, Problem, VendorName, nearest};
+use banjia_types::{ErrorClass, LossLevel, Price, PriceTier, Problem, VendorName, nearest};
 use std::ops::Range;
 
 /// OpenAI's own finish reasons: what a vendor's may be mapped to.
@@ -116,14 +116,7 @@ impl Compiler<'_> {
             blocked_flag_min: raw.blocked_flag_min,
             reasoning_member: raw.reasoning_member,
         });
-        let endpoint = sections.endpoint.map(|raw| {
-            let paths = [
-                (Operation::ChatCompletions, raw.chat),
-                (Operation::Embeddings, raw.embeddings),
-                (Operation::Models, raw.models),
-            ];
-            paths.into_iter().filter_map(|(operation, path)| Some((operation, path?))).collect::<Paths>()
-        });
+        let endpoint = sections.endpoint.map(|raw| raw.0);
         let mut profile = Profile {
             vendor: VendorName::from(file_stem),
             cite: self.cite(&(0..0), None, None, false),
@@ -220,10 +213,7 @@ impl Compiler<'_> {
         ParamRule {
             quirk: raw.quirk.and_then(|name| self.quirk(at, &name)),
             name: raw.name,
-            operation: match raw.endpoint {
-                RawEndpoint::Chat => Operation::ChatCompletions,
-                RawEndpoint::Embeddings => Operation::Embeddings,
-            },
+            operation: raw.endpoint.0,
             when: When {
                 models: patterns(&raw.when.models),
                 value_type: raw.when.value_type.map(ValueType),

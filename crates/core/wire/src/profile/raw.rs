@@ -4,8 +4,10 @@ use super::Emulation;
 use super::param::Clamp;
 use super::stream::UsagePlacement;
 use super::thinking::ThinkingHabit;
-use banjia_types::{Currency, ErrorClass, LossLevel};
-use serde::Deserialize;
+use crate::operation::{READ_NAMES, SERVED_NAMES};
+use banjia_types::{Currency, ErrorClass, LossLevel, Operation};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -29,20 +31,50 @@ pub(super) struct RawHost {
     pub(super) unconfirmed: bool,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawEndpoints {
-    pub(super) chat: Option<String>,
-    pub(super) embeddings: Option<String>,
-    pub(super) models: Option<String>,
+/// The paths of the vendor, each under the name of a served operation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawEndpoints(pub(super) BTreeMap<Operation, String>);
+
+impl<'de> Deserialize<'de> for RawEndpoints {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let paths = BTreeMap::<ServedOperation, String>::deserialize(deserializer)?;
+        Ok(Self(paths.into_iter().map(|(key, path)| (key.0, path)).collect()))
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawEndpoint {
-    #[default]
-    Chat,
-    Embeddings,
+/// A key of `[endpoint]`.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct ServedOperation(Operation);
+
+impl<'de> Deserialize<'de> for ServedOperation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let operation = among(&SERVED_NAMES, &name).map(Self);
+        operation.ok_or_else(|| D::Error::unknown_field(&name, &SERVED_NAMES))
+    }
+}
+
+/// The operation that a rule on a parameter is about: chat, unless the rule says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawOperation(pub(super) Operation);
+
+impl Default for RawOperation {
+    fn default() -> Self {
+        Self(Operation::ChatCompletions)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawOperation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let operation = among(&READ_NAMES, &name).map(Self);
+        operation.ok_or_else(|| D::Error::unknown_variant(&name, &READ_NAMES))
+    }
+}
+
+/// The operation of this name, if the name is one of `allowed`.
+fn among(allowed: &[&str], name: &str) -> Option<Operation> {
+    name.parse().ok().filter(|_| allowed.contains(&name))
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -60,7 +92,7 @@ pub(super) struct RawWhen {
 pub(super) struct RawParam {
     pub(super) name: String,
     #[serde(default)]
-    pub(super) endpoint: RawEndpoint,
+    pub(super) endpoint: RawOperation,
     #[serde(default)]
     pub(super) when: RawWhen,
     pub(super) refuse: Option<String>,

@@ -69,6 +69,22 @@ fn a_misspelt_key_is_reported_with_its_place_the_allowed_names_and_a_near_one() 
 }
 
 #[test]
+fn an_unknown_endpoint_is_reported_with_the_served_ones() {
+    let text = format!("{HEAD}[endpoint]\nchatt = \"/c\"\nresponses = \"/r\"\n");
+    let found = problems(&text);
+    assert_eq!((found[0].line, text.get(found[0].span.clone())), (5, Some("chatt")), "{found:?}");
+    assert_eq!(found[0].message, "unknown field `chatt`, expected one of `chat`, `embeddings`, `models`");
+}
+
+#[test]
+fn a_rule_may_not_be_about_an_unread_operation() {
+    let text = format!("{HEAD}[[param]]\nname = \"a\"\ndrop = true\nendpoint = \"models\"\n");
+    let found = problems(&text);
+    assert_eq!((found.len(), found[0].line), (1, 7), "{found:?}");
+    assert_eq!(found[0].message, "unknown variant `models`, expected `chat` or `embeddings`");
+}
+
+#[test]
 fn all_problems_are_reported_at_once() {
     let text = format!(
         "{HEAD}hots = 1\n[[param]]\nname = \"a\"\nquirk = \"one_system_frist\"\n[[param]]\nname = \"b\"\n\
