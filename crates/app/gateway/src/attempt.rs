@@ -1,7 +1,9 @@
 //! One request of an exchange: encoded for one target, sent, and its answer read.
 //!
-//! Rules: an attempt decides nothing; it says what happened ([`Progress`]) and the exchange decides. Dropping it cancels
-//! whatever is under way. A plain stream goes from the vendor's socket to frames without a task, a channel or a copy.
+//! Rules:
+//! - An attempt reports what happened ([`Progress`]), and the exchange decides.
+//! - Dropping an attempt cancels its requests.
+//! - A plain stream goes from the vendor's socket to frames without a task, a channel or a copy.
 
 mod upstream_stream;
 mod vendor_call;
@@ -26,14 +28,14 @@ use upstream_stream::{Gathered, UpstreamStream};
 
 pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T, AttemptError>> + Send>>;
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 #[derive(Debug)]
 pub(crate) enum AttemptError {
     /// The vendor failed.
     Vendor(VendorError),
-    /// This target cannot give what was asked for, and asking it again would not help.
+    /// This target cannot honour the request, and asking it again would not help.
     Unfit(Box<Failure>),
-    /// This gateway cannot go on with the request, and no other target would help.
+    /// This gateway cannot continue with the request, and no other target would help.
     Stopped(Box<Failure>),
 }
 
@@ -56,17 +58,17 @@ pub(crate) struct FullResponse {
     pub(crate) usage: ReportedUsage,
 }
 
-/// What happened.
+/// What a poll of an attempt brought.
 pub(crate) enum Progress {
     /// Frames were added.
     Frames,
-    /// The answer, whole.
+    /// The whole answer arrived.
     Whole(FullResponse),
     /// The vendor failed.
     Failed(VendorError),
     /// The target cannot honour this request.
     Unfit(Failure),
-    /// The gateway cannot go on with this request.
+    /// The gateway cannot continue with this request.
     Stopped(Failure),
     /// A stream has no more frames.
     Over,
@@ -82,15 +84,15 @@ impl From<AttemptError> for Progress {
     }
 }
 
-/// See the module's text.
+/// One attempt to get the answer from one target.
 pub(crate) struct Attempt {
     /// Its number within the exchange.
     pub(crate) send: u32,
-    /// The place of its target in the route.
+    /// The index of its target in the route.
     pub(crate) goal: usize,
     pub(crate) begun: Moment,
     pub(crate) losses: Vec<Loss>,
-    /// Whether the target's health was told how it went.
+    /// Whether its outcome was reported to the target's circuit breaker.
     pub(crate) observed: bool,
     vendor_call: VendorCall,
     state: State,
@@ -102,7 +104,7 @@ enum State {
     Unfit(Option<Failure>),
     Withheld(Option<AttemptError>),
     Whole(Work<FullResponse>),
-    /// A stream that may leave only after it was checked.
+    /// A stream that may be sent only after it was checked.
     Held(Work<Gathered>),
     Stream(Stream),
     Over(ReportedUsage),
@@ -114,7 +116,7 @@ struct Stream {
 }
 
 impl Attempt {
-    /// Encodes and begins to send. Nothing is sent before the first [`Attempt::poll`].
+    /// Encodes the request and prepares its sending. Nothing is sent before the first [`Attempt::poll`].
     pub(crate) fn begin(vendor_call: VendorCall, send: u32, goal: usize, begun: Moment) -> Self {
         let mut attempt = Self {
             send,
@@ -133,7 +135,7 @@ impl Attempt {
         attempt
     }
 
-    /// An attempt that has failed already and asks nobody. It says nothing of the target's health.
+    /// An attempt that has failed already and sends nothing. The target's circuit breaker ignores it.
     pub(crate) fn withheld(
         vendor_call: VendorCall,
         send: u32,
@@ -165,7 +167,7 @@ impl Attempt {
         })
     }
 
-    /// Goes on. Frames are added to `frames`.
+    /// Reads what has arrived. Frames are added to `frames`.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Progress> {
         let progress = match &mut self.state {
             State::Over(_) => return Poll::Pending,
@@ -191,12 +193,12 @@ impl Attempt {
         progress
     }
 
-    /// Hands over the memory of its frames.
+    /// Takes the memory that its frames are accounted in.
     pub(crate) fn take_hold(&mut self) -> Option<Hold> {
         self.hold.take()
     }
 
-    /// What a stream used, as far as the vendor has said.
+    /// The usage of a stream, as far as the vendor has reported it.
     pub(crate) fn usage(&self) -> ReportedUsage {
         match &self.state {
             State::Stream(stream) => add_up(stream.legs.iter().map(UpstreamStream::usage)),
@@ -205,7 +207,7 @@ impl Attempt {
         }
     }
 
-    /// The stream is complete: what is left of the connection is read to its end, so that it can be used again.
+    /// Ends a complete stream: reads the connection to its end, so that it can be used again.
     pub(crate) fn finish(self, cx: &mut Context<'_>, after: &TaskTracker) {
         let Self { vendor_call, state, .. } = self;
         let State::Stream(mut stream) = state else { return };
@@ -223,7 +225,7 @@ impl Stream {
         let Encoded { body, notes, .. } = encoded;
         let body = vendor_call.with_reasoning(body, &notes);
         let legs = (0..notes.requests()).map(|_| UpstreamStream::new(vendor_call, body.clone(), &notes)).collect();
-        Self { legs, shape: StreamEmulation::of(&notes, &vendor_call.state.held) }
+        Self { legs, shape: StreamEmulation::new(&notes, &vendor_call.state.held) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Progress> {
@@ -258,7 +260,7 @@ pub(crate) fn add_up(usages: impl IntoIterator<Item = ReportedUsage>) -> Reporte
     usages.into_iter().fold(ReportedUsage::Missing, |sum, usage| sum + usage)
 }
 
-/// A member of the client's request, parsed; null when it is not there.
+/// A member of the client's request, parsed; null if it is missing.
 pub(crate) fn member(body: &[u8], name: &str) -> Value {
     let mut request: Value = serde_json::from_slice(body).unwrap_or_default();
     request.get_mut(name).map(Value::take).unwrap_or_default()

@@ -1,11 +1,12 @@
-//! Recording exchanges: what leaves to a client is copied beside, made a whole answer, redacted, sealed and written.
+//! Recording exchanges: what is sent to a client is copied, made a whole answer, redacted, encrypted and written.
 //!
-//! Rules: a request never waits for it. Whether an exchange is recorded is a draw of its id, so nothing is rolled and nothing
-//! kept for those that are not; what is kept is bounded in bytes; the queue is bounded in captures and in bytes, and what
-//! finds no place is dropped and counted. Redaction comes before sealing and before the disk. A batch is written whole or
-//! not at all, and may be written again.
+//! Rules:
+//! - A request never waits for its recording.
+//! - A hash of the request's id decides whether an exchange is recorded. Nothing is kept for the others.
+//! - A recording is bounded in bytes. The queue is bounded in captures and in bytes; what does not fit is dropped and counted.
+//! - Redaction comes before encryption and before the disk.
+//! - A batch is written whole or not at all, and may be written again.
 
-mod assemble;
 mod redact;
 mod worker;
 
@@ -17,16 +18,18 @@ use crate::handle::InferenceRequest;
 use crate::held::{HeldBytes, Hold};
 use banjia_store::{Capture, EncryptionKey, Store, StoreError};
 use banjia_types::{AccountId, ErrorClass, Money, Outcome, RouteName, Share, Target, Timestamp, TrafficKind, Usage};
+use banjia_wire::chat;
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
-/// The key that seals captures: the configuration's, else the one in the file beside the database, made at first use.
+/// The key that encrypts captures: the one of the configuration, else that of the file beside the database, which is made
+/// at first use.
 ///
 /// # Errors
-/// A text or a file that holds no key, or a file that cannot be made.
+/// The text or the file holds no key, or the file cannot be made.
 pub fn seal_key(config: &CaptureConfig, database: &Path) -> Result<EncryptionKey, StoreError> {
     match &config.key {
         Some(key) => EncryptionKey::parse(key.expose()),
@@ -42,26 +45,26 @@ pub(crate) struct CaptureRules {
 }
 
 impl CaptureRules {
-    /// The part of a route's exchanges that is recorded while no move says otherwise.
+    /// The share of a route's exchanges that is recorded if no move sets another one.
     pub(crate) fn share(&self, route: &RouteName) -> Share {
         let fraction = self.config.routes.get(route).copied().unwrap_or(self.config.share);
         Share::of_fraction(fraction).unwrap_or(Share::NONE)
     }
 }
 
-/// How recording goes, since the start.
+/// Counts of recordings since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CaptureStats {
-    /// Captures that were handed over.
+    /// Captures that were offered to the queue.
     pub offered: u64,
-    /// Of these, written (or there already).
+    /// Of these, captures that were written or were there already.
     pub written: u64,
-    /// Dropped because the queue was full.
+    /// Captures that were dropped because the queue was full.
     pub dropped: u64,
-    /// Not kept because request and answer were larger than `capture.bytes_max`.
+    /// Exchanges that were not kept because request and answer were larger than `capture.bytes_max`.
     pub too_large: u64,
-    /// Given up because the database did not take them.
+    /// Captures that were given up because the database did not take them.
     pub lost: u64,
 }
 
@@ -72,7 +75,7 @@ struct Counters {
     dropped: AtomicU64,
     too_large: AtomicU64,
     lost: AtomicU64,
-    /// Bytes that wait.
+    /// Bytes in the queue.
     waiting_bytes: AtomicUsize,
 }
 
@@ -80,9 +83,9 @@ fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }
 
-/// One recorded leg, as it was, for the worker to make a capture of.
+/// One recorded request and its answer, from which the worker makes a capture.
 pub(crate) struct Recorded {
-    /// The caller's request, as an id that all legs share.
+    /// The id of the caller's request, which its side requests share.
     pub(crate) id: String,
     pub(crate) leg: TrafficKind,
     pub(crate) number: u32,
@@ -107,15 +110,11 @@ impl Recorded {
         self.ask.body.len() + self.answer.as_ref().map_or(0, Bytes::len)
     }
 
-    /// The capture, redacted; none when the request is no JSON (which no accepted request is).
+    /// The redacted capture; `None` if the request is not JSON, which no accepted request is.
     fn capture(self, redactor: &Redactor) -> Option<Capture> {
         let mut request = serde_json::from_slice(&self.ask.body).ok()?;
         let parsed = |bytes: &Bytes| {
-            if self.is_stream {
-                assemble::whole(bytes, self.usage.as_ref())
-            } else {
-                serde_json::from_slice(bytes).ok()
-            }
+            if self.is_stream { chat::assemble(bytes, self.usage.as_ref()) } else { serde_json::from_slice(bytes).ok() }
         };
         let mut answer = self.answer.as_ref().and_then(parsed);
         let redactions = redactor.redact(&mut request) + answer.as_mut().map_or(0, |answer| redactor.redact(answer));
@@ -147,7 +146,7 @@ impl Recorded {
 /// Characters of a client's `user-agent` that are kept.
 const CLIENT_LEN_MAX: usize = 200;
 
-/// What leaves to a client, kept beside.
+/// A copy of what is sent to a client.
 #[derive(Debug)]
 pub(crate) struct RecordingBuffer {
     first: Option<Bytes>,
@@ -164,7 +163,8 @@ impl RecordingBuffer {
         Self { first: None, joined: Vec::new(), bytes_left: bytes_max, is_too_large: false, hold }
     }
 
-    /// One piece is kept as it is. Several are copied: a piece of a stream may hold on to a much larger buffer.
+    /// Adds a piece. One piece is kept as it is; several are copied, because a piece of a stream may keep a much larger buffer
+    /// in memory.
     pub(crate) fn push(&mut self, piece: &Bytes) {
         if self.is_too_large {
             return;
@@ -183,7 +183,7 @@ impl RecordingBuffer {
         self.joined.extend_from_slice(piece);
     }
 
-    /// Keeps nothing: the answer is too large, or there is no room for a copy of it.
+    /// Drops the copy: the answer is too large, or there is no memory for it.
     fn give_up(&mut self) {
         self.is_too_large = true;
         self.first = None;
@@ -191,7 +191,7 @@ impl RecordingBuffer {
         self.hold.release();
     }
 
-    /// What left, whole; none when it was more than may be kept.
+    /// Returns everything that was sent; `None` if it was more than may be kept.
     pub(crate) fn take(self) -> Option<Bytes> {
         let Self { first, joined, is_too_large, hold, .. } = self;
         let whole = first.unwrap_or_else(|| hold.cover(Bytes::from(joined)));
@@ -223,8 +223,8 @@ impl Recorder {
         Self { queue, counters, queue_bytes_max }
     }
 
-    /// Hands a leg over, or drops and counts it. Never waits. Without `has_room` it is dropped: what
-    /// waits here must not keep requests out.
+    /// Queues a recording, or drops and counts it. Never waits. Without `has_room` the recording is dropped, because what is
+    /// queued here must not use the memory of requests.
     pub(crate) fn offer(&self, recorded: Recorded, has_room: bool) {
         add(&self.counters.offered, 1);
         let bytes = recorded.bytes();
@@ -235,19 +235,19 @@ impl Recorder {
         {
             waiting.fetch_sub(bytes, Ordering::Relaxed);
             let dropped = self.counters.dropped.fetch_add(1, Ordering::Relaxed) + 1;
-            // Told less and less often: under load a line for each would be a flood of its own.
+            // Logged at powers of two: under load one line for each would be a flood of its own.
             if dropped.is_power_of_two() {
                 tracing::warn!(dropped, "captures are dropped: their queue is full");
             }
         }
     }
 
-    /// A capture would have been larger than may be kept.
+    /// Counts an exchange that is larger than may be kept.
     pub(crate) fn too_large(&self) {
         add(&self.counters.too_large, 1);
     }
 
-    /// Waits until everything that was handed over so far is written or given up.
+    /// Waits until everything that was queued so far is written or given up.
     pub(crate) async fn flush(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Job::Flush(done)).await.is_ok() {

@@ -1,29 +1,30 @@
 //! What a vendor cannot do and the gateway does in its place.
 //!
-//! Rules: an emulation changes how many requests are sent or how an answer is cut, never how a request is spelt (that is
-//! `wire::encode`); a request that needs none is not parsed here; what a promised form (a schema, a forced tool) cannot be
-//! brought to after one repair is an error, because a client that asked for it relies on it.
+//! Rules:
+//! - An emulation changes how many requests are sent or how an answer is cut, never how a request is spelt: that is
+//!   `wire::encode`. What it does to the JSON is in `wire::chat`.
+//! - A request that needs no emulation is not parsed here.
+//! - An answer that does not have its promised form (a schema, a forced tool) after one repair is an error, because a client
+//!   that asked for it relies on it.
 
 pub(crate) mod checked;
-pub(crate) mod choices;
 pub(crate) mod reasoning;
 pub(crate) mod shape;
-pub(crate) mod stop;
 
 use crate::attempt::{AttemptError, FullResponse, VendorCall, Work, add_up, server_error};
 use crate::error::Failure;
+use banjia_wire::chat::{FirstChoice, StopCutter, join_answers, sum_numbers};
 use banjia_wire::{Encoded, Notes, ReportedUsage};
 use bytes::Bytes;
-use checked::{Checks, Said};
+use checked::Checks;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
-use stop::StopCutter;
 
-/// Requests of one fan-out under way at once.
+/// Maximum number of concurrent requests for the choices of one answer.
 const FAN_OUT_AT_ONCE_MAX: usize = 16;
 
-/// A whole answer, with everything done that the notes ask for. One that needs nothing is a future of its own, many times
-/// smaller: it is moved for each request.
+/// A whole answer, with every emulation that the notes ask for. An answer without one has its own future, many times
+/// smaller, because it is moved for each request.
 pub(crate) fn whole(vendor_call: VendorCall, encoded: Encoded, checks: Option<Checks>) -> Work<FullResponse> {
     let Encoded { body, notes, .. } = encoded;
     let body = vendor_call.with_reasoning(body, &notes);
@@ -47,7 +48,7 @@ async fn emulated(
     let legs = (0..notes.requests()).map(|_| one(vendor_call, body.clone(), notes, checks));
     let answers: Vec<Parsed> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
     let usage = add_up(answers.iter().map(|answer| answer.usage));
-    // The texts that the parts were read from stand for the parts until these have been joined.
+    // The texts keep the memory of the parts accounted for until these are joined.
     let (values, texts): (Vec<_>, Vec<_>) = answers.into_iter().map(|answer| (answer.value, answer.text)).unzip();
     let mut answer = choices_of(values);
     if !notes.stop.is_empty() {
@@ -61,20 +62,20 @@ async fn emulated(
 /// One answer, parsed.
 struct Parsed {
     value: Value,
-    /// The bytes that it was read from: as long as the value lives, they are held for it.
+    /// The bytes that it was read from. They stay as long as the value does, so that its memory is accounted for.
     text: Bytes,
     usage: ReportedUsage,
 }
 
-/// A single answer stays as it is; several are joined.
+/// Joins several answers. A single one stays as it is.
 fn choices_of(mut answers: Vec<Value>) -> Value {
     match answers.len() {
         1 => answers.pop().unwrap_or_default(),
-        _ => choices::join(answers),
+        _ => join_answers(answers),
     }
 }
 
-/// One answer, checked and mended once where that was promised.
+/// One answer, checked and repaired once if its form was promised.
 async fn one(
     vendor_call: &VendorCall,
     body: Bytes,
@@ -83,24 +84,24 @@ async fn one(
 ) -> Result<Parsed, AttemptError> {
     let Parsed { value: mut answer, mut text, mut usage } = parsed(vendor_call, body, notes).await?;
     if let Some(checks) = checks {
-        let mut said = Said::of_answer(&answer);
-        let findings = checks.findings(&mut said);
+        let mut choice = FirstChoice::of_answer(&answer);
+        let findings = checks.findings(&mut choice);
         if !findings.is_empty() {
-            let repair = vendor_call.repair(&said, &findings)?;
+            let repair = vendor_call.repair(&choice, &findings)?;
             let second = parsed(vendor_call, repair.body, &repair.notes).await?;
             let first = std::mem::replace(&mut answer, second.value);
             text = second.text;
             if let (Some(sum), Some(first)) = (answer.get_mut("usage"), first.get("usage")) {
-                choices::sum_numbers(sum, first);
+                sum_numbers(sum, first);
             }
             usage = usage + second.usage;
-            said = Said::of_answer(&answer);
-            let findings = checks.findings(&mut said);
+            choice = FirstChoice::of_answer(&answer);
+            let findings = checks.findings(&mut choice);
             if !findings.is_empty() {
                 return Err(unmet(&findings).into());
             }
         }
-        said.put_text(&mut answer);
+        choice.put_text(&mut answer);
     }
     if notes.replay_reasoning {
         vendor_call.keep_reasoning_of(&answer);

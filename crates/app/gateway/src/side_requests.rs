@@ -7,7 +7,6 @@
 //! move still has. What is not asked is said with its reason and counted. A region block is final here too: the vendor is cut.
 
 mod quota;
-mod strip;
 
 pub(crate) use quota::{Budget, SideRequestLimiter};
 
@@ -27,7 +26,7 @@ use banjia_store::StoreError;
 use banjia_types::{
     AccountId, ErrorClass, Loss, Money, Operation, Outcome, Place, RouteMove, RouteName, Target, Timestamp, Usage,
 };
-use banjia_wire::{BodyLimits, Head, ReportedUsage};
+use banjia_wire::{BodyLimits, Head, ReportedUsage, chat};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -334,7 +333,7 @@ pub(crate) fn ask_of(
     endpoint: Operation,
     clock: &Clock,
 ) -> Result<InferenceRequest, String> {
-    strip::strip(&mut body);
+    chat::strip_for_copy(&mut body);
     let members = body.as_object_mut().ok_or("it is no JSON object")?;
     members.insert("model".to_owned(), route.as_str().into());
     let body = Bytes::from(body.to_string());

@@ -267,7 +267,3 @@ fn closed(raw: &Bytes) -> Bytes {
     whole.extend_from_slice(b"\n\n");
     whole.freeze()
 }
-
-fn event_of(chunk: &Value) -> Bytes {
-    Bytes::from(format!("data: {chunk}\n\n"))
-}

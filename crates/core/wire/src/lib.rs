@@ -3,6 +3,7 @@
 //! Rules: OpenAI's wire is the inner language; a vendor is data (`vendors/*.toml`); what no rule names passes untouched;
 //! whatever is lost on the way is a value. No clock, no chance, no sockets: everything here is a function of its arguments.
 
+pub mod chat;
 mod classify;
 mod decode;
 mod embed;

@@ -2,25 +2,26 @@
 
 use super::vendor_call::{VendorCall, not_sent};
 use crate::attempt::{AttemptError, Work, add_up};
-use crate::emulate::checked::{Checks, Said};
-use crate::emulate::shape::{StreamEmulation, event, payload};
+use crate::emulate::checked::Checks;
+use crate::emulate::shape::StreamEmulation;
 use crate::emulate::unmet;
 use crate::held::Hold;
 use banjia_upstream::ReplyBody;
+use banjia_wire::chat::{self, FirstChoice};
 use banjia_wire::{Decoder, Encoded, Frame, FrameKind, Notes, ReportedUsage};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use serde_json::Value;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// How long the end of a connection is waited for after the answer's own end.
+/// Maximum time to wait for the end of the connection after the end of the answer.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
-/// The most that is held of a stream that may leave only after it was checked.
+/// Maximum size of a stream that may be sent only after it was checked.
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// One vendor's stream, from its request to its frames.
 pub(super) struct UpstreamStream {
     state: State,
     decoder: Decoder,
@@ -48,7 +49,7 @@ impl UpstreamStream {
         self.decoder.usage()
     }
 
-    /// Reads one part of the answer.
+    /// Reads the next part of the answer that has arrived.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Result<(), AttemptError>> {
         if let State::Opening(opening) = &mut self.state {
             match ready!(opening.as_mut().poll(cx)) {
@@ -74,7 +75,7 @@ impl UpstreamStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads the connection to its end when that is near, so that it goes back to the pool.
+    /// Reads the connection to its end if that is near, so that it goes back to the pool.
     pub(super) fn finish(self, cx: &mut Context<'_>, after: &TaskTracker) {
         let State::Reading(mut body) = self.state else { return };
         if let Poll::Ready(None | Some(Err(_))) = body.poll_chunk(cx) {
@@ -89,7 +90,7 @@ impl UpstreamStream {
     }
 }
 
-/// A stream that was read to its end before any of it is given out.
+/// A stream that was read to its end before any of it is sent.
 pub(super) struct Gathered {
     pub(super) frames: Vec<Frame>,
     pub(super) usage: ReportedUsage,
@@ -97,14 +98,14 @@ pub(super) struct Gathered {
     pub(super) hold: Hold,
 }
 
-/// A stream whose form was promised: read to its end, checked, mended once, and only then given out.
+/// Reads a stream whose form was promised to its end, checks it, and asks once for a better one.
 pub(super) async fn held(vendor_call: VendorCall, encoded: Encoded, checks: Checks) -> Result<Gathered, AttemptError> {
     let Encoded { body, notes, .. } = encoded;
     let body = vendor_call.with_reasoning(body, &notes);
     let legs = (0..notes.requests()).map(|_| held_leg(&vendor_call, body.clone(), &notes, &checks));
     let legs = try_join_all(legs).await?;
     let usage = add_up(legs.iter().map(|upstream_stream| upstream_stream.usage));
-    let mut shape = StreamEmulation::of(&notes, &vendor_call.state.held);
+    let mut shape = StreamEmulation::new(&notes, &vendor_call.state.held);
     let mut frames = Vec::new();
     let mut hold = Hold::new(&vendor_call.state.held);
     for (number, upstream_stream) in (0_u32..).zip(legs) {
@@ -128,23 +129,25 @@ async fn held_leg(
     checks: &Checks,
 ) -> Result<Gathered, AttemptError> {
     let Gathered { mut frames, mut usage, mut hold } = read(vendor_call, body, notes).await?;
-    let mut said = said(&frames);
-    let findings = checks.findings(&mut said);
+    let mut choice = FirstChoice::of_stream(&frames);
+    let findings = checks.findings(&mut choice);
     if !findings.is_empty() {
-        let repair = vendor_call.repair(&said, &findings)?;
-        let first = usage_value(&frames);
+        let repair = vendor_call.repair(&choice, &findings)?;
+        let first = chat::shown_usage(&frames);
         let second = read(vendor_call, repair.body, &repair.notes).await?;
         (frames, hold) = (second.frames, second.hold);
         usage = usage + second.usage;
-        add_usage(&mut frames, first);
-        said = self::said(&frames);
-        let findings = checks.findings(&mut said);
+        if let Some(first) = first {
+            chat::add_to_shown_usage(&mut frames, &first);
+        }
+        choice = FirstChoice::of_stream(&frames);
+        let findings = checks.findings(&mut choice);
         if !findings.is_empty() {
             return Err(unmet(&findings).into());
         }
     }
-    if let Some(text) = said.changed_text() {
-        replace_text(&mut frames, text);
+    if let Some(text) = choice.changed_text() {
+        chat::replace_text(&mut frames, text);
     }
     Ok(Gathered { frames, usage, hold })
 }
@@ -171,50 +174,4 @@ async fn read(vendor_call: &VendorCall, body: Bytes, notes: &Notes) -> Result<Ga
     }
     let usage = upstream_stream.usage();
     Ok(Gathered { frames, usage, hold })
-}
-
-fn said(frames: &[Frame]) -> Said {
-    let mut said = Said::default();
-    for chunk in frames.iter().filter_map(|frame| payload(&frame.bytes)) {
-        said.add_chunk(&chunk);
-    }
-    said
-}
-
-/// The usage chunk that the client would have seen of a request that is not shown.
-fn usage_value(frames: &[Frame]) -> Option<Value> {
-    frames.iter().rev().find_map(|frame| {
-        let mut chunk = payload(&frame.bytes)?;
-        chunk.get_mut("usage").map(Value::take).filter(|usage| !usage.is_null())
-    })
-}
-
-fn add_usage(frames: &mut [Frame], first: Option<Value>) {
-    let Some(first) = first else { return };
-    let shown = frames.iter_mut().rev().find_map(|frame| {
-        let chunk = payload(&frame.bytes)?;
-        chunk.get("usage").is_some_and(|usage| !usage.is_null()).then_some((frame, chunk))
-    });
-    if let Some((frame, mut chunk)) = shown {
-        crate::emulate::choices::sum_numbers(&mut chunk["usage"], &first);
-        frame.bytes = event(&chunk);
-    }
-}
-
-/// Puts the whole text into the first chunk that has text, and takes it out of the others.
-fn replace_text(frames: &mut Vec<Frame>, text: &str) {
-    let mut left = Some(text);
-    frames.retain_mut(|frame| {
-        let Some(mut chunk) = payload(&frame.bytes) else { return true };
-        let has_text = chunk.pointer("/choices/0/delta/content").and_then(Value::as_str).is_some_and(|t| !t.is_empty());
-        if !has_text {
-            return true;
-        }
-        let keep = left.is_some() || !matches!(frame.kind, FrameKind::Content);
-        if let Some(place) = chunk.pointer_mut("/choices/0/delta/content") {
-            *place = Value::from(left.take().unwrap_or_default());
-        }
-        frame.bytes = event(&chunk);
-        keep
-    });
 }

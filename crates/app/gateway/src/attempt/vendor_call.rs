@@ -1,7 +1,6 @@
-//! What it takes to ask one target.
+//! Everything needed to call one target.
 
 use super::{AttemptError, member};
-use crate::emulate::checked::{self, Said};
 use crate::emulate::reasoning::ReasoningCollector;
 use crate::error::Failure;
 use crate::handle::InferenceRequest;
@@ -12,27 +11,28 @@ use crate::snapshot::Vendor;
 use crate::state::State;
 use banjia_types::{AccountId, ErrorClass, Operation};
 use banjia_upstream::{Call, Reply, ReplyBody, SendError};
+use banjia_wire::chat::{self, FirstChoice};
 use banjia_wire::{Answer, BodyLimits, Encoded, Head, Notes, Refusal, VendorError, classify, decode_answer, encode};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The most that is read of an error answer.
+/// Maximum size of an error answer that is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-/// The most that is read of a whole answer.
+/// Maximum size of a whole answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One target and the request for it. Cheap to clone.
 ///
-/// An attempt may send several requests (parts of a batch, choices, a second try at a promised form); each of them looks first
-/// whether the target may still be asked.
+/// An attempt may send several requests (parts of a batch, choices, a second try at a promised form). Each of them first
+/// checks whether the target may still be called.
 #[derive(Clone)]
 pub(crate) struct VendorCall {
     pub(crate) state: Arc<State>,
     pub(crate) ask: Arc<InferenceRequest>,
     pub(crate) account: AccountId,
     pub(crate) live: Arc<LiveRoute>,
-    /// The target's place in the route.
+    /// The index of the target in the route.
     pub(crate) goal: usize,
 }
 
@@ -46,11 +46,10 @@ impl VendorCall {
         self.live.route.targets[self.goal].target.model.as_str()
     }
 
-    /// Whether the target may be asked now: a vendor that refused our region is cut for good, and a source is left when its date
-    /// has come.
+    /// Checks whether the target may be called now.
     ///
     /// # Errors
-    /// Why not.
+    /// The vendor has refused our region, or the target is a move's source and its end date has passed.
     pub(crate) fn may_ask(&self) -> Result<(), Failure> {
         if self.live.goals[self.goal].border.is_cut() {
             return Err(Failure::broken(ErrorClass::Region));
@@ -59,11 +58,12 @@ impl VendorCall {
         if route_move.may_ask(self.goal, self.state.clock.now()) { Ok(()) } else { Err(Failure::source_left()) }
     }
 
-    /// The client's request as this target wants to hear it.
+    /// The client's request in the form that this target takes.
     pub(crate) fn encode(&self) -> Result<Encoded, Refusal> {
         self.encode_this(&self.ask.head, &self.ask.body)
     }
 
+    /// Another request for the same target, encoded.
     pub(crate) fn encode_this(&self, head: &Head, body: &Bytes) -> Result<Encoded, Refusal> {
         encode(&self.vendor().profile, self.ask.endpoint, self.model(), head, body)
     }
@@ -73,11 +73,12 @@ impl VendorCall {
         member(&self.ask.body, "tools")
     }
 
-    /// Puts back the reasoning that this vendor wants.
+    /// Puts back the reasoning that this vendor wants with a tool's result.
     pub(crate) fn with_reasoning(&self, body: Bytes, notes: &Notes) -> Bytes {
         if notes.replay_reasoning { self.state.replay.put_back(&self.account, body) } else { body }
     }
 
+    /// Keeps the reasoning beside the tool calls of a whole answer.
     pub(crate) fn keep_reasoning_of(&self, answer: &Value) {
         for choice in answer.get("choices").and_then(Value::as_array).into_iter().flatten() {
             let mut gather = ReasoningCollector::default();
@@ -86,10 +87,10 @@ impl VendorCall {
         }
     }
 
-    /// The request again, with an answer that was not right and what is wrong with it.
-    pub(crate) fn repair(&self, said: &Said, findings: &[String]) -> Result<Encoded, VendorError> {
+    /// The request for a better answer: the client's, with the failed answer and what is wrong with it.
+    pub(crate) fn repair(&self, failed: &FirstChoice, findings: &[String]) -> Result<Encoded, VendorError> {
         let request =
-            serde_json::from_slice(&self.ask.body).ok().and_then(|value| checked::repair(value, said, findings));
+            serde_json::from_slice(&self.ask.body).ok().and_then(|value| chat::repair(value, failed, findings));
         let request = request.ok_or_else(|| server_error("the answer could not be mended"))?;
         let body = Bytes::from(request.to_string());
         let head = Head::peek(&body, Operation::ChatCompletions, &BodyLimits::default())
@@ -99,10 +100,10 @@ impl VendorCall {
         Ok(encoded)
     }
 
-    /// Sends and waits for the head of an answer that is none of the vendor's errors.
+    /// Sends the request and waits for the head of a good answer.
     pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, AttemptError> {
         self.may_ask()?;
-        // Other bytes than the client's: a vendor that reads slowly keeps them in memory.
+        // Bytes that are not the client's are counted: a vendor that reads slowly keeps them in memory.
         let is_own = body.as_ptr_range() != self.ask.body.as_ptr_range();
         let body = if is_own { self.state.held.count(body) } else { body };
         let endpoint = self.vendor().url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
@@ -110,7 +111,7 @@ impl VendorCall {
             credential: self.vendor().credential.as_ref(),
             stream,
             request_id: Some(&self.ask.header),
-            // Whoever polls this has the clock: the exchange its alarm, a leg or the end of a connection its time-out.
+            // The caller has the deadline: an exchange its timer, a side request or the end of a connection its time-out.
             timeouts: None,
             ..Call::post(endpoint, body)
         };
@@ -131,8 +132,7 @@ impl VendorCall {
         classify(&self.vendor().profile, status, retry_after, &body)
     }
 
-    /// Sends and reads a whole answer. Its bytes are part of the budget of all that is held for as
-    /// long as they live.
+    /// Sends the request and reads the whole answer. Its bytes count against the memory budget as long as they live.
     pub(crate) async fn answer(&self, body: Bytes, notes: &Notes) -> Result<Answer, AttemptError> {
         let reply = self.open(body, false).await?;
         let mut hold = Hold::new(&self.state.held);
@@ -148,8 +148,7 @@ impl VendorCall {
         Ok(answer)
     }
 
-    /// There is no room for an answer. No other target is asked: there would be none for its answer
-    /// either.
+    /// The error for an answer without memory. No other target is called: its answer would find no memory either.
     pub(crate) fn no_memory(&self) -> AttemptError {
         self.state.overload.count(Cause::Memory);
         AttemptError::Stopped(Box::new(Failure::no_memory()))
@@ -166,7 +165,7 @@ pub(crate) fn not_sent(error: &SendError) -> VendorError {
     server_error(&error.to_string())
 }
 
-/// A failure that the vendor did not name itself.
+/// A failure of the vendor's that carries no code.
 pub(crate) fn server_error(message: &str) -> VendorError {
     VendorError {
         class: ErrorClass::Server,

@@ -1,12 +1,14 @@
 //! Reasoning that a vendor wants back with a tool's result, although OpenAI's wire has no place for it.
 //!
-//! Rules: kept by account and tool call id; bounded in number and bytes, the oldest go first; put back only where the
-//! client's message has the call and no reasoning of its own. Lost reasoning (a restart, a full cache) is not an error: the
-//! vendor answers without it, less well.
+//! Rules:
+//! - It is kept by account and tool call id, bounded in number and bytes. The oldest is dropped first.
+//! - It is put back only if the client's message has the call and no reasoning of its own.
+//! - Lost reasoning (a restart, a full cache) is no error: the vendor answers without it, less well.
 
 use crate::held::{HeldBytes, Hold};
 use crate::live::lock;
 use banjia_types::AccountId;
+use banjia_wire::chat;
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
@@ -19,7 +21,7 @@ const CALLS_MAX: usize = 1_024;
 
 type CallKey = (AccountId, String);
 
-/// The cache. See the module's text.
+/// Reasoning by account and tool call id.
 #[derive(Debug, Default)]
 pub(crate) struct ReasoningCache(Mutex<Kept>);
 
@@ -54,30 +56,16 @@ impl ReasoningCache {
         }
     }
 
-    /// Puts kept reasoning back into a request's assistant messages. The bytes stay as they are when there is nothing to do.
+    /// Puts kept reasoning back into a request's assistant messages. The bytes stay as they are if nothing changes.
     pub(crate) fn put_back(&self, account: &AccountId, body: Bytes) -> Bytes {
         if lock(&self.0).texts.is_empty() {
             return body;
         }
         let Ok(mut request) = serde_json::from_slice::<Value>(&body) else { return body };
-        let mut changed = false;
-        let messages = request.get_mut("messages").and_then(Value::as_array_mut);
-        for message in messages.into_iter().flatten() {
-            let has_own = message.get("reasoning_content").is_some_and(|text| !text.is_null());
-            let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
-            let mut ids = calls.filter_map(|call| call.get("id").and_then(Value::as_str));
-            if has_own {
-                continue;
-            }
-            let kept = lock(&self.0);
-            let text = ids.find_map(|id| kept.texts.get(&(account.clone(), id.to_owned())).cloned());
-            drop(kept);
-            if let Some(text) = text {
-                message["reasoning_content"] = Value::from(&*text);
-                changed = true;
-            }
-        }
-        if changed { Bytes::from(request.to_string()) } else { body }
+        let has_changed = chat::put_back_reasoning(&mut request, |id| {
+            lock(&self.0).texts.get(&(account.clone(), id.to_owned())).cloned()
+        });
+        if has_changed { Bytes::from(request.to_string()) } else { body }
     }
 }
 
@@ -86,32 +74,31 @@ impl ReasoningCache {
 pub(crate) struct ReasoningCollector {
     reasoning: String,
     calls: Vec<String>,
-    /// Its memory; `None` for a whole answer, whose bytes are held anyway.
+    /// Its memory; `None` for a whole answer, whose bytes are accounted for anyway.
     hold: Option<Hold>,
-    /// Set when it was given up: there was no room, or it is longer than may be kept.
+    /// Set if it was given up: there was no memory, or it is longer than may be kept.
     is_too_large: bool,
 }
 
 impl ReasoningCollector {
-    /// One that grows with a stream.
+    /// A collector that grows with a stream, within the memory budget.
     pub(crate) fn within(held: &Arc<HeldBytes>) -> Self {
         Self { hold: Some(Hold::new(held)), ..Self::default() }
     }
 
+    /// Adds the first choice of a chunk.
     pub(crate) fn add_chunk(&mut self, chunk: &Value) {
         let Some(delta) = chunk.pointer("/choices/0/delta") else { return };
         self.add(delta);
     }
 
-    /// A message of a whole answer, or the delta of a chunk: both name these members alike.
+    /// Adds a message of a whole answer, or the delta of a chunk: both name these members alike.
     pub(crate) fn add(&mut self, message: &Value) {
-        if let Some(text) = message.get("reasoning_content").and_then(Value::as_str) {
+        if let Some(text) = chat::reasoning_text(message) {
             self.add_text(text);
         }
-        let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
         let room = CALLS_MAX.saturating_sub(self.calls.len());
-        let ids = calls.filter_map(|call| call.get("id").and_then(Value::as_str));
-        self.calls.extend(ids.take(room).map(str::to_owned));
+        self.calls.extend(chat::tool_call_ids(message).take(room).map(str::to_owned));
     }
 
     fn add_text(&mut self, text: &str) {
@@ -129,7 +116,7 @@ impl ReasoningCollector {
         self.reasoning.push_str(text);
     }
 
-    /// Hands over what was gathered.
+    /// Puts what was collected into the cache.
     pub(crate) fn keep(&self, replay: &ReasoningCache, account: &AccountId) {
         replay.keep(account, &self.calls, &self.reasoning);
     }

@@ -4,10 +4,11 @@
 //! is `null` until it comes, comes once, and nothing follows it; usage never beside choices, but in one chunk of its own
 //! just before the end, when the client asked. Members that no rule names stay.
 
+use super::finish;
 use super::peek::{Seen, each_name, has_content};
 use super::tools::Calls;
 use super::usage::{self, ReportedUsage, TokenBounds};
-use super::{event_of, finish};
+use crate::chat::event;
 use crate::classify::VendorError;
 use crate::notes::Notes;
 use crate::profile::{Profile, StreamHabits};
@@ -103,7 +104,7 @@ impl Regular {
             return Ok((seen, None));
         }
         chunk.insert("choices".into(), mended.into());
-        Ok((seen, Some(event_of(&Value::Object(chunk)))))
+        Ok((seen, Some(event(&Value::Object(chunk)))))
     }
 
     fn mend_choice(
@@ -165,7 +166,7 @@ impl Regular {
         let mut chunk = self.envelope.open(&mut Map::new());
         chunk.insert("choices".into(), json!([]));
         chunk.insert("usage".into(), usage);
-        Some(event_of(&Value::Object(chunk)))
+        Some(event(&Value::Object(chunk)))
     }
 }
 

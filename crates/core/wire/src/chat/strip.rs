@@ -1,4 +1,4 @@
-//! What a copy of a request may not ask for: a stream, and anything that would act.
+//! What a copy of a request may not ask for: a stream, and tools that the vendor would run.
 
 use serde_json::Value;
 
@@ -14,11 +14,12 @@ const ACTING: [&str; 8] = [
     "store",
     "background",
 ];
-/// Members of a stream.
+/// Members that ask for a stream.
 const STREAMING: [&str; 3] = ["stream", "stream_options", "tool_stream"];
 
-/// Takes them out. Tools of the type `function` stay: they are only named in the answer, and nobody runs them here.
-pub(super) fn strip(body: &mut Value) {
+/// Takes out of a request what a copy of it may not ask for. Tools of the type `function` stay: the answer only names them,
+/// and nobody runs them here.
+pub fn strip_for_copy(body: &mut Value) {
     let Some(members) = body.as_object_mut() else { return };
     for name in STREAMING.iter().chain(&ACTING) {
         members.shift_remove(*name);
@@ -46,24 +47,24 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn tools_of_the_vendor_go_and_functions_stay() {
+    fn tools_of_the_vendor_are_taken_out() {
         let function = json!({ "type": "function", "function": { "name": "f" } });
         let search = json!({ "type": "web_search", "web_search": { "enable": true } });
         let mut body = json!({ "messages": [], "stream": true, "stream_options": {}, "enable_search": true,
             "web_search_options": {}, "tools": [search, function], "tool_choice": { "type": "web_search" }, "seed": 1 });
-        strip(&mut body);
+        strip_for_copy(&mut body);
         assert_eq!(body, json!({ "messages": [], "tools": [function], "seed": 1 }));
         let mut body =
             json!({ "tools": [search, { "no": "type" }], "tool_choice": "auto", "parallel_tool_calls": true });
-        strip(&mut body);
+        strip_for_copy(&mut body);
         assert_eq!(body, json!({}));
         let mut body =
             json!({ "tools": [function], "tool_choice": { "type": "function", "function": { "name": "f" } } });
         let whole = body.clone();
-        strip(&mut body);
+        strip_for_copy(&mut body);
         assert_eq!(body, whole);
         let mut odd = json!([1]);
-        strip(&mut odd);
+        strip_for_copy(&mut odd);
         assert_eq!(odd, json!([1]));
     }
 }

@@ -6,12 +6,12 @@
 use serde_json::{Map, Value};
 
 /// Joins whole answers, in the order of their requests.
-pub(crate) fn join(answers: Vec<Value>) -> Value {
+pub fn join_answers(answers: Vec<Value>) -> Value {
     let mut answers = answers.into_iter();
     let Some(mut joined) = answers.next() else { return Value::Null };
     let mut choices = take_choices(&mut joined, 0);
-    for (place, mut answer) in (1_u64..).zip(answers) {
-        choices.extend(take_choices(&mut answer, place));
+    for (request, mut answer) in (1_u64..).zip(answers) {
+        choices.extend(take_choices(&mut answer, request));
         if let Some(usage) = answer.get("usage") {
             add(&mut joined, usage);
         }
@@ -20,13 +20,13 @@ pub(crate) fn join(answers: Vec<Value>) -> Value {
     joined
 }
 
-fn take_choices(answer: &mut Value, place: u64) -> Vec<Value> {
+fn take_choices(answer: &mut Value, request: u64) -> Vec<Value> {
     let mut choices = match answer.get_mut("choices").map(Value::take) {
         Some(Value::Array(choices)) => choices,
         _ => Vec::new(),
     };
     for choice in choices.iter_mut().filter(|choice| choice.is_object()) {
-        choice["index"] = Value::from(place);
+        choice["index"] = Value::from(request);
     }
     choices
 }
@@ -38,13 +38,13 @@ fn add(joined: &mut Value, usage: &Value) {
     }
 }
 
-/// Adds every number of `more` to its namesake in `sum`, nested ones too.
-pub(crate) fn sum_numbers(sum: &mut Value, more: &Value) {
+/// Adds every number of `more` to the one of the same name in `sum`, nested ones too.
+pub fn sum_numbers(sum: &mut Value, more: &Value) {
     match (sum, more) {
         (Value::Object(sum), Value::Object(more)) => {
             for (name, value) in more {
                 match sum.get_mut(name) {
-                    Some(place) => sum_numbers(place, value),
+                    Some(known) => sum_numbers(known, value),
                     None => {
                         sum.insert(name.clone(), value.clone());
                     }
@@ -64,7 +64,7 @@ pub(crate) fn sum_numbers(sum: &mut Value, more: &Value) {
 
 /// Makes one stream of several: numbers, ids and usage.
 #[derive(Debug, Default)]
-pub(crate) struct Interleave {
+pub struct Interleave {
     id: Option<Value>,
     created: Option<Value>,
     usage: Option<Value>,
@@ -72,8 +72,8 @@ pub(crate) struct Interleave {
 }
 
 impl Interleave {
-    /// Renumbers a chunk of the `place`-th request. Returns whether anything is left of it: a usage chunk is kept back.
-    pub(crate) fn chunk(&mut self, place: u64, chunk: &mut Value) -> bool {
+    /// Renumbers a chunk of the `request`-th request. Returns whether anything is left of it: a usage chunk is kept back.
+    pub fn chunk(&mut self, request: u64, chunk: &mut Value) -> bool {
         let Some(members) = chunk.as_object_mut() else { return true };
         if let Some(usage) = members.get("usage").filter(|usage| !usage.is_null()) {
             match &mut self.usage {
@@ -94,13 +94,13 @@ impl Interleave {
         }
         let Some(choices) = members.get_mut("choices").and_then(Value::as_array_mut) else { return true };
         for choice in choices.iter_mut().filter(|choice| choice.is_object()) {
-            choice["index"] = Value::from(place);
+            choice["index"] = Value::from(request);
         }
         !choices.is_empty()
     }
 
-    /// The one usage chunk, when the requests told their usage.
-    pub(crate) fn usage_chunk(&mut self) -> Option<Value> {
+    /// The one usage chunk; `None` if no request reported its usage, or if it was taken.
+    pub fn usage_chunk(&mut self) -> Option<Value> {
         let usage = self.usage.take()?;
         let mut chunk = self.shape.take().unwrap_or_default();
         chunk.insert("usage".to_owned(), usage);
@@ -114,12 +114,12 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn answers_are_joined_renumbered_and_added_up() {
+    fn joined_answers_are_renumbered_and_added_up() {
         let answer = |text: &str, tokens: u64| {
             json!({"id": text, "choices": [{"index": 0, "message": {"content": text}}],
                 "usage": {"prompt_tokens": 3, "completion_tokens": tokens, "completion_tokens_details": {"reasoning_tokens": 1}}})
         };
-        let joined = join(vec![answer("a", 1), answer("b", 2), answer("c", 3)]);
+        let joined = join_answers(vec![answer("a", 1), answer("b", 2), answer("c", 3)]);
         assert_eq!(joined["id"], "a");
         let texts: Vec<_> = joined["choices"]
             .as_array()
@@ -131,11 +131,11 @@ mod tests {
         let usage =
             json!({"prompt_tokens": 9, "completion_tokens": 6, "completion_tokens_details": {"reasoning_tokens": 3}});
         assert_eq!(joined["usage"], usage);
-        assert_eq!(join(vec![]), Value::Null);
+        assert_eq!(join_answers(vec![]), Value::Null);
     }
 
     #[test]
-    fn interleaved_chunks_share_an_id_and_end_with_one_usage() {
+    fn interleaved_chunks_share_an_id_and_a_usage() {
         let mut streams = Interleave::default();
         let mut first = json!({"id": "x", "created": 1, "choices": [{"index": 0, "delta": {"content": "a"}}]});
         let mut second = json!({"id": "y", "created": 2, "choices": [{"index": 0, "delta": {"content": "b"}}]});

@@ -1,23 +1,23 @@
 //! The whole answer of a stream, as a client would have got it without streaming.
 //!
-//! Rules: chunks are read as the client saw them, so a capture holds what was said and nothing else; a stream that ended in an
-//! error, or did not end, gives no answer; usage that was not shown is added from what the vendor told the gateway.
+//! Rules: chunks are read as the client saw them; a stream that ended in an error, or did not end, gives no answer; usage that
+//! was not shown is added from what the vendor reported.
 
-use crate::emulate::shape::payload;
+use super::chunk_of;
 use banjia_types::Usage;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// The answer of this stream; none when it is not whole.
-pub(crate) fn whole(stream: &[u8], usage: Option<&Usage>) -> Option<Value> {
-    let mut answer = Folded::default();
+/// The whole answer of a stream's bytes; `None` if it is not whole. `usage` is what the vendor reported.
+pub fn assemble(stream: &[u8], usage: Option<&Usage>) -> Option<Value> {
+    let mut answer = Assembled::default();
     let mut is_done = false;
     for event in stream.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"data:")) {
         if event.get(5..).unwrap_or_default().trim_ascii() == b"[DONE]" {
             is_done = true;
             continue;
         }
-        let chunk = payload(event)?;
+        let chunk = chunk_of(event)?;
         if chunk.get("error").is_some_and(|error| !error.is_null()) {
             return None;
         }
@@ -27,7 +27,7 @@ pub(crate) fn whole(stream: &[u8], usage: Option<&Usage>) -> Option<Value> {
 }
 
 #[derive(Default)]
-struct Folded {
+struct Assembled {
     head: Map<String, Value>,
     usage: Value,
     choices: BTreeMap<u64, Choice>,
@@ -41,7 +41,7 @@ struct Choice {
     logprobs: Value,
 }
 
-impl Folded {
+impl Assembled {
     fn add(&mut self, mut chunk: Value) {
         for choice in chunk.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
             let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
@@ -65,10 +65,10 @@ impl Folded {
         answer.insert("object".into(), "chat.completion".into());
         let choices = self.choices.into_iter().map(|(index, choice)| choice.finish(index));
         answer.insert("choices".into(), choices.collect());
-        let told = usage.filter(|_| self.usage.is_null()).map(|usage| {
+        let reported = usage.filter(|_| self.usage.is_null()).map(|usage| {
             json!({ "prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "total_tokens": usage.total() })
         });
-        let usage = told.unwrap_or(self.usage);
+        let usage = reported.unwrap_or(self.usage);
         if !usage.is_null() {
             answer.insert("usage".into(), usage);
         }
@@ -130,7 +130,7 @@ impl Choice {
     }
 }
 
-/// Texts are put together, lists too; of other things the last one stays.
+/// Joins texts and lists. Of other values the last one stays.
 fn join(whole: &mut Value, part: Value) {
     match (whole, part) {
         (Value::String(whole), Value::String(part)) => whole.push_str(&part),
@@ -168,7 +168,7 @@ mod tests {
     const DONE: &str = "data: [DONE]\n\n";
 
     #[test]
-    fn text_logprobs_and_usage_come_together() {
+    fn text_and_logprobs_are_joined() {
         let mut first = delta(0, &json!({ "role": "assistant", "content": "" }));
         first["usage"] = Value::Null;
         let mut second = delta(0, &json!({ "content": "你" }));
@@ -184,7 +184,7 @@ mod tests {
             end,
             json!({ "id": "c", "choices": [], "usage": { "prompt_tokens": 3, "completion_tokens": 2 } }),
         ];
-        let answer = whole(&stream(&chunks, DONE), None).unwrap();
+        let answer = assemble(&stream(&chunks, DONE), None).unwrap();
         let choice = json!({ "index": 0, "message": { "role": "assistant", "content": "你好", "reasoning_content": "think" },
             "logprobs": { "content": [{ "token": "你" }, { "token": "好" }], "refusal": null }, "finish_reason": "stop" });
         let expected = json!({ "id": "c", "created": 1, "model": "m", "object": "chat.completion", "choices": [choice],
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn tool_calls_of_several_choices_come_together() {
+    fn tool_calls_of_several_choices_are_joined() {
         let call = |index: u64, rest: Value| {
             let mut call = rest;
             call["index"] = index.into();
@@ -211,7 +211,7 @@ mod tests {
             delta(1, &call(0, json!({ "function": { "arguments": "1}" } }))),
         ];
         let usage = Usage { prompt: 4, completion: 6, ..Usage::default() };
-        let answer = whole(&stream(&chunks, DONE), Some(&usage)).unwrap();
+        let answer = assemble(&stream(&chunks, DONE), Some(&usage)).unwrap();
         let calls = json!([
             { "id": "a", "type": "function", "function": { "name": "f", "arguments": "{\"x\":1}" } },
             { "id": "b", "type": "function", "function": { "name": "g", "arguments": "{}" } },
@@ -227,9 +227,9 @@ mod tests {
     #[test]
     fn a_stream_that_broke_gives_no_answer() {
         let chunk = delta(0, &json!({ "content": "half" }));
-        assert_eq!(whole(&stream(std::slice::from_ref(&chunk), ""), None), None);
-        assert_eq!(whole(&stream(&[chunk.clone(), json!({ "error": { "message": "x" } })], DONE), None), None);
-        assert_eq!(whole(&stream(&[chunk], "data: {half\n\ndata: [DONE]\n\n"), None), None);
-        assert_eq!(whole(b"", None), None);
+        assert_eq!(assemble(&stream(std::slice::from_ref(&chunk), ""), None), None);
+        assert_eq!(assemble(&stream(&[chunk.clone(), json!({ "error": { "message": "x" } })], DONE), None), None);
+        assert_eq!(assemble(&stream(&[chunk], "data: {half\n\ndata: [DONE]\n\n"), None), None);
+        assert_eq!(assemble(b"", None), None);
     }
 }

@@ -12,26 +12,27 @@ const CHOICES_MAX: u64 = 256;
 
 /// Cuts the texts of one answer's choices.
 #[derive(Debug)]
-pub(crate) struct StopCutter {
+pub struct StopCutter {
     stops: Vec<String>,
-    choices: BTreeMap<u64, Held>,
+    choices: BTreeMap<u64, HeldText>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct HeldText {
     text: String,
     cut: bool,
     finished: bool,
 }
 
 impl StopCutter {
-    pub(crate) fn new(stops: &[String]) -> Self {
+    /// A cutter for these stop strings; empty ones are ignored.
+    pub fn new(stops: &[String]) -> Self {
         let stops = stops.iter().filter(|stop| !stop.is_empty()).cloned().collect();
         Self { stops, choices: BTreeMap::new() }
     }
 
     /// Cuts a whole answer in place.
-    pub(crate) fn cut_answer(&self, answer: &mut Value) {
+    pub fn cut_answer(&self, answer: &mut Value) {
         let Some(choices) = answer.get_mut("choices").and_then(Value::as_array_mut) else { return };
         for choice in choices {
             let Some(Value::String(text)) = choice.pointer_mut("/message/content") else { continue };
@@ -42,7 +43,7 @@ impl StopCutter {
     }
 
     /// Cuts one chunk of a stream in place. Returns whether anything is left of it that a client should see.
-    pub(crate) fn cut_chunk(&mut self, chunk: &mut Value) -> bool {
+    pub fn cut_chunk(&mut self, chunk: &mut Value) -> bool {
         let Some(choices) = chunk.get_mut("choices").and_then(Value::as_array_mut) else { return true };
         if choices.is_empty() {
             return true;
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looked_like_a_stop_string_leaves_in_the_end() {
+    fn what_only_resembled_a_stop_string_is_sent() {
         let (text, finish) = stream(&["<END>", "停止"], &["a <EN", "C 停", "车 <E"]);
         assert_eq!((text.as_str(), finish.as_deref()), ("a <ENC 停车 <E", Some("length")));
     }
@@ -154,7 +155,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_split_gives_the_text_before_the_first_stop_string(
+        fn any_split_gives_the_text_before_the_first_stop(
             parts in prop::collection::vec("[ab停]{0,4}", 0..12), stop in "[ab停]{1,4}",
         ) {
             let whole: String = parts.concat();
