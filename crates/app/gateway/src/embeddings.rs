@@ -1,9 +1,10 @@
-//! `POST /v1/embeddings`: what a vendor does not take is done here. Token arrays become text, batches are split to the
-//! vendor's limit and joined again in order, floats become base64.
+//! `POST /v1/embeddings`: does what a vendor does not. Token arrays become text, batches are split to the vendor's limit and
+//! joined again in order, floats become base64.
 //!
-//! Rules: a pass-through vendor gets the client's bytes and its answer is not looked into; token arrays are read with the
-//! vocabulary of OpenAI's embedding models (cl100k_base, as of 2026-11), which is loaded at first use on a thread of its
-//! own because it takes a tenth of a second.
+//! Rules:
+//! - A pass-through vendor gets the client's bytes, and its answer is not parsed.
+//! - Token arrays are decoded with the vocabulary of OpenAI's embedding models (cl100k_base, as of 2026-11). It is loaded at
+//!   first use, on a blocking thread because that takes a tenth of a second.
 
 use crate::attempt::{AttemptError, FullResponse, VendorCall, add_up, server_error};
 use crate::error::Failure;
@@ -12,10 +13,10 @@ use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inpu
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-/// Parts of one batch under way at once.
+/// Maximum number of concurrent requests for the parts of one batch.
 const PARTS_AT_ONCE_MAX: usize = 4;
 
-/// Answers one request.
+/// Answers one embeddings request.
 pub(crate) async fn answer(vendor_call: VendorCall, encoded: Encoded) -> Result<FullResponse, AttemptError> {
     let Encoded { body, notes, .. } = encoded;
     if vendor_call.vendor().profile.is_pass_through() {
@@ -27,7 +28,7 @@ pub(crate) async fn answer(vendor_call: VendorCall, encoded: Encoded) -> Result<
         Inputs::Tokens(lists) => decoded(lists).await?,
     };
     let parts = split_inputs(&texts, vendor_call.vendor().profile.embedding_batch_max(vendor_call.model()));
-    // Floats are asked for (or come) and turned into what the client wants when the parts are joined.
+    // The vendor is asked for floats. They become what the client wants when the parts are joined.
     let plain = Notes { base64_embeddings: false, ..notes.clone() };
     let (vendor_call, body, plain) = (&vendor_call, &body, &plain);
     let mut calls = Vec::new();

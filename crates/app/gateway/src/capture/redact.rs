@@ -1,10 +1,12 @@
-//! Takes keys and people's particulars out of texts before they are kept.
+//! Takes keys and personal data out of texts before they are stored.
 //!
-//! Rules: what was found is replaced by a word that is the same every time (`[email]`), so that two sides stay comparable, and
-//! counted; a number that only looks like one is left alone where a check digit can tell; a text that is JSON itself (the
-//! arguments of a tool call, a structured answer) is read as JSON, so that it stays JSON. Patterns are matched in linear
-//! time, their size is bounded, and a pattern that matches nothing-at-all is refused, because it would match everywhere.
-//! Names and ids of the protocol are left alone: a call must still find its result.
+//! Rules:
+//! - What is found is counted and replaced by a fixed word (`[email]`), so that two recordings stay comparable.
+//! - A number with a wrong check digit stays, if its kind has a check digit.
+//! - A text that is JSON itself (the arguments of a tool call, a structured answer) is read as JSON, so that it stays JSON.
+//! - Patterns are matched in linear time and bounded in size. A pattern that matches the empty text is refused, because it
+//!   would match everywhere.
+//! - Names and ids of the protocol stay: a tool's result must still find its call.
 
 use crate::config::{PatternConfig, RedactConfig};
 use crate::snapshot::Problem;
@@ -19,16 +21,16 @@ const PATTERN_BYTES_MAX: usize = 256 * 1024;
 const PATTERN_LEN_MAX: usize = 1_000;
 /// Patterns of the operator's own.
 const PATTERNS_MAX: usize = 64;
-/// How deep a text inside a text is read as JSON.
+/// How many levels of JSON inside of a text are read.
 const NESTED_MAX: u32 = 4;
-/// A text without a space that is longer than this and is base64 throughout is data and no text.
+/// A text of at least this many characters that is base64 throughout is data.
 const DATA_LEN_MIN: usize = 4 * 1024;
 
-/// What stands for data begins so, and holds its digest after this.
+/// The word that replaces data begins with the first, and its digest follows the second.
 const DATA_WORD: &str = "[data ";
 const DATA_DIGEST: &str = "sha256:";
 
-/// Keys by their form: the usual prefixes, tokens of three parts, key files.
+/// Keys by their form: usual prefixes, tokens of three parts, key files.
 const KEYS: &str = r"(?x)
     (?-u:\b)(?:sk|bj|pk|rk|ak|key)-[A-Za-z0-9_-]{16,}
   | (?-u:\b)(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abeprs]-|AKIA|ASIA|AIza|LTAI)[A-Za-z0-9_-]{12,}
@@ -47,21 +49,21 @@ const PHONE: &str = r"(?x)
     (?:(?:\+|00)86[\ -]?)?1[3-9][0-9][\ -]?[0-9]{4}[\ -]?[0-9]{4}
   | \+[1-9](?:[\ .()-]{0,2}[0-9]){7,14}";
 
-/// One thing that is looked for.
+/// One pattern and its replacement.
 #[derive(Debug)]
 struct Rule {
     pattern: Regex,
-    /// What stands in its place; `$1` is the first group.
+    /// The replacement; `$1` is the first group.
     word: String,
     holds: fn(&str) -> bool,
-    /// Whether it must not touch a letter or a digit on either side.
+    /// Whether a match must not touch a letter or a digit on either side.
     alone: bool,
 }
 
-/// Whether it is looked for, its pattern, what stands in its place, what tells a true one, whether it stands alone.
+/// Whether the rule is on, its pattern, its replacement, the check of a match, and whether a match must stand alone.
 type Known = (bool, &'static str, &'static str, fn(&str) -> bool, bool);
 
-/// What is taken out of texts. See the module's text.
+/// Takes keys and personal data out of texts, as the configuration says.
 #[derive(Debug, Default)]
 pub struct Redactor {
     rules: Vec<Rule>,
@@ -69,10 +71,10 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Compiles what the configuration says.
+    /// Compiles the rules of the configuration.
     ///
     /// # Errors
-    /// Each pattern that cannot be used, with its place.
+    /// Each pattern that cannot be used, with its place in the configuration.
     pub fn compile(config: &RedactConfig) -> Result<Self, Vec<Problem>> {
         let mut rules = Vec::new();
         let mut problems = Vec::new();
@@ -107,7 +109,7 @@ impl Redactor {
         if problems.is_empty() { Ok(Self { rules, keeps_data: config.keep_data }) } else { Err(problems) }
     }
 
-    /// Takes out of every text below `value` what is to be taken out; returns how many places that were.
+    /// Redacts every text below `value`. Returns the number of replacements.
     pub fn redact(&self, value: &mut Value) -> u32 {
         self.walk(value, 0)
     }
@@ -121,7 +123,7 @@ impl Redactor {
                 .filter(|(name, value)| !(is_protocol(name) && value.is_string()))
                 .map(|(_, value)| self.walk(value, nested))
                 .sum(),
-            // A number of the protocol is a count or a time; one inside a text may be somebody's.
+            // A number of the protocol is a count or a time. One inside of a text may be personal.
             Value::Number(number) if nested > 0 => {
                 let mut text = number.to_string();
                 let count = self.plain(&mut text);
@@ -202,7 +204,7 @@ fn is_protocol(name: &str) -> bool {
     )
 }
 
-/// No letter or digit touches it: a longer number is another thing.
+/// Whether no letter or digit touches the match: a longer number is something else.
 fn stands_alone(whole: &str, part: std::ops::Range<usize>) -> bool {
     let before = whole.get(..part.start).and_then(|text| text.chars().next_back());
     let after = whole.get(part.end..).and_then(|text| text.chars().next());
@@ -228,11 +230,11 @@ fn is_card(text: &str) -> bool {
         _ if digit > 4 => digit * 2 - 9,
         _ => digit * 2,
     });
-    // One digit over and over passes the check and is nobody's card.
+    // A repeated digit passes the check and is no card.
     digits.len() >= 13 && digits.iter().any(|digit| *digit != digits[0]) && luhn.sum::<u32>().is_multiple_of(10)
 }
 
-/// What stands for an image, a sound or another file inside a text; none for a text.
+/// The word that replaces an image, a sound or another file in a text; `None` if the text is no such data.
 fn data_word(text: &str) -> Option<String> {
     let kind = match text.strip_prefix("data:") {
         Some(rest) => rest.split_once(',').map(|(head, _)| head.split(';').next().unwrap_or_default())?,

@@ -1,10 +1,10 @@
 //! The one task that writes captures.
 //!
-//! Rules: it takes what waits, makes captures of it away from the threads that serve, and writes
-//! them in one transaction. A database that cannot be written is tried until it can: meanwhile the
-//! queue fills up to its bounds, and what finds no place in it is dropped and counted. A batch that
-//! the database refuses for what it is is tried a few times, given up and counted. What is older
-//! than is to be kept is forgotten here too.
+//! Rules:
+//! - Captures are made on a blocking thread, away from the threads that serve, and are written in one transaction.
+//! - If the database cannot be written, the batch is tried until it can. Meanwhile the queue fills up to its bounds.
+//! - If the database refuses a batch because of its contents, it is tried a few times, then given up and counted.
+//! - Captures older than `capture.keep_days` are deleted here too.
 
 use super::{CaptureRules, Counters, Job, Recorded, add, seal_key};
 use crate::clock::Clock;
@@ -17,14 +17,14 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Captures of one transaction.
 const BATCH_LEN_MAX: usize = 64;
-/// Tries to write a batch that the database refuses for what it is.
+/// Tries to write a batch that the database refuses because of its contents.
 const TRIES_MAX: u32 = 4;
 /// The pause after the first failed try; it doubles up to the last.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_LAST: Duration = Duration::from_secs(5);
-/// Interval between log lines about captures that wait.
+/// Interval between log lines about captures that cannot be written yet.
 const LOG_EVERY: Duration = Duration::from_mins(1);
-/// How often old captures are looked for.
+/// Interval between deletions of old captures.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
@@ -33,7 +33,7 @@ pub(super) struct Worker {
     rules: Arc<CaptureRules>,
     counters: Arc<Counters>,
     clock: Clock,
-    /// Known from the first batch on.
+    /// Read with the first batch.
     key: Option<EncryptionKey>,
     forget_at: Instant,
 }
@@ -60,7 +60,7 @@ impl Worker {
                 self.take(batch).await;
             }
             for done in flushes {
-                // Whoever waited may have gone.
+                // The receiver may have stopped waiting.
                 done.send(()).unwrap_or_default();
             }
             self.forget().await;
