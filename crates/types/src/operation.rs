@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// One thing that a client asks the API to do. Paths and bodies stand in the table of `banjia-wire`.
+/// One thing that a client asks the API to do. Paths and bodies stand in the table of
+/// `banjia-wire`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {

@@ -116,7 +116,8 @@ struct Stream {
 }
 
 impl Attempt {
-    /// Encodes the request and prepares its sending. Nothing is sent before the first [`Attempt::poll`].
+    /// Encodes the request and prepares its sending. Nothing is sent before the first
+    /// [`Attempt::poll`].
     pub(crate) fn begin(vendor_call: VendorCall, send: u32, goal: usize, begun: Moment) -> Self {
         let mut attempt = Self {
             send,
@@ -135,7 +136,8 @@ impl Attempt {
         attempt
     }
 
-    /// An attempt that has failed already and sends nothing. The target's circuit breaker ignores it.
+    /// An attempt that has failed already and sends nothing. The target's circuit breaker ignores
+    /// it.
     pub(crate) fn withheld(
         vendor_call: VendorCall,
         send: u32,

@@ -1,9 +1,12 @@
-//! Recording exchanges: what is sent to a client is copied, made a whole answer, redacted, encrypted and written.
+//! Recording exchanges: what is sent to a client is copied, made a whole answer, redacted,
+//! encrypted and written.
 //!
 //! Rules:
 //! - A request never waits for its recording.
-//! - A hash of the request's id decides whether an exchange is recorded. Nothing is kept for the others.
-//! - A recording is bounded in bytes. The queue is bounded in captures and in bytes; what does not fit is dropped and counted.
+//! - A hash of the request's id decides whether an exchange is recorded. Nothing is kept for the
+//!   others.
+//! - A recording is bounded in bytes. The queue is bounded in captures and in bytes; what does not
+//!   fit is dropped and counted.
 //! - Redaction comes before encryption and before the disk.
 //! - A batch is written whole or not at all, and may be written again.
 
@@ -25,8 +28,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
-/// The key that encrypts captures: the one of the configuration, else that of the file beside the database, which is made
-/// at first use.
+/// The key that encrypts captures: the one of the configuration, else that of the file beside the
+/// database, which is made at first use.
 ///
 /// # Errors
 /// The text or the file holds no key, or the file cannot be made.
@@ -62,7 +65,8 @@ pub struct CaptureStats {
     pub written: u64,
     /// Captures that were dropped because the queue was full.
     pub dropped: u64,
-    /// Exchanges that were not kept because request and answer were larger than `capture.bytes_max`.
+    /// Exchanges that were not kept because request and answer were larger than
+    /// `capture.bytes_max`.
     pub too_large: u64,
     /// Captures that were given up because the database did not take them.
     pub lost: u64,
@@ -163,8 +167,8 @@ impl RecordingBuffer {
         Self { first: None, joined: Vec::new(), bytes_left: bytes_max, is_too_large: false, hold }
     }
 
-    /// Adds a piece. One piece is kept as it is; several are copied, because a piece of a stream may keep a much larger buffer
-    /// in memory.
+    /// Adds a piece. One piece is kept as it is; several are copied, because a piece of a stream
+    /// may keep a much larger buffer in memory.
     pub(crate) fn push(&mut self, piece: &Bytes) {
         if self.is_too_large {
             return;
@@ -223,8 +227,8 @@ impl Recorder {
         Self { queue, counters, queue_bytes_max }
     }
 
-    /// Queues a recording, or drops and counts it. Never waits. Without `has_room` the recording is dropped, because what is
-    /// queued here must not use the memory of requests.
+    /// Queues a recording, or drops and counts it. Never waits. Without `has_room` the recording is
+    /// dropped, because what is queued here must not use the memory of requests.
     pub(crate) fn offer(&self, recorded: Recorded, has_room: bool) {
         add(&self.counters.offered, 1);
         let bytes = recorded.bytes();
@@ -273,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tee_keeps_one_piece_as_it_is_joins_several_and_gives_up_what_is_too_large() {
+    fn a_recording_buffer_keeps_one_piece_uncopied() {
         let piece = Bytes::from_static(b"12345");
         let mut one = RecordingBuffer::new(5, &HeldBytes::new(100));
         one.push(&piece);

@@ -1,10 +1,11 @@
-//! `POST /v1/embeddings`: does what a vendor does not. Token arrays become text, batches are split to the vendor's limit and
-//! joined again in order, floats become base64.
+//! `POST /v1/embeddings`: does what a vendor does not. Token arrays become text, batches are split
+//! to the vendor's limit and joined again in order, floats become base64.
 //!
 //! Rules:
 //! - A pass-through vendor gets the client's bytes, and its answer is not parsed.
-//! - Token arrays are decoded with the vocabulary of OpenAI's embedding models (cl100k_base, as of 2026-11). It is loaded at
-//!   first use, on a blocking thread because that takes a tenth of a second.
+//! - Token arrays are decoded with the vocabulary of OpenAI's embedding models (cl100k_base, as of
+//!   2026-11). It is loaded at first use, on a blocking thread because that takes a tenth of a
+//!   second.
 
 use crate::attempt::{AttemptError, FullResponse, VendorCall, add_up, server_error};
 use crate::error::Failure;

@@ -1,11 +1,11 @@
 //! What a vendor cannot do and the gateway does in its place.
 //!
 //! Rules:
-//! - An emulation changes how many requests are sent or how an answer is cut, never how a request is spelt: that is
-//!   `wire::encode`. What it does to the JSON is in `wire::chat`.
+//! - An emulation changes how many requests are sent or how an answer is cut, never how a request
+//!   is spelt: that is `wire::encode`. What it does to the JSON is in `wire::chat`.
 //! - A request that needs no emulation is not parsed here.
-//! - An answer that does not have its promised form (a schema, a forced tool) after one repair is an error, because a client
-//!   that asked for it relies on it.
+//! - An answer that does not have its promised form (a schema, a forced tool) after one repair is
+//!   an error, because a client that asked for it relies on it.
 
 pub(crate) mod checked;
 pub(crate) mod reasoning;
@@ -23,8 +23,8 @@ use serde_json::Value;
 /// Maximum number of concurrent requests for the choices of one answer.
 const FAN_OUT_AT_ONCE_MAX: usize = 16;
 
-/// A whole answer, with every emulation that the notes ask for. An answer without one has its own future, many times
-/// smaller, because it is moved for each request.
+/// A whole answer, with every emulation that the notes ask for. An answer without one has its own
+/// future, many times smaller, because it is moved for each request.
 pub(crate) fn whole(vendor_call: VendorCall, encoded: Encoded, checks: Option<Checks>) -> Work<FullResponse> {
     let Encoded { body, notes, .. } = encoded;
     let body = vendor_call.with_reasoning(body, &notes);
@@ -62,7 +62,8 @@ async fn emulated(
 /// One answer, parsed.
 struct Parsed {
     value: Value,
-    /// The bytes that it was read from. They stay as long as the value does, so that its memory is accounted for.
+    /// The bytes that it was read from. They stay as long as the value does, so that its memory is
+    /// accounted for.
     text: Bytes,
     usage: ReportedUsage,
 }

@@ -1,9 +1,12 @@
 //! OpenAI's chat JSON as data: chunks of streams, whole answers, and what is done to them.
 //!
 //! Rules:
-//! - Everything here works on values and bytes that are given; sending, waiting and memory limits are the caller's.
-//! - What is said of a chunk or an answer holds for the form that [`crate::Decoder`] and [`crate::decode_answer`] give.
-//! - An emulation changes how an answer is cut or joined, never how a request is spelt: that is [`crate::encode`].
+//! - Everything here works on values and bytes that are given; sending, waiting and memory limits
+//!   are the caller's.
+//! - What is said of a chunk or an answer holds for the form that [`crate::Decoder`] and
+//!   [`crate::decode_answer`] give.
+//! - An emulation changes how an answer is cut or joined, never how a request is spelt: that is
+//!   [`crate::encode`].
 
 mod assemble;
 mod choices;

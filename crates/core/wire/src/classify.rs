@@ -1,8 +1,14 @@
 //! A vendor's error answer and what it means.
 //!
-//! Rules: the profile's error table decides; the HTTP status speaks only when no row fits, because vendors put "out of
-//! money" in a 429 and "unknown model" in a 401; one reader for every envelope that was seen; a message is bounded and shows
-//! no key. Why the envelopes are not in the profile: reading all of them costs nothing and a relay may send any of them.
+//! Rules:
+//! - The profile's error table decides.
+//! - The HTTP status speaks only when no row fits, because vendors put "out of money" in a 429 and
+//!   "unknown model" in a 401.
+//! - One reader for every envelope that was seen.
+//! - A message is bounded and shows no key.
+//!
+//! Why the envelopes are not in the profile: reading all of them costs nothing and a relay may send
+//! any of them.
 
 mod clean;
 mod mask;
@@ -31,7 +37,8 @@ const CODE_CHARS_MAX: usize = 100;
 pub struct VendorError {
     /// What it means; this alone decides retry, failover and the client's status.
     pub class: ErrorClass,
-    /// The vendor's HTTP status, or the one that an error inside a good answer tells (else 200); 0 where no answer came.
+    /// The vendor's HTTP status, or the one that an error inside a good answer tells (else 200); 0
+    /// where no answer came.
     pub status: u16,
     /// The vendor's own code, a number as its text.
     pub code: Option<String>,
@@ -62,8 +69,8 @@ impl fmt::Display for VendorError {
 
 /// Says what an answer with an error status means.
 ///
-/// `retry_after_header` is the text of `retry-after` in seconds, or of `retry-after-ms` with `ms` put behind it. A date
-/// would need a clock and is not read.
+/// `retry_after_header` is the text of `retry-after` in seconds, or of `retry-after-ms` with `ms`
+/// put behind it. A date would need a clock and is not read.
 pub fn classify(profile: &Profile, status: u16, retry_after_header: Option<&str>, body: &[u8]) -> VendorError {
     let said = match serde_json::from_slice::<Value>(body) {
         Ok(value) => Said::of(&value).map_or_else(|| Said::unnamed(body), Said::owned),
@@ -110,7 +117,8 @@ fn by_status(status: u16, code: Option<&str>, message: &str) -> ErrorClass {
             .and_then(|rest| rest.strip_prefix(REGION_CODE))
             .is_some_and(|rest| rest.starts_with(']'));
     match status {
-        // A message may repeat a prompt, so a region block is believed only with a status that fits it.
+        // A message may repeat a prompt, so a region block is believed only with a status that fits
+        // it.
         403 | 451 if region => ErrorClass::Region,
         401 | 403 | 407 => ErrorClass::Auth,
         402 => ErrorClass::Quota,
@@ -144,8 +152,9 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// Reads the envelopes `{error: {..}}`, `{error: ".."}`, `{code, message}`, `{error_code, error_msg}`,
-    /// `{base_resp: {status_code, status_msg}}` and `{detail}`. None when the value is no error.
+    /// Reads the envelopes `{error: {..}}`, `{error: ".."}`, `{code, message}`, `{error_code,
+    /// error_msg}`, `{base_resp: {status_code, status_msg}}` and `{detail}`. None when the value is
+    /// no error.
     fn of(value: &'a Value) -> Option<Self> {
         let body = value.as_object()?;
         match body.get("error") {

@@ -1,11 +1,15 @@
 //! What vendors answer, made regular: one shape for every client, whatever the vendor's habits.
 //!
-//! Rules: a pass-through profile's bytes are forwarded untouched and only looked at; any other profile's chunks are mended
-//! to what the official SDKs expect; a stream ends with exactly one `Done` or one `Error`, and nothing follows it; a stream
-//! that was cut, or whose finish reason hides a failure, never ends in `Done`; an event that is no
-//! UTF-8 is the vendor's failure; memory is bounded whatever the vendor sends.
-//! Why a chunk that is already regular is not parsed: most chunks of most streams are plain text, and looking for a few
-//! names in their bytes is many times cheaper than reading and printing them.
+//! Rules:
+//! - A pass-through profile's bytes are forwarded untouched and only looked at.
+//! - Any other profile's chunks are mended to what the official SDKs expect.
+//! - A stream ends with exactly one `Done` or one `Error`, and nothing follows it.
+//! - A stream that was cut, or whose finish reason hides a failure, never ends in `Done`.
+//! - An event that is no UTF-8 is the vendor's failure.
+//! - Memory is bounded whatever the vendor sends.
+//!
+//! Why a chunk that is already regular is not parsed: most chunks of most streams are plain text,
+//! and looking for a few names in their bytes is many times cheaper than reading and printing them.
 
 mod answer;
 mod chunk;
@@ -51,7 +55,8 @@ pub struct Frame {
 pub enum FrameKind {
     /// Nothing that a client would miss: a role, a comment, an empty chunk.
     Lifecycle,
-    /// Something that a client would miss: text, a tool call, reasoning, a refusal. It may carry the finish reason too.
+    /// Something that a client would miss: text, a tool call, reasoning, a refusal. It may carry
+    /// the finish reason too.
     Content,
     /// A finish reason and nothing else.
     Finish,
@@ -170,7 +175,8 @@ impl Decoder {
             && self.regular.as_ref().is_none_or(|regular| regular.is_plain(data))
     }
 
-    /// Comments and empty events keep a connection alive. But some vendors answer a stream request with one plain JSON body.
+    /// Comments and empty events keep a connection alive. But some vendors answer a stream request
+    /// with one plain JSON body.
     fn no_data(&mut self, event: &RawEvent, out: &mut Vec<Frame>) {
         let text = event.raw.trim_ascii();
         if !text.starts_with(b"{") {

@@ -1,8 +1,10 @@
 //! Embedding inputs cut to a vendor's limit, and its answers put together again.
 //!
-//! Rules: the order of the texts is the order of the vectors; a vector is never approximated.
-//! OpenAI's
-//! clients send token lists and ask for base64 by default, so both are everyday traffic and not exceptions.
+//! Rules:
+//! - The order of the texts is the order of the vectors.
+//! - A vector is never approximated.
+//!
+//! OpenAI's clients send token lists and ask for base64 by default, so both are everyday traffic.
 
 #[cfg(test)]
 mod tests;
@@ -118,11 +120,13 @@ pub enum JoinError {
     },
 }
 
-/// One answer from those of the batches, in order: `(answer, texts asked for)`. `model` is the name that the client asked
-/// for; `base64` is [`crate::Notes::base64_embeddings`]; `usage` is that of all answers together.
+/// One answer from those of the batches, in order: `(answer, texts asked for)`. `model` is the name
+/// that the client asked for; `base64` is [`crate::Notes::base64_embeddings`]; `usage` is that of
+/// all answers together.
 ///
 /// # Errors
-/// An answer that is no embeddings answer, or has the wrong number of vectors: an index must not shift.
+/// An answer that is no embeddings answer, or has the wrong number of vectors: an index must not
+/// shift.
 pub fn join_embeddings(
     model: &str,
     answers: &[(Bytes, usize)],

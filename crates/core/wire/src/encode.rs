@@ -1,9 +1,14 @@
 //! A client's request in a vendor's words, with everything it loses on the way.
 //!
-//! Rules: nothing is changed in silence (each change is a [`Loss`] with a level and a reason); what no rule names passes
-//! untouched, in its place and with its digits; a parameter that is `null` is one that was not sent, as in OpenAI's API;
-//! a profile that touches nothing costs no parsing. Order: thinking, parameters as the profile lists them, roles, words
-//! added to the system message, message quirks. Why one engine for all vendors: the same habit is mended once.
+//! Rules:
+//! - Nothing is changed in silence (each change is a [`Loss`] with a level and a reason).
+//! - What no rule names passes untouched, in its place and with its digits.
+//! - A parameter that is `null` is one that was not sent, as in OpenAI's API.
+//! - A profile that touches nothing costs no parsing.
+//! - The order is: thinking, parameters as the profile lists them, roles, words added to the system
+//!   message, message quirks.
+//!
+//! Why one engine for all vendors: the same habit is mended once.
 
 mod body;
 mod draft;
@@ -60,7 +65,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Puts `body` into the words of `profile`'s vendor, for its `model`. `head` must be the peek of the same body.
+/// Puts `body` into the words of `profile`'s vendor, for its `model`. `head` must be the peek of
+/// the same body.
 ///
 /// # Errors
 /// A parameter that this target cannot honour in any way.
@@ -96,12 +102,14 @@ pub fn encode(
     Ok(draft.close())
 }
 
-/// A [`Head`] exists only of operations whose bodies are read, so only a caller's mistake comes here.
+/// A [`Head`] exists only of operations whose bodies are read, so only a caller's mistake comes
+/// here.
 fn unsupported(operation: Operation) -> Refusal {
     Refusal::new("body", format!("requests of the operation `{operation}` cannot be translated"))
 }
 
-/// Whether the profile has anything to say about a request with these names. If not, its bytes go out as they are.
+/// Whether the profile has anything to say about a request with these names. If not, its bytes go
+/// out as they are.
 fn touches(profile: &Profile, operation: Operation, model: &str, head: &Head) -> bool {
     if profile.pass_through {
         return false;
@@ -120,7 +128,8 @@ fn touches(profile: &Profile, operation: Operation, model: &str, head: &Head) ->
     by_rule || chat || dimensions
 }
 
-/// The gateway counts and prices every stream, so usage is asked for whether or not the client wants to see it.
+/// The gateway counts and prices every stream, so usage is asked for whether or not the client
+/// wants to see it.
 fn ask_for_usage(draft: &mut Draft<'_>) {
     if draft.stream && draft.profile.stream.usage == UsagePlacement::OwnChunk {
         let mut options = match draft.body.get("stream_options") {

@@ -1,9 +1,14 @@
 //! What routing must know of a request body, without parsing the rest.
 //!
-//! Rules: one pass over the top level; values stay where they are and only their spans are kept; a name that stands twice
-//! is refused, because two readers could each believe another one; depth and number of names are bounded; what every client
-//! of OpenAI's API gets as a 400 is a 400 here, with the parameter named. Why not more: whether a value suits a vendor is
-//! the profile's to say, and unknown names must survive.
+//! Rules:
+//! - One pass over the top level.
+//! - Values stay where they are and only their spans are kept.
+//! - A name that stands twice is refused, because two readers could each believe another one.
+//! - Depth and number of names are bounded.
+//! - What every client of OpenAI's API gets as a 400 is a 400 here, with the parameter named.
+//!
+//! Why not more: whether a value suits a vendor is the profile's to say, and unknown names must
+//! survive.
 
 mod check;
 #[cfg(test)]
@@ -62,7 +67,8 @@ impl fmt::Display for BadBody {
     }
 }
 
-/// What routing knows of one body. It speaks of that body alone: its spans are places in those bytes.
+/// What routing knows of one body. It speaks of that body alone: its spans are places in those
+/// bytes.
 #[derive(Clone, Debug)]
 pub struct Head {
     /// The model that the client asks for.
@@ -83,7 +89,8 @@ pub struct Head {
     names: Names,
 }
 
-/// The top-level names, one text and its cuts: a body with thirty names costs two allocations and not thirty.
+/// The top-level names, one text and its cuts: a body with thirty names costs two allocations and
+/// not thirty.
 #[derive(Clone, Debug, Default)]
 struct Names {
     text: String,
@@ -142,8 +149,9 @@ impl Head {
         self.names.iter()
     }
 
-    /// A hash of the conversation's opening: the turns up to and with the first of the user. It stays the same while the
-    /// conversation grows, and from one run of the program to the next. For embeddings: of the whole input.
+    /// A hash of the conversation's opening: the turns up to and with the first of the user. It
+    /// stays the same while the conversation grows, and from one run of the program to the next.
+    /// For embeddings: of the whole input.
     pub fn opening(&self, body: &Bytes) -> u64 {
         let turns = body.get(self.prompt_span.clone()).unwrap_or_default();
         let mut hash = FNV_START;
@@ -182,7 +190,8 @@ fn span_of(text: &str, part: &str) -> Range<usize> {
     if part.is_empty() || start > text.len() { 0..0 } else { start..start + part.len() }
 }
 
-/// `body` with another model's name and nothing else changed. `head` must be the peek of the same body.
+/// `body` with another model's name and nothing else changed. `head` must be the peek of the same
+/// body.
 pub fn splice_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
     if head.model == model {
         return body.clone();

@@ -1,7 +1,12 @@
-//! The wire: what a client asked, in each vendor's words, and what each vendor answered, in OpenAI's.
+//! The wire: what a client asked, in each vendor's words, and what each vendor answered, in
+//! OpenAI's.
 //!
-//! Rules: OpenAI's wire is the inner language; a vendor is data (`vendors/*.toml`); what no rule names passes untouched;
-//! whatever is lost on the way is a value. No clock, no chance, no sockets: everything here is a function of its arguments.
+//! Rules:
+//! - OpenAI's wire is the inner language.
+//! - A vendor is data (`vendors/*.toml`).
+//! - What no rule names passes untouched.
+//! - Each loss on the way is a value.
+//! - Everything here is a function of its arguments: there is no clock, no chance and no socket.
 
 pub mod chat;
 mod classify;

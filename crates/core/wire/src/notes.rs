@@ -1,8 +1,10 @@
-//! What `encode` did that somebody must undo or finish: the decoder for one answer, the gateway for several.
+//! What `encode` did that somebody must undo or finish: the decoder for one answer, the gateway for
+//! several.
 //!
-//! Rules: notes hold facts about this one request, never about the vendor (that is the profile's part). Everything is
-//! empty or `false` when the request went out as it came in, so `Notes::default()` is the note of a
-//! pass-through; only the bounds of its tokens are the request's own.
+//! Rules:
+//! - Notes hold facts about this one request, never about the vendor: those are in the profile.
+//! - Everything but the bounds of its tokens is empty or `false` if the request went out as it came
+//!   in.
 
 use crate::decode::TokenBounds;
 use serde_json::Value;
@@ -11,7 +13,8 @@ use serde_json::Value;
 #[expect(clippy::struct_excessive_bools, reason = "each is a note of its own; they are no states of one thing")]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notes {
-    /// The client asked for a usage chunk. `encode` may ask the vendor for one anyway; then only this says who gets it.
+    /// The client asked for a usage chunk. `encode` may ask the vendor for one anyway; then only
+    /// this says who gets it.
     pub include_usage: bool,
     /// Requests to send for `n` choices; 0 and 1 both mean one.
     pub fan_out: u32,
@@ -27,7 +30,8 @@ pub struct Notes {
     pub base64_embeddings: bool,
     /// Tools that go by another name at the vendor: (name sent, client's name).
     pub renamed_tools: Vec<(String, String)>,
-    /// The vendor wants the reasoning beside a tool call back with the call's result, so it must be kept by call id.
+    /// The vendor wants the reasoning beside a tool call back with the call's result, so it must be
+    /// kept by call id.
     pub replay_reasoning: bool,
     /// The most tokens that the vendor can truly count for it.
     pub token_bounds: TokenBounds,

@@ -1,8 +1,10 @@
 //! The table of operations: which path and method, what goes in and comes out, and what is served.
 //!
 //! Rules:
-//! - The gateway's router, the `[endpoint]` section of a profile and the answer 501 read this one table.
-//! - Paths, methods and body kinds are those of OpenAI's published document (openapi.json of 2026-08-21).
+//! - The gateway's router, the `[endpoint]` section of a profile and the answer 501 read this one
+//!   table.
+//! - Paths, methods and body kinds are those of OpenAI's published document (openapi.json of
+//!   2026-08-21).
 //! - An operation without a row ([`Operation::BorderCheck`]) is none of OpenAI's.
 
 use banjia_types::Operation;
@@ -81,11 +83,13 @@ pub struct OperationSpec {
     pub answer: AnswerKind,
     /// Where its requests name the model.
     pub model: ModelAt,
-    /// The member that holds what the model is asked; `None` if requests of this operation are not read yet.
+    /// The member that holds what the model is asked; `None` if requests of this operation are not
+    /// read yet.
     pub prompt: Option<&'static str>,
     /// Whether the gateway serves it.
     pub is_served: bool,
-    /// Another method that OpenAI serves at this path and the gateway does not: it is answered with 501, not 405.
+    /// Another method that OpenAI serves at this path and the gateway does not: it is answered with
+    /// 501, not 405.
     pub other_method: Option<&'static str>,
 }
 
@@ -222,7 +226,8 @@ pub fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
     }
     let first = first_part(path);
     let is_known = TABLE.iter().any(|spec| spec.first_part() == first) || OTHER_FIRST_PARTS.contains(&first);
-    // With a slash at its end no path is OpenAI's: a client's base URL is then put together wrongly.
+    // With a slash at its end no path is OpenAI's: a client's base URL is then put together
+    // wrongly.
     if is_known && !path.ends_with('/') { Found::NotSupported } else { Found::Unknown }
 }
 
@@ -231,10 +236,12 @@ fn first_part(path: &str) -> &str {
     path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()).unwrap_or_default()
 }
 
-/// The names of the operations that a profile's `[endpoint]` may give a path: those that are served.
+/// The names of the operations that a profile's `[endpoint]` may give a path: those that are
+/// served.
 pub(crate) const SERVED_NAMES: [&str; count(false)] = names(false);
 
-/// The names of the operations that a rule on a parameter may be about: those whose requests are read.
+/// The names of the operations that a rule on a parameter may be about: those whose requests are
+/// read.
 pub(crate) const READ_NAMES: [&str; count(true)] = names(true);
 
 const fn count(must_be_read: bool) -> usize {

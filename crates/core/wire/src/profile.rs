@@ -1,8 +1,14 @@
 //! One vendor as data: the schema of `vendors/*.toml`, checked and compiled.
 //!
-//! Rules: unknown keys are problems with a line and the allowed names; all problems of a file are reported at once;
-//! `extends` goes one level deep; every fact has a source and a date; an unconfirmed fact never causes a hard failure.
-//! Why data and not code: the planner counts, dates, cites and compares these facts, and a new vendor needs no rebuild.
+//! Rules:
+//! - Unknown keys are problems with a line and the allowed names.
+//! - All problems of a file are reported at once.
+//! - `extends` goes one level deep.
+//! - Every fact has a source and a date.
+//! - An unconfirmed fact never causes a hard failure.
+//!
+//! Why data and not code: the planner counts, dates, cites and compares these facts, and a new
+//! vendor needs no rebuild.
 
 mod compile;
 mod errors;
@@ -104,8 +110,9 @@ pub struct Limits {
 }
 
 impl Profile {
-    /// Reads one profile. `file_stem` must equal its `vendor`; `find_base` gives the text of the profile that it extends.
-    /// All problems are returned at once; the profile is `None` when one of them makes it unusable.
+    /// Reads one profile. `file_stem` must equal its `vendor`; `find_base` gives the text of the
+    /// profile that it extends. All problems are returned at once; the profile is `None` when one
+    /// of them makes it unusable.
     pub fn parse(
         file_stem: &str,
         text: &str,
@@ -129,7 +136,8 @@ impl Profile {
         self.pass_through
     }
 
-    /// The vendor's hosts, the default one first. Empty when the base address comes from the configuration.
+    /// The vendor's hosts, the default one first. Empty when the base address comes from the
+    /// configuration.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }

@@ -1,7 +1,9 @@
 //! Small named fixes for habits that no verb can say.
 //!
-//! Rules: a quirk does one thing, has a name that says it, a test, and a loss whenever it changes what the client said.
-//! It knows the request only, never the vendor: the profile decides who needs it.
+//! Rules:
+//! - A quirk does one thing. It has a name that says it, and a test.
+//! - A quirk reports a loss whenever it changes what the client asked for.
+//! - A quirk knows the request only, never the vendor: the profile decides who needs it.
 
 mod content;
 mod scalars;

@@ -1,11 +1,16 @@
 //! Bytes of an event stream cut into events.
 //!
-//! Rules: however the bytes are split, the same events come out, each with its bytes as they were; lines end with LF, CR or
-//! CRLF; an event ends with an empty line; a block of comments, and an empty line with nothing before it, is an event
-//! without data; an event longer than the bound is an error and the end. Why the bytes are kept: a vendor that needs no
-//! change is forwarded, not printed again.
+//! Rules:
+//! - However the bytes are split, the same events come out, each with its bytes as they were.
+//! - Lines end with LF, CR or CRLF.
+//! - An event ends with an empty line.
+//! - A block of comments, and an empty line with nothing before it, is an event without data.
+//! - An event longer than the bound is an error and the end.
 //!
-//! One known dialect is not read here: some recordings of native protocols have no empty line between events.
+//! Why the bytes are kept: a vendor that needs no change is forwarded, not printed again.
+//!
+//! One known dialect is not read here: some recordings of native protocols have no empty line
+//! between events.
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +31,8 @@ pub struct RawEvent {
     pub event: Option<Bytes>,
     /// The `data` lines, joined with LF. None for comments, empty lines and unknown fields alone.
     pub data: Option<Bytes>,
-    /// A status told in a comment (`:HTTP_STATUS/400`), as some vendors do in a stream that began with 200.
+    /// A status told in a comment (`:HTTP_STATUS/400`), as some vendors do in a stream that began
+    /// with 200.
     pub status: Option<u16>,
 }
 
@@ -78,7 +84,8 @@ impl Framer {
         }
     }
 
-    /// Takes more bytes. Take the events out with [`Framer::next`] before the next call, or they pile up.
+    /// Takes more bytes. Take the events out with [`Framer::next`] before the next call, or they
+    /// pile up.
     pub fn feed(&mut self, chunk: &Bytes) {
         if self.failed || self.ended {
             return;
@@ -91,7 +98,8 @@ impl Framer {
         }
     }
 
-    /// Says that no more bytes come, so that [`Framer::next`] gives out an event that was not closed.
+    /// Says that no more bytes come, so that [`Framer::next`] gives out an event that was not
+    /// closed.
     pub fn end(&mut self) {
         self.ended = true;
     }
@@ -193,7 +201,8 @@ fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
     (&text[..end], after)
 }
 
-/// Alibaba's native streams, recorded by public SDK tests of 2024-2026, tell the true status in a comment.
+/// Alibaba's native streams, recorded by public SDK tests of 2024-2026, tell the true status in a
+/// comment.
 fn status_in(comment: &[u8]) -> Option<u16> {
     std::str::from_utf8(comment.strip_prefix(b"HTTP_STATUS/")?).ok()?.trim().parse().ok()
 }

@@ -24,8 +24,8 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One target and the request for it. Cheap to clone.
 ///
-/// An attempt may send several requests (parts of a batch, choices, a second try at a promised form). Each of them first
-/// checks whether the target may still be called.
+/// An attempt may send several requests (parts of a batch, choices, a second try at a promised
+/// form). Each of them first checks whether the target may still be called.
 #[derive(Clone)]
 pub(crate) struct VendorCall {
     pub(crate) state: Arc<State>,
@@ -49,7 +49,8 @@ impl VendorCall {
     /// Checks whether the target may be called now.
     ///
     /// # Errors
-    /// The vendor has refused our region, or the target is a move's source and its end date has passed.
+    /// The vendor has refused our region, or the target is a move's source and its end date has
+    /// passed.
     pub(crate) fn may_ask(&self) -> Result<(), Failure> {
         if self.live.goals[self.goal].border.is_cut() {
             return Err(Failure::broken(ErrorClass::Region));
@@ -87,7 +88,8 @@ impl VendorCall {
         }
     }
 
-    /// The request for a better answer: the client's, with the failed answer and what is wrong with it.
+    /// The request for a better answer: the client's, with the failed answer and what is wrong with
+    /// it.
     pub(crate) fn repair(&self, failed: &FirstChoice, findings: &[String]) -> Result<Encoded, VendorError> {
         let request =
             serde_json::from_slice(&self.ask.body).ok().and_then(|value| chat::repair(value, failed, findings));
@@ -103,7 +105,8 @@ impl VendorCall {
     /// Sends the request and waits for the head of a good answer.
     pub(crate) async fn open(&self, body: Bytes, stream: bool) -> Result<ReplyBody, AttemptError> {
         self.may_ask()?;
-        // Bytes that are not the client's are counted: a vendor that reads slowly keeps them in memory.
+        // Bytes that are not the client's are counted: a vendor that reads slowly keeps them in
+        // memory.
         let is_own = body.as_ptr_range() != self.ask.body.as_ptr_range();
         let body = if is_own { self.state.held.count(body) } else { body };
         let endpoint = self.vendor().url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
@@ -111,7 +114,8 @@ impl VendorCall {
             credential: self.vendor().credential.as_ref(),
             stream,
             request_id: Some(&self.ask.header),
-            // The caller has the deadline: an exchange its timer, a side request or the end of a connection its time-out.
+            // The caller has the deadline: an exchange its timer, a side request or the end of a
+            // connection its time-out.
             timeouts: None,
             ..Call::post(endpoint, body)
         };
@@ -132,7 +136,8 @@ impl VendorCall {
         classify(&self.vendor().profile, status, retry_after, &body)
     }
 
-    /// Sends the request and reads the whole answer. Its bytes count against the memory budget as long as they live.
+    /// Sends the request and reads the whole answer. Its bytes count against the memory budget as
+    /// long as they live.
     pub(crate) async fn answer(&self, body: Bytes, notes: &Notes) -> Result<Answer, AttemptError> {
         let reply = self.open(body, false).await?;
         let mut hold = Hold::new(&self.state.held);
@@ -148,7 +153,8 @@ impl VendorCall {
         Ok(answer)
     }
 
-    /// The error for an answer without memory. No other target is called: its answer would find no memory either.
+    /// The error for an answer without memory. No other target is called: its answer would find no
+    /// memory either.
     pub(crate) fn no_memory(&self) -> AttemptError {
         self.state.overload.count(Cause::Memory);
         AttemptError::Stopped(Box::new(Failure::no_memory()))

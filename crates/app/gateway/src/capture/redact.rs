@@ -1,11 +1,13 @@
 //! Takes keys and personal data out of texts before they are stored.
 //!
 //! Rules:
-//! - What is found is counted and replaced by a fixed word (`[email]`), so that two recordings stay comparable.
+//! - What is found is counted and replaced by a fixed word (`[email]`), so that two recordings stay
+//!   comparable.
 //! - A number with a wrong check digit stays, if its kind has a check digit.
-//! - A text that is JSON itself (the arguments of a tool call, a structured answer) is read as JSON, so that it stays JSON.
-//! - Patterns are matched in linear time and bounded in size. A pattern that matches the empty text is refused, because it
-//!   would match everywhere.
+//! - A text that is JSON itself (the arguments of a tool call, a structured answer) is read as
+//!   JSON, so that it stays JSON.
+//! - Patterns are matched in linear time and bounded in size. A pattern that matches the empty text
+//!   is refused, because it would match everywhere.
 //! - Names and ids of the protocol stay: a tool's result must still find its call.
 
 use crate::config::{PatternConfig, RedactConfig};
@@ -60,7 +62,8 @@ struct Rule {
     alone: bool,
 }
 
-/// Whether the rule is on, its pattern, its replacement, the check of a match, and whether a match must stand alone.
+/// Whether the rule is on, its pattern, its replacement, the check of a match, and whether a match
+/// must stand alone.
 type Known = (bool, &'static str, &'static str, fn(&str) -> bool, bool);
 
 /// Takes keys and personal data out of texts, as the configuration says.
@@ -211,7 +214,8 @@ fn stands_alone(whole: &str, part: std::ops::Range<usize>) -> bool {
     [before, after].into_iter().flatten().all(|c| !c.is_ascii_alphanumeric() && c != '_')
 }
 
-/// Whether the check character of a resident identity number is right (GB 11643-1999, ISO 7064 MOD 11-2).
+/// Whether the check character of a resident identity number is right (GB 11643-1999, ISO 7064 MOD
+/// 11-2).
 fn is_resident(text: &str) -> bool {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     const CHECKS: &[u8; 11] = b"10X98765432";
@@ -234,7 +238,8 @@ fn is_card(text: &str) -> bool {
     digits.len() >= 13 && digits.iter().any(|digit| *digit != digits[0]) && luhn.sum::<u32>().is_multiple_of(10)
 }
 
-/// The word that replaces an image, a sound or another file in a text; `None` if the text is no such data.
+/// The word that replaces an image, a sound or another file in a text; `None` if the text is no
+/// such data.
 fn data_word(text: &str) -> Option<String> {
     let kind = match text.strip_prefix("data:") {
         Some(rest) => rest.split_once(',').map(|(head, _)| head.split(';').next().unwrap_or_default())?,

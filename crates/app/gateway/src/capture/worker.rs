@@ -1,9 +1,12 @@
 //! The one task that writes captures.
 //!
 //! Rules:
-//! - Captures are made on a blocking thread, away from the threads that serve, and are written in one transaction.
-//! - If the database cannot be written, the batch is tried until it can. Meanwhile the queue fills up to its bounds.
-//! - If the database refuses a batch because of its contents, it is tried a few times, then given up and counted.
+//! - Captures are made on a blocking thread, away from the threads that serve, and are written in
+//!   one transaction.
+//! - If the database cannot be written, the batch is tried until it can. Meanwhile the queue fills
+//!   up to its bounds.
+//! - If the database refuses a batch because of its contents, it is tried a few times, then given
+//!   up and counted.
 //! - Captures older than `capture.keep_days` are deleted here too.
 
 use super::{CaptureRules, Counters, Job, Recorded, add, seal_key};

@@ -1,8 +1,9 @@
-//! Answers whose form was promised: a schema, a JSON object, a tool call. `encode` asks for it in words, the answer is checked
-//! here, and the model gets one chance to correct it.
+//! Answers whose form was promised: a schema, a JSON object, a tool call. `encode` asks for it in
+//! words, the answer is checked here, and the model gets one chance to correct it.
 //!
 //! Rules:
-//! - An answer that was cut off or filtered is passed on as it is: its finish reason says so, as OpenAI's would.
+//! - An answer that was cut off or filtered is passed on as it is: its finish reason says so, as
+//!   OpenAI's would.
 //! - A code fence around JSON is taken off.
 //! - A schema that cannot be compiled is the client's error.
 
@@ -25,7 +26,8 @@ pub(crate) struct Checks {
 pub(crate) struct BadSchema(pub(crate) String);
 
 impl Checks {
-    /// The checks that the notes ask for; `None` if they ask for none. `tools` gives the client's tools if they are needed.
+    /// The checks that the notes ask for; `None` if they ask for none. `tools` gives the client's
+    /// tools if they are needed.
     ///
     /// # Errors
     /// The client's schema cannot be compiled.
@@ -44,7 +46,8 @@ impl Checks {
         Ok(Some(Self { schema, json_object: notes.json_object, forced_tool, tools }))
     }
 
-    /// What is wrong with the answer, in sentences for the model; empty if it is right. Takes off a code fence.
+    /// What is wrong with the answer, in sentences for the model; empty if it is right. Takes off a
+    /// code fence.
     pub(crate) fn findings(&self, choice: &mut FirstChoice) -> Vec<String> {
         if choice.was_cut() {
             return Vec::new();
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forced_tool_must_be_called_with_fitting_arguments() {
+    fn a_forced_tool_must_get_fitting_arguments() {
         let notes = Notes { forced_tool: Some(ForcedTool::Named("go".into())), ..Notes::default() };
         let tools = json!([{"type": "function", "function": {"name": "go", "parameters":
             {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}}}]);

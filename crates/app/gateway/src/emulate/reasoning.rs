@@ -1,9 +1,12 @@
-//! Reasoning that a vendor wants back with a tool's result, although OpenAI's wire has no place for it.
+//! Reasoning that a vendor wants back with a tool's result, although OpenAI's wire has no place for
+//! it.
 //!
 //! Rules:
-//! - It is kept by account and tool call id, bounded in number and bytes. The oldest is dropped first.
+//! - It is kept by account and tool call id, bounded in number and bytes. The oldest is dropped
+//!   first.
 //! - It is put back only if the client's message has the call and no reasoning of its own.
-//! - Lost reasoning (a restart, a full cache) is no error: the vendor answers without it, less well.
+//! - Lost reasoning (a restart, a full cache) is no error: the vendor answers without it, less
+//!   well.
 
 use crate::held::{HeldBytes, Hold};
 use crate::live::lock;
@@ -56,7 +59,8 @@ impl ReasoningCache {
         }
     }
 
-    /// Puts kept reasoning back into a request's assistant messages. The bytes stay as they are if nothing changes.
+    /// Puts kept reasoning back into a request's assistant messages. The bytes stay as they are if
+    /// nothing changes.
     pub(crate) fn put_back(&self, account: &AccountId, body: Bytes) -> Bytes {
         if lock(&self.0).texts.is_empty() {
             return body;
@@ -128,7 +132,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn kept_reasoning_goes_back_to_its_account_and_call_only() {
+    fn reasoning_goes_back_to_its_account_and_call_only() {
         let (replay, acme, other) = (ReasoningCache::default(), AccountId::from("acme"), AccountId::from("other"));
         let mut gather = ReasoningCollector::default();
         gather.add_chunk(&json!({"choices": [{"delta": {"reasoning_content": "first "}}]}));

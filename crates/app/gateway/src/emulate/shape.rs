@@ -1,4 +1,5 @@
-//! What is done to the frames of a stream that needs an emulation. A stream that needs none never comes here.
+//! What is done to the frames of a stream that needs an emulation. A stream that needs none never
+//! comes here.
 
 use super::reasoning::{ReasoningCache, ReasoningCollector};
 use crate::held::HeldBytes;

@@ -1,14 +1,17 @@
 //! The whole answer of a stream, as a client would have got it without streaming.
 //!
-//! Rules: chunks are read as the client saw them; a stream that ended in an error, or did not end, gives no answer; usage that
-//! was not shown is added from what the vendor reported.
+//! Rules:
+//! - Chunks are read as the client saw them.
+//! - A stream that ended in an error, or did not end, gives no answer.
+//! - Usage that was not shown is added from what the vendor reported.
 
 use super::chunk_of;
 use banjia_types::Usage;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// The whole answer of a stream's bytes; `None` if it is not whole. `usage` is what the vendor reported.
+/// The whole answer of a stream's bytes; `None` if it is not whole. `usage` is what the vendor
+/// reported.
 pub fn assemble(stream: &[u8], usage: Option<&Usage>) -> Option<Value> {
     let mut answer = Assembled::default();
     let mut is_done = false;
@@ -120,7 +123,8 @@ impl Choice {
         message.entry("role").or_insert_with(|| "assistant".into());
         message.entry("content").or_insert(Value::Null);
         if !self.calls.is_empty() {
-            // Vendors open each answer's text with an empty piece; a whole answer that only calls tools has none.
+            // Vendors open each answer's text with an empty piece; a whole answer that only calls
+            // tools has none.
             if message["content"].as_str().is_some_and(str::is_empty) {
                 message["content"] = Value::Null;
             }

@@ -1,7 +1,11 @@
-//! `n` answers from `n` requests: one answer with `n` choices, or one stream with `n` choices interleaved.
+//! `n` answers from `n` requests: one answer with `n` choices, or one stream with `n` choices
+//! interleaved.
 //!
-//! Rules: each request's choices get the number of their request; the id is that of the first; what they used is added up,
-//! because that is what they cost; the stream ends when all have ended.
+//! Rules:
+//! - Each request's choices get the number of their request.
+//! - The id is that of the first.
+//! - What they used is added up, because that is what they cost.
+//! - The stream ends when all have ended.
 
 use serde_json::{Map, Value};
 
@@ -72,7 +76,8 @@ pub struct Interleave {
 }
 
 impl Interleave {
-    /// Renumbers a chunk of the `request`-th request. Returns whether anything is left of it: a usage chunk is kept back.
+    /// Renumbers a chunk of the `request`-th request. Returns whether anything is left of it: a
+    /// usage chunk is kept back.
     pub fn chunk(&mut self, request: u64, chunk: &mut Value) -> bool {
         let Some(members) = chunk.as_object_mut() else { return true };
         if let Some(usage) = members.get("usage").filter(|usage| !usage.is_null()) {

@@ -1,4 +1,5 @@
-//! The chunks of a stream: from a frame's bytes to JSON and back, and changes to a stream that was read to its end.
+//! The chunks of a stream: from a frame's bytes to JSON and back, and changes to a stream that was
+//! read to its end.
 
 use super::sum_numbers;
 use crate::decode::{Frame, FrameKind};
@@ -27,7 +28,8 @@ pub fn shown_usage(frames: &[Frame]) -> Option<Value> {
     })
 }
 
-/// Adds `more` to the usage that a client would see in this stream. A stream that shows none stays as it is.
+/// Adds `more` to the usage that a client would see in this stream. A stream that shows none stays
+/// as it is.
 pub fn add_to_shown_usage(frames: &mut [Frame], more: &Value) {
     let shown = frames.iter_mut().rev().find_map(|frame| {
         let chunk = chunk_of(&frame.bytes)?;
@@ -39,7 +41,8 @@ pub fn add_to_shown_usage(frames: &mut [Frame], more: &Value) {
     }
 }
 
-/// Puts `text` into the first chunk that has text, and takes the text out of the others. A chunk that had only text goes.
+/// Puts `text` into the first chunk that has text, and takes the text out of the others. A chunk
+/// that had only text goes.
 pub fn replace_text(frames: &mut Vec<Frame>, text: &str) {
     let mut left = Some(text);
     frames.retain_mut(|frame| {

@@ -1,10 +1,12 @@
-//! The first choice of an answer as far as checks of its form look at it, and the request that asks for a better one.
+//! The first choice of an answer as far as checks of its form look at it, and the request that asks
+//! for a better one.
 
 use crate::decode::Frame;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// Text, tool calls and finish reason of the first choice, read from a whole answer or gathered from a stream.
+/// Text, tool calls and finish reason of the first choice, read from a whole answer or gathered
+/// from a stream.
 #[derive(Debug, Default)]
 pub struct FirstChoice {
     /// Its text.
@@ -102,7 +104,8 @@ fn name_and_arguments(call: &Value) -> (String, String) {
     (text("/function/name"), text("/function/arguments"))
 }
 
-/// The client's request with the failed answer and what is wrong with it at its end. `None` if it has no messages.
+/// The client's request with the failed answer and what is wrong with it at its end. `None` if it
+/// has no messages.
 pub fn repair(mut request: Value, failed: &FirstChoice, findings: &[String]) -> Option<Value> {
     let messages = request.get_mut("messages")?.as_array_mut()?;
     let mut answer = failed.text.clone();

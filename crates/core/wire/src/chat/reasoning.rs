@@ -1,4 +1,5 @@
-//! Reasoning beside tool calls: OpenAI's wire has no place for it, and some vendors want it back with the tool's result.
+//! Reasoning beside tool calls: OpenAI's wire has no place for it, and some vendors want it back
+//! with the tool's result.
 
 use serde_json::Value;
 
@@ -13,8 +14,9 @@ pub fn tool_call_ids(message: &Value) -> impl Iterator<Item = &str> {
     calls.filter_map(|call| call.get("id").and_then(Value::as_str))
 }
 
-/// Puts reasoning back into the messages of a request that have tool calls and no reasoning of their own. `find` gives the
-/// reasoning that came with the call of this id. Returns whether anything was changed.
+/// Puts reasoning back into the messages of a request that have tool calls and no reasoning of
+/// their own. `find` gives the reasoning that came with the call of this id. Returns whether
+/// anything was changed.
 pub fn put_back_reasoning<T: AsRef<str>>(request: &mut Value, mut find: impl FnMut(&str) -> Option<T>) -> bool {
     let mut is_changed = false;
     let messages = request.get_mut("messages").and_then(Value::as_array_mut);

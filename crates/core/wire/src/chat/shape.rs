@@ -1,7 +1,12 @@
-//! What is done to the frames of a stream that was made of several requests, or that a stop string may cut.
+//! What is done to the frames of a stream that was made of several requests, or that a stop string
+//! may cut.
 //!
-//! Rules: a frame keeps its kind; comments pass; what is left empty is not sent; `[DONE]` comes once, after the last of the
-//! requests that the stream is made of, and the one usage chunk just before it.
+//! Rules:
+//! - A frame keeps its kind.
+//! - Comments are passed on.
+//! - A chunk that is left empty is not sent.
+//! - `[DONE]` comes once, after the last of the requests that the stream is made of, and the one
+//!   usage chunk just before it.
 
 use super::{Interleave, StopCutter, chunk_of, event};
 use crate::decode::{Frame, FrameKind};
@@ -29,8 +34,8 @@ impl StreamShape {
         }
     }
 
-    /// Works on the frames from `from` on, which came from the request with this number. `on_chunk` is given each chunk as
-    /// the vendor sent it.
+    /// Works on the frames from `from` on, which came from the request with this number. `on_chunk`
+    /// is given each chunk as the vendor sent it.
     pub fn apply(&mut self, request: u32, frames: &mut Vec<Frame>, from: usize, mut on_chunk: impl FnMut(&Value)) {
         for mut frame in frames.split_off(from) {
             match frame.kind {

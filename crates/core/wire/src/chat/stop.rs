@@ -1,8 +1,11 @@
 //! Stop strings that a vendor does not take are cut here, in streams and in whole answers.
 //!
-//! Rules: nothing of a stop string leaves, and nothing after it; a text is held back only as long as it could still become
-//! a stop string, so a stream stays a stream; a choice that was cut finishes with `stop`, once. The vendor's answer is read
-//! to its end all the same: only its last chunk says what it cost.
+//! Rules:
+//! - No part of a stop string is sent, and nothing after it.
+//! - A text is held back only as long as it could still become a stop string, so a stream stays a
+//!   stream.
+//! - A choice that was cut finishes with `stop`, once.
+//! - The vendor's answer is read to its end all the same: only its last chunk says what it cost.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,7 +45,8 @@ impl StopCutter {
         }
     }
 
-    /// Cuts one chunk of a stream in place. Returns whether anything is left of it that a client should see.
+    /// Cuts one chunk of a stream in place. Returns whether anything is left of it that a client
+    /// should see.
     pub fn cut_chunk(&mut self, chunk: &mut Value) -> bool {
         let Some(choices) = chunk.get_mut("choices").and_then(Value::as_array_mut) else { return true };
         if choices.is_empty() {
@@ -83,8 +87,8 @@ impl StopCutter {
     }
 }
 
-/// Takes what may leave from `text`: up to the first stop string, or up to what could still become one. The second value
-/// tells whether a stop string was found.
+/// Takes what may leave from `text`: up to the first stop string, or up to what could still become
+/// one. The second value tells whether a stop string was found.
 fn take(stops: &[String], text: &mut String, all: bool) -> (String, bool) {
     if let Some(at) = stops.iter().filter_map(|stop| text.find(stop.as_str())).min() {
         text.truncate(at);

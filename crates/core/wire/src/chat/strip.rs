@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-/// Members that switch a vendor's own tools on: searching, browsing, running code. By the names of OpenAI's API and of those
-/// that speak its wire; a member that no vendor knows does no harm when it is missing.
+/// Members that switch a vendor's own tools on: searching, browsing, running code. By the names of
+/// OpenAI's API and of those that speak its wire; a member that no vendor knows does no harm when
+/// it is missing.
 const ACTING: [&str; 8] = [
     "web_search_options",
     "web_search",
@@ -17,8 +18,8 @@ const ACTING: [&str; 8] = [
 /// Members that ask for a stream.
 const STREAMING: [&str; 3] = ["stream", "stream_options", "tool_stream"];
 
-/// Takes out of a request what a copy of it may not ask for. Tools of the type `function` stay: the answer only names them,
-/// and nobody runs them here.
+/// Takes out of a request what a copy of it may not ask for. Tools of the type `function` stay: the
+/// answer only names them, and nobody runs them here.
 pub fn strip_for_copy(body: &mut Value) {
     let Some(members) = body.as_object_mut() else { return };
     for name in STREAMING.iter().chain(&ACTING) {

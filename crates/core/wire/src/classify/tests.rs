@@ -16,7 +16,7 @@ fn keys_never_come_back_in_a_message() {
 }
 
 #[test]
-fn patience_is_read_in_seconds_and_milliseconds_and_bounded() {
+fn retry_after_is_read_within_bounds() {
     assert_eq!(parse_retry_after("12"), Some(Duration::from_secs(12)));
     assert_eq!(parse_retry_after(" 1.5 "), Some(Duration::from_millis(1500)));
     assert_eq!(parse_retry_after("250ms"), Some(Duration::from_millis(250)));
@@ -28,7 +28,7 @@ fn patience_is_read_in_seconds_and_milliseconds_and_bounded() {
 }
 
 #[test]
-fn a_region_block_is_believed_only_from_a_code_or_its_wrapper_and_a_fitting_status() {
+fn a_region_block_needs_a_code_and_a_fitting_status() {
     let message = "[unsupported_country_region_territory] Country, region, or territory not supported";
     assert_eq!(by_status(403, Some(REGION_CODE), ""), ErrorClass::Region);
     assert_eq!(by_status(403, None, message), ErrorClass::Region);

@@ -1,8 +1,9 @@
 //! Whole answers, made regular.
 //!
-//! Rules: a pass-through profile's answer stays as it is, once it was found to be one; an error inside a good status is an
-//! error; a body that is no answer, or no UTF-8, is the vendor's failure and says what is wrong
-//! with it.
+//! Rules:
+//! - A pass-through profile's answer stays as it is, once it was found to be one.
+//! - An error inside a good status is an error.
+//! - A body that is no answer, or no UTF-8, is the vendor's failure and says what is wrong with it.
 
 use super::usage::{self, ReportedUsage};
 use super::{finish, tools};
@@ -202,8 +203,9 @@ fn fill_envelope(answer: &mut Map<String, Value>, object: &str) {
     fill(answer, "object", object.into());
     fill(answer, "created", 0.into());
     fill(answer, "model", "".into());
-    // OpenAI's document of 2026-08-21 knows it as a text that may be missing, not as null. Chunks keep a null: no client
-    // minds it there, and taking it out would mean printing each of them anew.
+    // OpenAI's document of 2026-08-21 knows it as a text that may be missing, not as null. Chunks
+    // keep a null: no client minds it there, and taking it out would mean printing each of them
+    // anew.
     if answer.get("system_fingerprint").is_some_and(Value::is_null) {
         answer.shift_remove("system_fingerprint");
     }

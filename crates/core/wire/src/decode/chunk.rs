@@ -1,8 +1,12 @@
 //! Chunks of a vendor with habits of its own, mended one by one.
 //!
-//! Rules: role once per choice; `object`, `created`, `id` and `model` always, and the same in every chunk; the finish reason
-//! is `null` until it comes, comes once, and nothing follows it; usage never beside choices, but in one chunk of its own
-//! just before the end, when the client asked. Members that no rule names stay.
+//! Rules:
+//! - Each choice has its role once.
+//! - Every chunk has `object`, `created`, `id` and `model`, and they are the same in all chunks.
+//! - The finish reason is `null` until it comes, comes once, and nothing follows it.
+//! - Usage never stands beside choices. It has a chunk of its own just before the end, if the client
+//!   asked for it.
+//! - Members that no rule names stay.
 
 use super::finish;
 use super::peek::{Seen, each_name, has_content};
@@ -60,7 +64,8 @@ impl Regular {
         }
     }
 
-    /// Whether a chunk that is plain is regular too: nothing in it is missing and nothing is to be taken out.
+    /// Whether a chunk that is plain is regular too: nothing in it is missing and nothing is to be
+    /// taken out.
     pub(super) fn is_plain(&self, data: &[u8]) -> bool {
         const WANTED: [&[u8]; 6] = [b"id", b"object", b"created", b"model", b"index", b"finish_reason"];
         let goes_on = self.choices.get(&0).is_some_and(|choice| choice.role_given && !choice.finished);
@@ -136,7 +141,8 @@ impl Regular {
             Some(reason) => Some(finish::regular(&self.habits, reason)?),
             None => None,
         };
-        // Chunks that only tell how a search goes carry no text (Baidu Qianfan V2 chat reference, 2025-08).
+        // Chunks that only tell how a search goes carry no text (Baidu Qianfan V2 chat reference,
+        // 2025-08).
         let is_signal = delta.shift_remove("delta_tag").is_some_and(|tag| !tag.is_null()) && !has_content(&delta);
         if is_signal && reason.is_none() {
             return Ok(None);

@@ -58,8 +58,9 @@ pub(super) fn has_content(delta: &Map<String, Value>) -> bool {
     )
 }
 
-/// Whether these bytes are one JSON object with choices that only go on: no finish reason, no usage, no error, no second
-/// choice and no second tool call. A member of another name never makes a chunk special here.
+/// Whether these bytes are one JSON object with choices that only go on: no finish reason, no
+/// usage, no error, no second choice and no second tool call. A member of another name never makes
+/// a chunk special here.
 pub(super) fn is_plain(data: &[u8]) -> bool {
     let mut has_choices = false;
     let whole = each_name(data, |name, value| match name {
@@ -74,8 +75,8 @@ pub(super) fn is_plain(data: &[u8]) -> bool {
     whole && has_choices
 }
 
-/// Calls `look` with each name in the JSON text and what stands behind its colon. False when `look` says so once, or when
-/// the brackets do not match up.
+/// Calls `look` with each name in the JSON text and what stands behind its colon. False when `look`
+/// says so once, or when the brackets do not match up.
 pub(super) fn each_name<'a>(data: &'a [u8], mut look: impl FnMut(&'a [u8], &'a [u8]) -> bool) -> bool {
     let (mut at, mut depth) = (0, 0_i64);
     while let Some(&byte) = data.get(at) {

@@ -60,7 +60,7 @@ fn nothing_follows_the_end() {
 }
 
 #[test]
-fn one_of_two_choices_without_an_end_is_no_complete_stream() {
+fn a_choice_without_an_end_is_no_complete_stream() {
     let second = CHUNK.replace("\"index\":0", "\"index\":1");
     let finish = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
     let stream = format!("data: {CHUNK}\n\ndata: {second}\n\ndata: {finish}\n\n");
@@ -71,7 +71,7 @@ fn one_of_two_choices_without_an_end_is_no_complete_stream() {
 }
 
 #[test]
-fn a_failure_in_a_finish_reason_is_an_error_and_another_word_is_translated() {
+fn finish_reasons_are_translated_or_errors() {
     for (reason, class) in [("broken", Some(ErrorClass::Overload)), ("eos", None)] {
         let stream = format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}},\"finish_reason\":\"{reason}\"}}]}}\n\ndata: [DONE]\n\n"
@@ -88,7 +88,7 @@ fn a_failure_in_a_finish_reason_is_an_error_and_another_word_is_translated() {
 }
 
 #[test]
-fn reasoning_by_another_name_and_odd_tool_arguments_are_mended() {
+fn reasoning_by_another_name_is_renamed() {
     let stream = concat!(
         "data: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\n\n",
         "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"a\",\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":{\"x\":1}}},",
@@ -102,7 +102,7 @@ fn reasoning_by_another_name_and_odd_tool_arguments_are_mended() {
 }
 
 #[test]
-fn an_endless_line_costs_one_request_and_bounded_memory() {
+fn an_endless_line_costs_bounded_memory() {
     let mut decoder = Decoder::new(&pass_through(), &Notes::default());
     let mut frames = Vec::new();
     let part = Bytes::from(vec![b'x'; 1 << 20]);
@@ -115,7 +115,7 @@ fn an_endless_line_costs_one_request_and_bounded_memory() {
 }
 
 #[test]
-fn a_pass_through_answer_keeps_its_bytes_and_an_error_inside_is_found() {
+fn a_pass_through_answer_keeps_its_bytes() {
     let body = Bytes::from_static(
         br#"{ "choices":[{"finish_reason":"stop","x":1.0}],"usage":{"prompt_tokens":2,"completion_tokens":3}}"#,
     );

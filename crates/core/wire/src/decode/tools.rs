@@ -1,7 +1,11 @@
 //! Tool calls, numbered and named as the client knows them.
 //!
-//! Rules: a new id is a new call; a piece without an id belongs to the call of its index, or to the latest one; only the
-//! first piece of a call has id, type and name. Why by id: some vendors document no index, and some repeat index 0.
+//! Rules:
+//! - A new id is a new call.
+//! - A piece without an id belongs to the call of its index, or to the latest one.
+//! - Only the first piece of a call has id, type and name.
+//!
+//! Why by id: some vendors document no index, and some repeat index 0.
 
 use crate::classify::VendorError;
 use serde_json::{Map, Value};
@@ -81,7 +85,8 @@ fn mend_rest(piece: &mut Map<String, Value>) {
     }
 }
 
-/// Arguments are JSON in a string; some vendors send the JSON itself, or nothing for a call without any.
+/// Arguments are JSON in a string; some vendors send the JSON itself, or nothing for a call without
+/// any.
 fn mend_arguments(function: &mut Map<String, Value>, required: bool) {
     match function.get("arguments") {
         None | Some(Value::Null) if required => {

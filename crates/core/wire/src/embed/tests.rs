@@ -17,7 +17,7 @@ fn answer(vectors: &[(u64, f64)], prompt: u64) -> Bytes {
 }
 
 #[test]
-fn every_shape_of_input_is_read_and_wrong_ones_are_refused() {
+fn every_shape_of_input_is_read_or_refused() {
     assert_eq!(input(&json!("a")).unwrap(), Inputs::Texts(vec!["a".into()]));
     assert_eq!(input(&json!(["a", "b"])).unwrap(), Inputs::Texts(vec!["a".into(), "b".into()]));
     assert_eq!(input(&json!([1, 2])).unwrap(), Inputs::Tokens(vec![vec![1, 2]]));

@@ -1,7 +1,11 @@
 //! A request body whose untouched parts keep their bytes.
 //!
-//! Rules: members keep their order; a member is parsed when somebody looks at it and printed again only when somebody
-//! changed it. Why: numbers beyond 64 bits, exotic spellings of floats and the order of schemas survive only so.
+//! Rules:
+//! - Members keep their order.
+//! - A member is parsed when it is read, and printed again only if it was changed.
+//!
+//! Why: only so do numbers beyond 64 bits, exotic spellings of floats and the order of schemas
+//! survive.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -47,7 +51,8 @@ impl Cell {
         value
     }
 
-    /// Changes members of an object and leaves the text of the others as it is. Anything but an object stays untouched.
+    /// Changes members of an object and leaves the text of the others as it is. Anything but an
+    /// object stays untouched.
     pub(crate) fn members(&mut self, change: impl FnOnce(&mut Body)) {
         let text = match self {
             Self::Raw(raw) | Self::Seen(raw, _) => raw.get().to_owned(),

@@ -1,4 +1,5 @@
-//! The length of vectors: a wrong one would spoil an index, so it is refused rather than approximated.
+//! The length of vectors: a wrong one would spoil an index, so it is refused rather than
+//! approximated.
 
 use super::{Draft, Refusal};
 use banjia_types::LossLevel;

@@ -18,8 +18,8 @@ pub(super) fn apply(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// SDKs that send an answer back as history print members that were not set (`refusal`, `audio`, `function_call`, ...).
-/// `content` stays: beside tool calls its `null` is part of the message.
+/// SDKs that send an answer back as history print members that were not set (`refusal`, `audio`,
+/// `function_call`, ...). `content` stays: beside tool calls its `null` is part of the message.
 fn drop_nulls(draft: &mut Draft<'_>) {
     for cell in draft.body.list("messages").into_iter().flatten() {
         let unset = |(name, value): (&String, &Value)| value.is_null() && name != "content";
@@ -68,7 +68,8 @@ fn instruct(draft: &mut Draft<'_>) {
     }
 }
 
-/// A message's text: the string itself, or its text parts on lines of their own. `None` when there is anything else in it.
+/// A message's text: the string itself, or its text parts on lines of their own. `None` when there
+/// is anything else in it.
 pub(crate) fn text_of(content: &Value) -> Option<String> {
     match content {
         Value::String(text) => Some(text.clone()),

@@ -1,9 +1,14 @@
 //! Whether the model thinks, and how hard.
 //!
-//! Rules: a client that names an effort gets the nearest one; a client that already speaks the vendor's own switch, or asks for the vendor's
-//! own model name, is left alone; a client of a reasoning model gets thinking; everybody else gets none. Why the last
-//! rule: newer models think unless told not to, and a business that moves from a plain model would pay many times its
-//! former price for answers that come later.
+//! Rules:
+//! - A client that names an effort gets the nearest one.
+//! - A client that already speaks the vendor's own switch, or asks for the vendor's own model name,
+//!   is left alone.
+//! - A client of a reasoning model gets thinking.
+//! - Everybody else gets none.
+//!
+//! Why the last rule: newer models think unless told not to, and a business that moves from a plain
+//! model would pay many times its former price for answers that come later.
 
 use super::Draft;
 use crate::profile::{Effort, ThinkingGroup, ThinkingHabit};
@@ -31,7 +36,8 @@ pub(super) fn apply(draft: &mut Draft<'_>, client_model: &str) {
     draft.notes.replay_reasoning = draft.thinking && group.replay && draft.has_tools();
 }
 
-/// Nothing is known of how this model thinks: a vendor without any switches gets the client's words, others do not.
+/// Nothing is known of how this model thinks: a vendor without any switches gets the client's
+/// words, others do not.
 fn without_group(draft: &mut Draft<'_>) {
     if draft.profile.thinking.is_empty() || !draft.body.has(EFFORT) {
         return;

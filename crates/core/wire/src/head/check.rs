@@ -73,8 +73,8 @@ fn shape_of(name: &str, operation: Operation) -> Option<Shape> {
     })
 }
 
-/// Refuses the first thing that is wrong: a missing parameter, a wrong type, an empty list, a contradiction.
-/// `prompt` is the member that holds what the model is asked.
+/// Refuses the first thing that is wrong: a missing parameter, a wrong type, an empty list, a
+/// contradiction. `prompt` is the member that holds what the model is asked.
 pub(super) fn check(top: &Top<'_>, operation: Operation, prompt: &str) -> Result<(), BadBody> {
     for required in ["model", prompt] {
         if top.get(required).is_none_or(|raw| raw == "null") {

@@ -37,7 +37,7 @@ fn null_is_the_same_as_nothing() {
 }
 
 #[test]
-fn what_every_client_gets_as_a_400_names_the_parameter() {
+fn a_refused_body_names_the_parameter() {
     let missing = Some("missing_required_parameter");
     let kind = Some("invalid_type");
     check_refused("", None, None, "empty");
@@ -75,7 +75,7 @@ fn what_every_client_gets_as_a_400_names_the_parameter() {
 }
 
 #[test]
-fn a_name_that_stands_twice_is_refused_however_it_is_written() {
+fn a_name_that_stands_twice_is_refused() {
     check_refused(&format!(r#"{{"model":"a","model":"b",{TURNS}}}"#), Some("model"), None, "more than once");
     check_refused(&format!(r#"{{"model":"a","mod\u0065l":"b",{TURNS}}}"#), Some("model"), None, "more than once");
     check_refused(&format!(r#"{{"model":"a","x":1,"x":2,{TURNS}}}"#), Some("x"), None, "more than once");
@@ -118,7 +118,7 @@ fn embeddings_need_an_input() {
 }
 
 #[test]
-fn the_opening_stays_the_same_while_the_conversation_grows() {
+fn the_opening_stays_while_the_conversation_grows() {
     let opening = |turns: &str| {
         let body = Bytes::from(format!(r#"{{"model":"a","messages":[{turns}]}}"#));
         Head::peek(&body, Operation::ChatCompletions, &BodyLimits::default()).unwrap().opening(&body)

@@ -116,7 +116,8 @@ impl<'de> Visitor<'de> for Key {
     }
 }
 
-/// Whether valid JSON nests deeper than `depth_max`. Jumps over strings, which is where a prompt's bytes are.
+/// Whether valid JSON nests deeper than `depth_max`. Jumps over strings, which is where a prompt's
+/// bytes are.
 fn depth_exceeds(json: &[u8], depth_max: usize) -> bool {
     let (mut at, mut depth) = (0, 0_usize);
     while let Some(&byte) = json.get(at) {

@@ -1,4 +1,5 @@
-//! Sections to a compiled profile: what serde cannot check is checked here, and a base profile is laid underneath.
+//! Sections to a compiled profile: what serde cannot check is checked here, and a base profile is
+//! laid underneath.
 
 use super::models::{EmbeddingFacts, ModelFacts, Pattern};
 use super::param::{ParamRule, ValueType, When};
@@ -83,7 +84,8 @@ impl Compiler<'_> {
         Cite { source: source.unwrap_or(whole.source), as_of: as_of.unwrap_or(whole.as_of), unconfirmed }
     }
 
-    /// The profile underneath. Its own problems are reported as one: they are mended in its own file.
+    /// The profile underneath. Its own problems are reported as one: they are mended in its own
+    /// file.
     fn base(&mut self, at: &Range<usize>, name: &str, find_base: &dyn Fn(&str) -> Option<String>) -> Option<Profile> {
         let Some(text) = find_base(name) else {
             self.problem(at, format!("there is no profile {name:?} to extend"), None);
@@ -322,8 +324,8 @@ impl Compiler<'_> {
     }
 }
 
-/// What the file does not say comes from its base. A parameter of which the file speaks is the file's alone: its rules
-/// replace the base's, they are not added to them.
+/// What the file does not say comes from its base. A parameter of which the file speaks is the
+/// file's alone: its rules replace the base's, they are not added to them.
 fn lay_under(profile: &mut Profile, base: Option<Profile>, endpoint: Option<Paths>, stream: Option<StreamHabits>) {
     let Some(base) = base else {
         profile.paths = endpoint.unwrap_or_default();

@@ -3,7 +3,8 @@
 use super::{Cite, Pattern};
 use banjia_types::ErrorClass;
 
-/// One row of a vendor's error table. Every list that is not empty must fit; an empty list fits everything.
+/// One row of a vendor's error table. Every list that is not empty must fit; an empty list fits
+/// everything.
 #[derive(Clone, Debug)]
 pub struct ErrorRule {
     /// Codes of the body (a number is compared as its text); a trailing `*` covers a family.

@@ -1,4 +1,5 @@
-//! Rules on request parameters: the closed list of verbs, each under an optional condition, each with its loss.
+//! Rules on request parameters: the closed list of verbs, each under an optional condition, each
+//! with its loss.
 
 use super::{Cite, Pattern};
 use banjia_types::{LossLevel, Operation};
@@ -34,7 +35,8 @@ pub struct ParamRule {
     pub drop: bool,
     /// Values that ask for nothing: dropping one of these loses nothing.
     pub neutral: Vec<Value>,
-    /// What is left of it passes: no further rule on this parameter is asked, a base profile's included.
+    /// What is left of it passes: no further rule on this parameter is asked, a base profile's
+    /// included.
     pub keep: bool,
     /// Sent when the client says nothing.
     pub default: Option<Value>,

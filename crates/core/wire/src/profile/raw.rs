@@ -1,4 +1,5 @@
-//! The shape of a profile's file, as serde reads it. What the sections mean is said at the compiled types.
+//! The shape of a profile's file, as serde reads it. What the sections mean is said at the compiled
+//! types.
 
 use super::Emulation;
 use super::param::Clamp;

@@ -1,4 +1,5 @@
-//! Text of a profile to its sections. Each section, and each entry of a list, is read on its own, so one slip hides no other.
+//! Text of a profile to its sections. Each section, and each entry of a list, is read on its own,
+//! so one slip hides no other.
 
 use super::raw::{
     RawAuth, RawClients, RawEndpoints, RawError, RawHost, RawLimits, RawMessages, RawModel, RawParam, RawStream,

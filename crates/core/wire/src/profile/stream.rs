@@ -30,7 +30,8 @@ pub struct StreamHabits {
     pub usage: UsagePlacement,
     /// Finish reasons with another name or another meaning.
     pub finish: BTreeMap<String, FinishMeaning>,
-    /// The answer may be marked as withdrawn or blocked by a number in `choices[].flag`: from this value on it is.
+    /// The answer may be marked as withdrawn or blocked by a number in `choices[].flag`: from this
+    /// value on it is.
     pub blocked_flag_min: Option<u64>,
     /// The member that holds reasoning text where it is not `reasoning_content`.
     pub reasoning_member: Option<String>,

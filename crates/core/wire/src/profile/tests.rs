@@ -21,7 +21,7 @@ fn problems(text: &str) -> Vec<Problem> {
 const HEAD: &str = "vendor = \"x\"\nsource = \"a manual\"\nas_of = \"2026-09\"\n";
 
 #[test]
-fn every_embedded_profile_is_sound_and_cites_every_fact() {
+fn every_embedded_profile_cites_every_fact() {
     let stems: Vec<&str> = embedded_profiles().iter().map(|(stem, _)| *stem).collect();
     for wanted in [
         "alibaba",
@@ -54,7 +54,7 @@ fn every_embedded_profile_is_sound_and_cites_every_fact() {
 }
 
 #[test]
-fn a_misspelt_key_is_reported_with_its_place_the_allowed_names_and_a_near_one() {
+fn a_misspelt_key_is_reported_with_the_allowed_names() {
     let text = format!("{HEAD}\n[[param]]\nname = \"stop\"\nmax_item = 1\n");
     let found = problems(&text);
     assert_eq!(found.len(), 1, "{found:?}");
@@ -69,7 +69,7 @@ fn a_misspelt_key_is_reported_with_its_place_the_allowed_names_and_a_near_one() 
 }
 
 #[test]
-fn an_unknown_endpoint_is_reported_with_the_served_ones() {
+fn an_unknown_endpoint_is_reported() {
     let text = format!("{HEAD}[endpoint]\nchatt = \"/c\"\nresponses = \"/r\"\n");
     let found = problems(&text);
     assert_eq!((found[0].line, text.get(found[0].span.clone())), (5, Some("chatt")), "{found:?}");
@@ -106,7 +106,7 @@ fn all_problems_are_reported_at_once() {
 }
 
 #[test]
-fn broken_text_and_missing_heads_are_problems_and_no_panics() {
+fn a_broken_profile_is_a_problem_and_no_panic() {
     assert_eq!(problems("vendor = ").first().map(|problem| problem.line), Some(1));
     let lines: Vec<String> = problems("").iter().map(ToString::to_string).collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
@@ -136,7 +136,7 @@ fn a_base_lies_underneath_one_level_deep() {
 }
 
 #[test]
-fn an_exact_model_goes_before_a_family_and_a_long_family_before_a_short_one() {
+fn the_closest_name_of_a_model_wins() {
     let profile = embedded("alibaba");
     let context = |model: &str| profile.model(model).and_then(|facts| facts.context);
     assert_eq!(context("qwen3-max-2026-01-01"), Some(262_144));
@@ -229,7 +229,7 @@ fn each_row_of_the_error_tables_has_its_class() {
 }
 
 #[test]
-fn the_source_names_its_models_their_prices_and_their_last_days() {
+fn the_source_names_its_models_with_their_prices() {
     let openai = embedded("openai");
     let price = openai.model("gpt-4o").and_then(|facts| facts.price.clone()).unwrap();
     assert_eq!((price.currency.as_str(), price.tiers[0].input, price.tiers[0].output), ("USD", 2_500_000, 10_000_000));

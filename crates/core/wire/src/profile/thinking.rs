@@ -41,7 +41,8 @@ pub struct ThinkingGroup {
     pub off: Map<String, Value>,
     /// Members that switch it on.
     pub on: Map<String, Value>,
-    /// Other members by which a client speaks of thinking in the vendor's own words. Where one stands, nothing is added.
+    /// Other members by which a client speaks of thinking in the vendor's own words. Where one
+    /// stands, nothing is added.
     pub own: Vec<String>,
     /// What each effort of OpenAI's becomes. An effort that is not listed is dropped.
     pub effort: BTreeMap<String, Effort>,

@@ -12,7 +12,8 @@ fn is_image(part: &Value) -> bool {
     part["type"] == "image_url"
 }
 
-/// Lists of nothing but text become one string: text-only models refuse lists. Parts with `cache_control` keep their shape.
+/// Lists of nothing but text become one string: text-only models refuse lists. Parts with
+/// `cache_control` keep their shape.
 pub(super) fn text_parts_joined(draft: &mut Draft<'_>, name: &str) {
     let mut count = 0;
     for cell in draft.body.list(name).into_iter().flatten() {

@@ -17,7 +17,8 @@ pub(super) fn zero_is_greedy(draft: &mut Draft<'_>, name: &str) {
     }
 }
 
-/// Seeds from 0 to 2^31-1: a greater or negative one is folded, so that the same seed still gives the same answer.
+/// Seeds from 0 to 2^31-1: a greater or negative one is folded, so that the same seed still gives
+/// the same answer.
 pub(super) fn seed_folded(draft: &mut Draft<'_>, name: &str) {
     fold(draft, name, 0, SEED_MAX);
 }
@@ -38,7 +39,8 @@ fn fold(draft: &mut Draft<'_>, name: &str, min: i128, max: i128) {
     draft.lose(name, LossLevel::Exact, format!("{seed} became {folded}: seeds go from {min} to {max} here"));
 }
 
-/// End-user ids of 6 to 128 characters: a short one is padded, a long one is cut and told apart by a hash.
+/// End-user ids of 6 to 128 characters: a short one is padded, a long one is cut and told apart by
+/// a hash.
 pub(super) fn user_of_6_to_128(draft: &mut Draft<'_>, name: &str) {
     let Some(user) = draft.body.get(name).and_then(Value::as_str).map(str::to_owned) else { return };
     let chars = user.chars().count();

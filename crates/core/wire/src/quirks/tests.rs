@@ -48,7 +48,7 @@ fn system_messages_become_one_in_front() {
 }
 
 #[test]
-fn neighbours_of_one_role_are_joined_but_calls_are_not() {
+fn neighbours_of_one_role_are_joined() {
     let call = json!({"role": "assistant", "content": null, "tool_calls": [{"id": "1"}]});
     let messages = json!([text("user", "a"), text("user", "b"), call, text("assistant", "c"), text("assistant", "d")]);
     let wanted = json!([text("user", "a\n\nb"), call, text("assistant", "c\n\nd")]);
@@ -105,7 +105,7 @@ fn tools_are_named_described_and_narrowed() {
 }
 
 #[test]
-fn a_tool_named_search_goes_by_another_name_everywhere() {
+fn a_tool_named_search_is_renamed_everywhere() {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
     let call = |name: &str| json!({"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": name}}]});
     let body = |name: &str| json!({"tools": [tool(name), tool("search_tool")], "messages": [call(name)], "tool_choice": tool(name)});

@@ -51,7 +51,8 @@ pub(super) fn one_system_first(draft: &mut Draft<'_>, name: &str) {
     }
 }
 
-/// Strict alternation: neighbours of the same role become one turn. Calls and their results stay apart.
+/// Strict alternation: neighbours of the same role become one turn. Calls and their results stay
+/// apart.
 pub(super) fn same_role_turns_merged(draft: &mut Draft<'_>, name: &str) {
     let Some(messages) = draft.body.list(name) else { return };
     let before = messages.len();

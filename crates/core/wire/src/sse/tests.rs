@@ -53,7 +53,7 @@ fn a_status_in_a_comment_is_told() {
 }
 
 #[test]
-fn an_endless_line_ends_the_framer_and_gives_its_memory_back() {
+fn an_endless_line_ends_the_framer() {
     let mut framer = Framer::new(1000);
     framer.feed(&Bytes::from_static(b"data: a\n\n"));
     assert!(framer.next().unwrap().is_ok());

@@ -73,7 +73,7 @@ fn a_text_that_is_json_stays_json() {
 }
 
 #[test]
-fn images_are_known_by_their_digest_unless_they_are_kept() {
+fn images_that_are_not_kept_have_a_digest() {
     let url = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(500));
     let part = json!([{ "type": "image_url", "image_url": { "url": url } }, { "type": "text", "text": "what is it?" }]);
     let mut value = json!({ "content": part });
@@ -89,7 +89,7 @@ fn images_are_known_by_their_digest_unless_they_are_kept() {
 }
 
 #[test]
-fn switches_turn_rules_off_and_own_patterns_are_checked() {
+fn own_patterns_are_checked() {
     let own = |name: &str, pattern: &str| PatternConfig { name: name.to_owned(), pattern: pattern.to_owned() };
     let config = RedactConfig { emails: false, patterns: vec![own("case", r"CASE-\d{6}")], ..RedactConfig::default() };
     let mut value = json!("CASE-123456 of ada@example.com");
