@@ -6,7 +6,7 @@
 //! - What is said of a chunk or an answer holds for the form that [`crate::Decoder`] and
 //!   [`crate::decode_answer`] give.
 //! - An emulation changes how an answer is cut or joined, never how a request is spelt: that is
-//!   [`crate::encode`].
+//!   [`crate::encode()`].
 
 mod assemble;
 mod choices;
