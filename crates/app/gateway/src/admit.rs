@@ -5,11 +5,14 @@
 //! bytes; what a request takes from its limits is given back when its [`Reservation`] is dropped,
 //! however it ends.
 
+use crate::border::BorderCheck;
 use crate::config::ServeConfig;
 use crate::error::Failure;
 use crate::held::Hold;
 use crate::keys::KeyHash;
-use crate::live::{LiveKey, RuntimeState, lock};
+use crate::ledger::Entry;
+use crate::live::{LiveKey, RuntimeState};
+use crate::lock::lock;
 use crate::overload::Cause;
 use crate::state::State;
 use banjia_traffic::{Admission, Limiter, Remaining};
@@ -26,6 +29,15 @@ use std::time::Duration;
 
 /// A first guess for a body whose length is not said.
 const BODY_BYTES_GUESS: usize = 8 * 1024;
+
+/// What an accepted request holds: its place in the books, in its limits, and what the border said.
+pub(crate) struct Accepted {
+    pub(crate) entry: Entry,
+    pub(crate) reservation: Reservation,
+    pub(crate) crossing: BorderCheck,
+    /// When it was accepted.
+    pub(crate) at: Moment,
+}
 
 /// Finds the key in the headers.
 pub(crate) fn identify(headers: &HeaderMap, world: &RuntimeState) -> Result<Arc<LiveKey>, Failure> {

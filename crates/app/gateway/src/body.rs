@@ -1,21 +1,31 @@
 //! What goes back to a client: nothing, a whole answer, or a stream that is still being driven.
 //!
-//! Rule: a live body *is* the drive. Hyper polls it, it polls the vendor; no task and no channel stand between them, so a
-//! client that leaves drops the drive, which cancels the vendor's answer and books the request as abandoned.
+//! A streamed body *is* the request's drive, seen as a [`ByteStream`]. Hyper polls it and it polls the
+//! vendor, without a task or a channel between them. So a client that leaves drops the drive, which
+//! cancels the vendor's response and closes the request as abandoned. The box is the one that the
+//! drive lives in anyway; the trait costs one virtual call a chunk.
 
-use crate::drive::Drive;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+/// The bytes of a response that is still being made.
+pub(crate) trait ByteStream: Send {
+    /// The next bytes for the client, or the end.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
+
+    /// Whether it has ended and everything was given out.
+    fn is_over(&self) -> bool;
+}
+
 /// A response's body.
 pub(crate) enum Body {
     /// A whole body, given out once.
     Whole(Bytes),
-    /// A stream under way.
-    Live(Box<Drive>),
+    /// A stream that is still being made.
+    Stream(Box<dyn ByteStream>),
 }
 
 impl Body {
@@ -36,21 +46,21 @@ impl http_body::Body for Body {
         match &mut *self {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Live(drive) => drive.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(stream) => stream.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Live(drive) => drive.is_over(),
+            Self::Stream(stream) => stream.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Live(_) => SizeHint::default(),
+            Self::Stream(_) => SizeHint::default(),
         }
     }
 }

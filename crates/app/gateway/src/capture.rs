@@ -10,17 +10,15 @@
 //! - Redaction comes before encryption and before the disk.
 //! - A batch is written whole or not at all, and may be written again.
 
-mod redact;
 mod worker;
 
-pub use redact::Redactor;
-pub(crate) use redact::lacks_data;
-
+use crate::capture_rules::CaptureRules;
 use crate::config::CaptureConfig;
-use crate::handle::InferenceRequest;
 use crate::held::{HeldBytes, Hold};
+use crate::redact::Redactor;
+use crate::request::InferenceRequest;
 use banjia_store::{Capture, EncryptionKey, Store, StoreError};
-use banjia_types::{AccountId, ErrorClass, Money, Outcome, RouteName, Share, Target, Timestamp, TrafficKind, Usage};
+use banjia_types::{AccountId, ErrorClass, Money, Outcome, RouteName, Target, Timestamp, TrafficKind, Usage};
 use banjia_wire::chat;
 use bytes::Bytes;
 use std::path::Path;
@@ -37,21 +35,6 @@ pub fn seal_key(config: &CaptureConfig, database: &Path) -> Result<EncryptionKey
     match &config.key {
         Some(key) => EncryptionKey::parse(key.expose()),
         None => EncryptionKey::beside(database),
-    }
-}
-
-/// The compiled part of `[capture]`.
-#[derive(Debug, Default)]
-pub(crate) struct CaptureRules {
-    pub(crate) config: CaptureConfig,
-    pub(crate) redactor: Redactor,
-}
-
-impl CaptureRules {
-    /// The share of a route's exchanges that is recorded if no move sets another one.
-    pub(crate) fn share(&self, route: &RouteName) -> Share {
-        let fraction = self.config.routes.get(route).copied().unwrap_or(self.config.share);
-        Share::of_fraction(fraction).unwrap_or(Share::NONE)
     }
 }
 

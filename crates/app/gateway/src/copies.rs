@@ -7,8 +7,8 @@
 //! those under way have a while to end; what is left is dropped and said.
 
 use crate::capture::Recorded;
-use crate::handle::InferenceRequest;
 use crate::live::LiveRoute;
+use crate::request::InferenceRequest;
 use crate::route_move::TargetRole;
 use crate::side_requests::{self, Found, NotAsked};
 use crate::state::State;

@@ -11,14 +11,17 @@ mod output_buffer;
 mod recording;
 mod respond;
 
+use crate::admit::Accepted;
 use crate::attempt::{Attempt, AttemptError, FullResponse, Progress, VendorCall};
+use crate::body::ByteStream;
 use crate::border::BorderCheck;
 use crate::clock::moment;
 use crate::error::Failure;
-use crate::handle::{Accepted, InferenceRequest};
 use crate::held::Hold;
 use crate::ledger::Entry;
-use crate::live::{LiveRoute, lock};
+use crate::live::LiveRoute;
+use crate::lock::lock;
+use crate::request::InferenceRequest;
 use crate::route_move::TargetRole;
 use crate::snapshot::Key;
 use crate::state::State;
@@ -189,16 +192,6 @@ impl Drive {
         });
         drive.perform(actions);
         drive
-    }
-
-    /// Whether it has ended and everything was given out.
-    pub(crate) fn is_over(&self) -> bool {
-        self.exchange.is_over() && self.out.is_empty()
-    }
-
-    /// The next bytes for the client, or the end.
-    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.pump(cx).map(|()| self.out.take().map(|bytes| self.until_written(bytes)))
     }
 
     /// Large pieces are counted until they are written: a gathered stream leaves at once, and a
@@ -505,6 +498,16 @@ impl Drive {
             self.keep(outcome);
         }
         self.entry.close(outcome);
+    }
+}
+
+impl ByteStream for Drive {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.pump(cx).map(|()| self.out.take().map(|bytes| self.until_written(bytes)))
+    }
+
+    fn is_over(&self) -> bool {
+        self.exchange.is_over() && self.out.is_empty()
     }
 }
 

@@ -5,8 +5,8 @@
 //! client's request, and never with a vendor's key in them. The official SDKs retry 408, 409, 429 and 5xx unless the
 //! header `x-should-retry` says otherwise (openai-python 3.54.0), so it is sent wherever a retry cannot help.
 
+use crate::bad_request::BadRequest;
 use crate::body::Body;
-use crate::serve::BadRequest;
 use banjia_traffic::Limit;
 use banjia_types::{ErrorClass, Secret};
 use banjia_wire::{BadBody, Refusal, VendorError, mask_key};

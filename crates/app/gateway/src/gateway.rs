@@ -1,16 +1,18 @@
 //! Starting, reloading and draining the data plane.
 
+use crate::alert::OnAlert;
 use crate::border::ActivePolicies;
 use crate::capture::{CaptureStats, seal_key};
 use crate::clock::Clock;
 use crate::copies::CopyStats;
+use crate::problem::Problem;
 use crate::serve;
 use crate::side_requests::{SideRequestStats, SideRequests};
-use crate::snapshot::{Problem, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::state::{Base, State};
 use crate::stop_times::StopTimes;
 use banjia_store::{LedgerWriter, Store, StoreError};
-use banjia_types::{RequestId, RouteMove, RouteName, Target, Timestamp, VendorName};
+use banjia_types::{RouteMove, RouteName, VendorName};
 use banjia_upstream::Upstream;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,28 +43,6 @@ impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parts").field("snapshot", &self.snapshot).finish_non_exhaustive()
     }
-}
-
-/// Somebody who is told what people must know.
-pub type OnAlert = Arc<dyn Fn(&Alert) + Send + Sync>;
-
-/// Something that people must know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Alert {
-    /// A vendor refused our region. From this moment no request goes there.
-    VendorCut {
-        /// The vendor: its profile's name, or `profile@origin` for one without hosts of its own.
-        vendor: VendorName,
-        /// The target whose answer told.
-        target: Target,
-        /// When.
-        at: Timestamp,
-        /// The request that it refused (and that went on to another target, where there was one).
-        request: RequestId,
-        /// What it said, without any key.
-        said: String,
-    },
 }
 
 /// The gateway could not start.

@@ -1,75 +1,25 @@
 //! The one pipeline. Everything that happens to a request is on this page, in order.
 
-use crate::admit;
+use crate::admit::{self, Accepted};
 use crate::body::Body;
 use crate::border;
-use crate::clock::{Clock, Reading, moment};
+use crate::clock::moment;
 use crate::config::ServeConfig;
 use crate::drive::Drive;
 use crate::error::Failure;
 use crate::ledger::{self, Entry};
 use crate::models;
+use crate::request::{InferenceRequest, RequestContext};
 use crate::snapshot::Key;
 use crate::state::State;
-use crate::wrong_keys;
 use banjia_store::Slot;
-use banjia_types::{Moment, Operation, RequestId, Share};
+use banjia_types::{Moment, Operation, Share};
 use banjia_wire::{BodyLimits, Head};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use http::{Request, Response, header};
 use hyper::body::Incoming;
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
-use uuid::Uuid;
-
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Where a request comes in: its id, given before anything is known of it.
-pub(crate) struct RequestContext {
-    /// Who is connected.
-    pub(crate) peer: IpAddr,
-    /// When it came in, by both clocks.
-    pub(crate) at: Reading,
-    pub(crate) id: RequestId,
-    pub(crate) header: HeaderValue,
-}
-
-impl RequestContext {
-    pub(crate) fn new(peer: IpAddr, clock: &Clock) -> Self {
-        let at = clock.read();
-        let millis = u64::try_from(at.wall.0).unwrap_or(0);
-        let id = RequestId(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid());
-        let mut text = [0_u8; 4 + uuid::fmt::Simple::LENGTH];
-        let (prefix, digits) = text.split_at_mut(4);
-        prefix.copy_from_slice(b"req_");
-        Uuid::simple(id.0).encode_lower(digits);
-        let header = HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII");
-        Self { peer, at, id, header }
-    }
-}
-
-/// What a request asks, fixed once it is accepted.
-pub(crate) struct InferenceRequest {
-    pub(crate) id: RequestId,
-    pub(crate) header: HeaderValue,
-    pub(crate) endpoint: Operation,
-    pub(crate) head: Head,
-    pub(crate) body: Bytes,
-    /// The client wants to know a stream's cost, which no header can tell: a comment after its end does.
-    pub(crate) tell_cost: bool,
-    /// The client's program, on routes that are recorded.
-    pub(crate) client: Option<HeaderValue>,
-}
-
-/// What an accepted request holds: its place in the books, in its limits, and what the border said.
-pub(crate) struct Accepted {
-    pub(crate) entry: Entry,
-    pub(crate) reservation: admit::Reservation,
-    pub(crate) crossing: border::BorderCheck,
-    /// When it was accepted.
-    pub(crate) at: Moment,
-}
 
 /// Serves one request of an endpoint.
 pub(crate) async fn handle(
@@ -91,7 +41,7 @@ async fn pipeline(
     let serve = &world.snapshot.serve;
     let (parts, body) = request.into_parts();
     let key = admit::identify(&parts.headers, &world)
-        .map_err(|failure| wrong_keys::count(&state, failure, door.peer, &parts.headers))?;
+        .map_err(|failure| state.wrong_keys.observe(failure, &world.snapshot.border, door.peer, &parts.headers))?;
     // The place comes first: without one every further step would be for nothing.
     let slot = ledger::place(&state).await?;
     let caller =

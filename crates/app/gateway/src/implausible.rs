@@ -4,7 +4,7 @@
 //! - The request's usage and cost are unknown, and its row in the ledger has the loss `usage`.
 //! - There is one log line for each vendor and minute, however many answers it is about.
 
-use crate::live::lock;
+use crate::lock::lock;
 use banjia_types::{Loss, LossLevel, RequestId, Target, VendorName};
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -5,10 +5,10 @@
 //! never waits for a write.
 
 use crate::clock::moment;
+use crate::drain::Drain;
 use crate::error::Failure;
-use crate::handle::RequestContext;
 use crate::overload::Cause;
-use crate::serve::Drain;
+use crate::request::RequestContext;
 use crate::state::State;
 use banjia_store::{LedgerWriter, Row, Slot};
 use banjia_types::{Moment, Outcome};

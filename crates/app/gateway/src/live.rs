@@ -3,20 +3,17 @@
 //! Rules: breakers, limits and cuts belong to names and not to a configuration, so a reload keeps them; a request holds one
 //! [`RuntimeState`] to its end. Locks here guard a few numbers each and are never held over a wait; a key without limits has none.
 
+use crate::budget::Budget;
 use crate::keys::KeyHash;
+use crate::lock::lock;
+use crate::problem::Problem;
 use crate::route_move::{LiveRouteMove, RouteMoves};
-use crate::side_requests::Budget;
-use crate::snapshot::{Key, Problem, Route, Snapshot, Vendor};
+use crate::snapshot::{Key, Route, Snapshot, Vendor};
 use banjia_traffic::{Breaker, LimitRules, Limiter};
 use banjia_types::{RouteMove, RouteName, Share, Target, VendorName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Locks a mutex that guards plain numbers: a panic elsewhere cannot have left them half written.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use std::sync::{Arc, Mutex};
 
 /// Whether a vendor refused our region.
 #[derive(Debug, Default)]
@@ -131,7 +128,7 @@ impl StateRegistry {
             keys.insert(*hash, Arc::new(LiveKey { key: key.clone(), own, account }));
         }
         let routes = self.routes(&snapshot);
-        for problem in crate::route_move::check(&self.route_moves, &routes) {
+        for problem in crate::route_move::check(&self.route_moves, &snapshot.routes) {
             tracing::error!(%problem, "a route's move does not fit the configuration any more");
         }
         RuntimeState { snapshot: Arc::new(snapshot), routes, keys: Arc::new(keys) }
@@ -143,7 +140,7 @@ impl StateRegistry {
         route_moves: RouteMoves,
         world: &RuntimeState,
     ) -> (Option<RuntimeState>, Vec<Problem>) {
-        let (route_moves, problems) = crate::route_move::taken(route_moves, &self.route_moves, &world.routes);
+        let (route_moves, problems) = crate::route_move::taken(route_moves, &self.route_moves, &world.snapshot.routes);
         if route_moves == self.route_moves {
             return (None, problems);
         }

@@ -7,12 +7,12 @@ use crate::admit;
 use crate::body::Body;
 use crate::border;
 use crate::error::Failure;
-use crate::handle::RequestContext;
 use crate::ledger::Entry;
 use crate::live::RuntimeState;
-use crate::snapshot::{Route, Snapshot, nearest};
+use crate::problem::nearest;
+use crate::request::RequestContext;
+use crate::snapshot::{Route, Snapshot};
 use crate::state::State;
-use crate::wrong_keys;
 use banjia_types::RouteName;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
@@ -54,7 +54,9 @@ fn enter(
 ) -> Response<Body> {
     let key = match admit::identify(headers, world) {
         Ok(key) => key,
-        Err(failure) => return wrong_keys::count(state, failure, door.peer, headers).response(),
+        Err(failure) => {
+            return state.wrong_keys.observe(failure, &world.snapshot.border, door.peer, headers).response();
+        }
     };
     let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
     let crossing = border::cross(state.rules(), &world.snapshot.border, caller, door.at.wall);

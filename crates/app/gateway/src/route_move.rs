@@ -6,9 +6,9 @@
 //! took away still keeps its source from being asked. The source's border is that of its entry in the configuration, whether or not a
 //! route still names it: taking it out of a route makes no other key of the same vendor askable.
 
-use crate::live::LiveRoute;
-use crate::side_requests::Budget;
-use crate::snapshot::{Problem, Route, Vendor, near};
+use crate::budget::Budget;
+use crate::problem::{Problem, near};
+use crate::snapshot::{Route, Vendor};
 use banjia_traffic::{Priority, RoutingDecision};
 use banjia_types::{RequestId, RouteMove, RouteName, Stage, Timestamp, VendorName};
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ impl TargetRole {
 pub(crate) fn taken(
     wanted: RouteMoves,
     present: &RouteMoves,
-    routes: &BTreeMap<RouteName, Arc<LiveRoute>>,
+    routes: &BTreeMap<RouteName, Arc<Route>>,
 ) -> (RouteMoves, Vec<Problem>) {
     let (mut route_moves, mut problems) = (RouteMoves::new(), Vec::new());
     for (name, route_move) in wanted {
@@ -110,24 +110,24 @@ pub(crate) fn taken(
 }
 
 /// What is wrong with courses for these routes; nothing when they can be taken.
-pub(crate) fn check(route_moves: &RouteMoves, routes: &BTreeMap<RouteName, Arc<LiveRoute>>) -> Vec<Problem> {
+pub(crate) fn check(route_moves: &RouteMoves, routes: &BTreeMap<RouteName, Arc<Route>>) -> Vec<Problem> {
     route_moves.iter().flat_map(|(name, route_move)| check_one(name, route_move, routes)).collect()
 }
 
-fn check_one(name: &RouteName, route_move: &RouteMove, routes: &BTreeMap<RouteName, Arc<LiveRoute>>) -> Vec<Problem> {
+fn check_one(name: &RouteName, route_move: &RouteMove, routes: &BTreeMap<RouteName, Arc<Route>>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let place = format!("moves.{}.{name}", route_move.of);
     if route_move.route != *name {
         let message = format!("the course is of the route {:?}", route_move.route.as_str());
         problems.push(Problem::new(&place, message, "give each course under its own route"));
     }
-    let Some(live) = routes.get(name.as_str()) else {
+    let Some(route) = routes.get(name.as_str()) else {
         let hint = near(name.as_str(), routes.keys().map(RouteName::as_str))
             .map_or_else(|| "add it under `routes`".to_owned(), |near| format!("did you mean {near}?"));
         problems.push(Problem::new(&place, "there is no such route", hint));
         return problems;
     };
-    let targets = &live.route.targets;
+    let targets = &route.targets;
     // At its end a move's source leaves the configuration, credential and all. It is then not asked, which is what is wanted.
     let needs_source = route_move.stage < Stage::Live;
     let named = [

@@ -3,12 +3,13 @@
 //! Rules: OpenAI's paths under `/v1`, two for a load balancer, the border's for other APIs' proxies, nothing else; an unknown path is a 404 in OpenAI's shape, a
 //! known one that we cannot serve yet a 501 (the SDKs must not retry it as if it were an outage), a wrong method a 405.
 
+use crate::bad_request::BadRequest;
 use crate::body::Body;
 use crate::check;
 use crate::error::{Delay, Failure};
-use crate::handle::{self, RequestContext};
+use crate::handle;
 use crate::models;
-use crate::serve::BadRequest;
+use crate::request::{REQUEST_ID, RequestContext};
 use crate::state::State;
 use banjia_types::Operation;
 use banjia_wire::operation::{self, Found};
@@ -45,7 +46,7 @@ pub(crate) async fn route(
     if response.status() == StatusCode::UNAUTHORIZED {
         hold_back(&state, &mut response).await;
     }
-    response.headers_mut().insert(handle::REQUEST_ID, id);
+    response.headers_mut().insert(REQUEST_ID, id);
     Ok(response)
 }
 

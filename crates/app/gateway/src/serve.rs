@@ -17,10 +17,8 @@ mod head_timer;
 mod io;
 mod proxy;
 
-pub(crate) use connections::client_network;
-pub(crate) use framing::BadRequest;
-
 use crate::body::Body;
+use crate::drain::{Drain, SERVING};
 use crate::error::Failure;
 use crate::overload::Cause;
 use crate::router;
@@ -38,14 +36,10 @@ use std::io::Write as _;
 use std::net::{IpAddr, Shutdown};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
-use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 /// The most that is buffered of a request's head, and of a body between two reads.
 const READ_BUFFER_BYTES_MAX: usize = framing::HEAD_BYTES_MAX;
@@ -53,72 +47,6 @@ const READ_BUFFER_BYTES_MAX: usize = framing::HEAD_BYTES_MAX;
 const COMMENT: &[u8] = b":\n\n";
 /// Pause after an `accept` that failed, for example because no file descriptor was free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-const SERVING: u32 = 0;
-const DRAINING: u32 = 1;
-const STOPPED: u32 = 2;
-/// The bits of [`Drain::signal`] that are the phase; the others count wake-ups.
-const PHASE: u32 = 3;
-
-/// Whether the listener serves, drains or has stopped; every connection looks at it.
-#[derive(Debug, Default)]
-pub(crate) struct Drain {
-    signal: AtomicU32,
-    /// Set while most places for connections are taken.
-    is_crowded: AtomicBool,
-    changed: Arc<Notify>,
-    connections: TaskTracker,
-}
-
-impl Drain {
-    fn signal(&self) -> u32 {
-        self.signal.load(Ordering::Acquire)
-    }
-
-    fn phase(&self) -> u32 {
-        self.signal() & PHASE
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.phase() != SERVING
-    }
-
-    /// Whether requests under way are being given up.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.phase() == STOPPED
-    }
-
-    /// True while most places for connections are taken, so that nobody should hold one without
-    /// need.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.is_crowded.load(Ordering::Relaxed)
-    }
-
-    fn enter(&self, phase: u32) {
-        let enter = |signal: u32| Some((signal & !PHASE) | phase);
-        self.signal.fetch_update(Ordering::AcqRel, Ordering::Acquire, enter).unwrap_or_default();
-        self.changed.notify_waiters();
-    }
-
-    /// Wakes every connection, so that those which wait look again how long they may.
-    fn wake_all(&self) {
-        self.signal.fetch_add(PHASE + 1, Ordering::AcqRel);
-        self.changed.notify_waiters();
-    }
-
-    /// Stops accepting, lets requests under way end, and gives up those that have not ended at `until`. Returns
-    /// whether all ended by themselves.
-    pub(crate) async fn run(&self, until: Instant) -> bool {
-        self.enter(DRAINING);
-        self.connections.close();
-        if tokio::time::timeout_at(until, self.connections.wait()).await.is_ok() {
-            return true;
-        }
-        self.enter(STOPPED);
-        self.connections.wait().await;
-        false
-    }
-}
 
 /// Accepts until drained.
 pub(crate) async fn accept(listener: TcpListener, state: Arc<State>) {
@@ -151,7 +79,7 @@ pub(crate) async fn accept(listener: TcpListener, state: Arc<State>) {
             );
             drain.wake_all();
         }
-        drain.is_crowded.store(connections.is_scarce(), Ordering::Relaxed);
+        drain.set_crowded(connections.is_scarce());
         match accepted {
             Ok((socket, peer)) => {
                 let peer = peer.ip().to_canonical();

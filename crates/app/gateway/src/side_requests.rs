@@ -8,18 +8,18 @@
 
 mod quota;
 
-pub(crate) use quota::{Budget, SideRequestLimiter};
+pub(crate) use quota::SideRequestLimiter;
 
 use crate::attempt::{AttemptError, FullResponse, VendorCall};
 use crate::border::serves;
-use crate::capture::lacks_data;
 use crate::clock::{Clock, moment};
 use crate::embeddings;
 use crate::emulate::{self, checked::BadSchema, checked::Checks};
 use crate::error::Failure;
-use crate::handle::{InferenceRequest, RequestContext};
 use crate::live::LiveRoute;
-use crate::snapshot::Problem;
+use crate::problem::Problem;
+use crate::redact::lacks_data;
+use crate::request::{InferenceRequest, RequestContext};
 use crate::state::State;
 use banjia_border::facts::{Agreement, Facts, NetworkFact};
 use banjia_store::StoreError;

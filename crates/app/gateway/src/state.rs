@@ -1,19 +1,21 @@
 //! What all requests share: the world of the moment, the way to vendors, the ledger, memory of conversations.
 
+use crate::alert::{Alert, OnAlert};
 use crate::border::{ActivePolicies, Evidence};
 use crate::capture::Recorder;
 use crate::clock::Clock;
 use crate::copies::Copies;
+use crate::drain::Drain;
 use crate::emulate::reasoning::ReasoningCache;
-use crate::gateway::{Alert, OnAlert};
 use crate::held::HeldBytes;
 use crate::implausible::ImplausibleUsage;
-use crate::live::{RuntimeState, StateRegistry, lock};
+use crate::live::{RuntimeState, StateRegistry};
+use crate::lock::lock;
 use crate::overload::Overload;
+use crate::problem::Problem;
 use crate::route_move::RouteMoves;
-use crate::serve::Drain;
 use crate::side_requests::SideRequestLimiter;
-use crate::snapshot::{Problem, Snapshot, Vendor};
+use crate::snapshot::{Snapshot, Vendor};
 use crate::wrong_keys::WrongKeys;
 use arc_swap::ArcSwap;
 use banjia_store::{LedgerWriter, Store, StoreError};

@@ -10,10 +10,10 @@
 //! - Trusted proxies are exempt: the client that they name is counted.
 
 use crate::border;
+use crate::client_network::client_network;
+use crate::config::BorderConfig;
 use crate::error::Failure;
-use crate::live::lock;
-use crate::serve::client_network;
-use crate::state::State;
+use crate::lock::lock;
 use http::HeaderMap;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -32,18 +32,6 @@ const DELAY_FIRST: Duration = Duration::from_millis(100);
 const DELAY_LAST: Duration = Duration::from_secs(5);
 /// Answers that are delayed at once.
 const DELAYED_MAX: usize = 512;
-
-/// Counts the failure if a wrong key caused it, and says how long its answer is to be held back.
-pub(crate) fn count(state: &State, failure: Failure, peer: IpAddr, headers: &HeaderMap) -> Failure {
-    if !failure.is_wrong_key() {
-        return failure;
-    }
-    let world = state.world();
-    let config = &world.snapshot.border;
-    let client = border::client(config, peer, headers).ok().map(|client| client.address);
-    let delay = state.wrong_keys.count(client.filter(|address| !config.peer.trusts(*address)));
-    failure.delayed(delay)
-}
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -78,6 +66,21 @@ impl Drop for Delayed<'_> {
 }
 
 impl WrongKeys {
+    /// Counts the failure if a wrong key caused it, and delays its answer if its client sent many.
+    pub(crate) fn observe(
+        &self,
+        failure: Failure,
+        config: &BorderConfig,
+        peer: IpAddr,
+        headers: &HeaderMap,
+    ) -> Failure {
+        if !failure.is_wrong_key() {
+            return failure;
+        }
+        let client = border::client(config, peer, headers).ok().map(|client| client.address);
+        failure.delayed(self.count(client.filter(|address| !config.peer.trusts(*address))))
+    }
+
     /// Counts a wrong key. Returns how long its answer is to be delayed.
     pub(crate) fn count(&self, address: Option<IpAddr>) -> Duration {
         let now = Instant::now();

@@ -3,10 +3,10 @@
 use super::{AttemptError, member};
 use crate::emulate::reasoning::ReasoningCollector;
 use crate::error::Failure;
-use crate::handle::InferenceRequest;
 use crate::held::Hold;
 use crate::live::LiveRoute;
 use crate::overload::Cause;
+use crate::request::InferenceRequest;
 use crate::snapshot::Vendor;
 use crate::state::State;
 use banjia_types::{AccountId, ErrorClass, Operation};

@@ -5,7 +5,7 @@
 //! full it begins anew, so a case may be written twice and none is left out.
 
 use super::{BorderCheck, answer};
-use crate::live::lock;
+use crate::lock::lock;
 use banjia_border::facts::{Fact, Facts};
 use banjia_store::{AuditWriter, NewAudit};
 use banjia_types::hash::hash_parts;

@@ -9,7 +9,8 @@
 //!   up and counted.
 //! - Captures older than `capture.keep_days` are deleted here too.
 
-use super::{CaptureRules, Counters, Job, Recorded, add, seal_key};
+use super::{Counters, Job, Recorded, add, seal_key};
+use crate::capture_rules::CaptureRules;
 use crate::clock::Clock;
 use banjia_store::{Capture, EncryptionKey, Store, StoreError};
 use std::sync::Arc;

@@ -40,7 +40,7 @@ impl Drive {
         self.describe(response.headers_mut());
         if self.failure.is_none() || self.told.content {
             *response.body_mut() =
-                if self.ask.head.stream { Body::Live(self) } else { Body::full(self.out.take().unwrap_or_default()) };
+                if self.ask.head.stream { Body::Stream(self) } else { Body::full(self.out.take().unwrap_or_default()) };
         }
         response
     }

@@ -9,7 +9,7 @@
 //!   well.
 
 use crate::held::{HeldBytes, Hold};
-use crate::live::lock;
+use crate::lock::lock;
 use banjia_types::AccountId;
 use banjia_wire::chat;
 use bytes::Bytes;

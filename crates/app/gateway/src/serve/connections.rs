@@ -8,10 +8,11 @@
 //! - While most places are taken, a head has less time to come, also on connections that were open
 //!   before.
 
+use crate::client_network::client_network;
 use crate::config::ServeConfig;
-use crate::live::lock;
+use crate::lock::lock;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,14 +23,6 @@ const PRESSURE_DIVISOR: u32 = 10;
 const HEADER_READ_MIN: Duration = Duration::from_secs(1);
 /// A longer time is as good as none, and cannot be added to a moment.
 const HEADER_READ_MAX: Duration = Duration::from_hours(24 * 365);
-
-/// The address under which a client is counted.
-pub(crate) fn client_network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        address @ IpAddr::V4(_) => address,
-    }
-}
 
 /// See the module's text.
 #[derive(Debug)]

@@ -14,8 +14,7 @@ mod head;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use head::BadRequest;
-
+use crate::bad_request::BadRequest;
 use head::{Head, Length};
 use memchr::memchr;
 

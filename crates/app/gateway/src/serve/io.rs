@@ -9,7 +9,8 @@
 //! - A write that makes no progress for a while fails. The timers exist only while they are needed,
 //!   so a usual client costs none.
 
-use super::framing::{BadRequest, Checked, Framing};
+use super::framing::{Checked, Framing};
+use crate::bad_request::BadRequest;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::cell::RefCell;
 use std::future::Future;

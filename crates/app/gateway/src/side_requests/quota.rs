@@ -1,8 +1,7 @@
-//! How many legs may be under way, how fast they may follow, and what they may cost.
+//! How many side requests may be in flight, and how fast they may follow each other.
 
 use super::{NotAsked, SideRequestStats};
-use crate::live::lock;
-use banjia_types::{Currency, Money};
+use crate::lock::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -66,54 +65,11 @@ impl SideRequestLimiter {
     }
 }
 
-/// What copies may still cost. A currency that is not named has no bound.
-#[derive(Debug, Default)]
-pub(crate) struct Budget {
-    /// As the course said it.
-    given: Vec<Money>,
-    left: Mutex<Vec<Money>>,
-}
-
-impl Budget {
-    pub(crate) fn new(given: &[Money]) -> Self {
-        Self { given: given.to_vec(), left: Mutex::new(given.to_vec()) }
-    }
-
-    /// Whether a course with this much says nothing new: then what was spent since still counts.
-    pub(crate) fn was_given(&self, given: &[Money]) -> bool {
-        self.given == given
-    }
-
-    /// Whether nothing in this currency is left.
-    pub(crate) fn is_empty(&self, currency: Currency) -> bool {
-        lock(&self.left).iter().any(|left| left.currency == currency && left.micros <= 0)
-    }
-
-    pub(crate) fn spend(&self, cost: Money) {
-        for left in lock(&self.left).iter_mut().filter(|left| left.currency == cost.currency) {
-            left.micros = left.micros.saturating_sub(cost.micros);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::future::Future as _;
     use std::task::{Context, Waker};
-
-    #[test]
-    fn a_purse_is_empty_when_its_own_currency_is() {
-        let yuan = |micros| Money { micros, currency: Currency::Cny };
-        let budget = Budget::new(&[yuan(10)]);
-        budget.spend(Money { micros: 1_000, currency: Currency::Usd });
-        budget.spend(yuan(9));
-        assert!(!budget.is_empty(Currency::Cny) && !budget.is_empty(Currency::Usd));
-        budget.spend(yuan(1));
-        assert!(budget.is_empty(Currency::Cny) && !budget.is_empty(Currency::Usd));
-        assert!(budget.was_given(&[yuan(10)]) && !budget.was_given(&[yuan(1)]));
-        assert!(!Budget::new(&[]).is_empty(Currency::Cny));
-    }
 
     #[tokio::test]
     async fn legs_follow_each_other_at_their_pace_and_few_at_once() {

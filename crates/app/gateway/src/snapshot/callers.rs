@@ -1,9 +1,10 @@
 //! Callers and where they are: accounts, keys, the border's settings, and whom a vendor serves.
 
-use super::{Check, Key, near};
+use super::{Check, Key};
 use crate::border::serves;
 use crate::config::{AccountConfig, BorderConfig, Config, KeyConfig, VendorConfig};
 use crate::keys::KeyHash;
+use crate::problem::near;
 use banjia_border::facts::{AccountFacts, Agreement, Fact, Facts, NetworkFact};
 use banjia_border::policy::{Policy, Unknown};
 use banjia_border::{country, owners, registry};

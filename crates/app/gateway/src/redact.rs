@@ -11,7 +11,7 @@
 //! - Names and ids of the protocol stay: a tool's result must still find its call.
 
 use crate::config::{PatternConfig, RedactConfig};
-use crate::snapshot::Problem;
+use crate::problem::Problem;
 use regex::{Captures, Regex, RegexBuilder};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
