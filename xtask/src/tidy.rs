@@ -5,6 +5,7 @@
 
 mod changelog;
 mod clocks;
+mod floors;
 mod layers;
 mod names;
 mod profiles;
@@ -128,9 +129,15 @@ pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
         text::module_files,
         changelog::check,
         clocks::check,
+        floors::check,
         profiles::check,
     ];
     checks.iter().flat_map(|check| check(tree)).collect()
+}
+
+/// The floors of the gateway and what each file imports, for a person.
+pub(crate) fn floors(tree: &Tree) -> String {
+    floors::show(tree)
 }
 
 /// Who depends on whom, from `cargo metadata`.

@@ -5,12 +5,10 @@
 //! bytes; what a request takes from its limits is given back when its [`Reservation`] is dropped,
 //! however it ends.
 
-use crate::border::BorderCheck;
 use crate::config::ServeConfig;
 use crate::error::Failure;
 use crate::held::Hold;
 use crate::keys::KeyHash;
-use crate::ledger::Entry;
 use crate::live::{LiveKey, RuntimeState};
 use crate::lock::lock;
 use crate::overload::Cause;
@@ -30,17 +28,8 @@ use std::time::Duration;
 /// A first guess for a body whose length is not said.
 const BODY_BYTES_GUESS: usize = 8 * 1024;
 
-/// What an accepted request holds: its place in the books, in its limits, and what the border said.
-pub(crate) struct Accepted {
-    pub(crate) entry: Entry,
-    pub(crate) reservation: Reservation,
-    pub(crate) crossing: BorderCheck,
-    /// When it was accepted.
-    pub(crate) at: Moment,
-}
-
 /// Finds the key in the headers.
-pub(crate) fn identify(headers: &HeaderMap, world: &RuntimeState) -> Result<Arc<LiveKey>, Failure> {
+pub(crate) fn identify(headers: &HeaderMap, runtime: &RuntimeState) -> Result<Arc<LiveKey>, Failure> {
     let value = headers.get(header::AUTHORIZATION).ok_or_else(Failure::no_key)?;
     let text = value.to_str().map_err(|_| Failure::wrong_key())?;
     let (scheme, key) = text.split_once(' ').ok_or_else(Failure::no_key)?;
@@ -48,8 +37,8 @@ pub(crate) fn identify(headers: &HeaderMap, world: &RuntimeState) -> Result<Arc<
     if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
         return Err(Failure::no_key());
     }
-    let hash = KeyHash::of(world.snapshot.serve.pepper.as_ref(), key);
-    world.keys.get(&hash).cloned().ok_or_else(Failure::wrong_key)
+    let hash = KeyHash::of(runtime.snapshot.serve.pepper.as_ref(), key);
+    runtime.keys.get(&hash).cloned().ok_or_else(Failure::wrong_key)
 }
 
 /// Reads a body, bounded in size and time. No timer is made for a body that is already there. The
@@ -170,19 +159,23 @@ pub(crate) struct RateLimitHeaders {
 impl RateLimitHeaders {
     pub(crate) fn of(key: &LiveKey, now: Moment) -> Self {
         let limiters = [&key.own, &key.account];
-        let rooms = |of: fn(&Limiter, Moment) -> Option<Remaining>| {
-            limiters.into_iter().flatten().filter_map(|limiter| of(&lock(limiter), now)).min_by_key(|room| room.left)
+        let least = |remaining: fn(&Limiter, Moment) -> Option<Remaining>| {
+            limiters
+                .into_iter()
+                .flatten()
+                .filter_map(|limiter| remaining(&lock(limiter), now))
+                .min_by_key(|remaining| remaining.left)
         };
-        Self { requests: rooms(Limiter::requests), tokens: rooms(Limiter::tokens) }
+        Self { requests: least(Limiter::requests), tokens: least(Limiter::tokens) }
     }
 
     /// Adds the headers.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
-        if let Some(room) = &self.requests {
-            put(headers, room, REQUESTS);
+    pub(crate) fn annotate(&self, headers: &mut HeaderMap) {
+        if let Some(remaining) = &self.requests {
+            put(headers, remaining, REQUESTS);
         }
-        if let Some(room) = &self.tokens {
-            put(headers, room, TOKENS);
+        if let Some(remaining) = &self.tokens {
+            put(headers, remaining, TOKENS);
         }
     }
 }
@@ -198,10 +191,10 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-fn put(headers: &mut HeaderMap, room: &Remaining, [limit, left, reset]: [HeaderName; 3]) {
-    headers.insert(limit, HeaderValue::from(room.limit));
-    headers.insert(left, HeaderValue::from(room.left));
-    if let Ok(text) = HeaderValue::try_from(room.reset_text()) {
+fn put(headers: &mut HeaderMap, remaining: &Remaining, [limit, left, reset]: [HeaderName; 3]) {
+    headers.insert(limit, HeaderValue::from(remaining.limit));
+    headers.insert(left, HeaderValue::from(remaining.left));
+    if let Ok(text) = HeaderValue::try_from(remaining.reset_text()) {
         headers.insert(reset, text);
     }
 }

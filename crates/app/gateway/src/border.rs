@@ -78,8 +78,8 @@ pub(crate) fn client(config: &BorderConfig, peer: IpAddr, headers: &HeaderMap) -
     }
 }
 
-/// Judges a caller.
-pub(crate) fn cross(
+/// Checks a caller against the policies.
+pub(crate) fn check(
     rules: Arc<ActivePolicies>,
     config: &BorderConfig,
     caller: Caller<'_>,
@@ -94,9 +94,9 @@ pub(crate) fn cross(
     };
     let network = address.and_then(|address| network(&rules, config.home, address, at));
     let facts = Facts { network, account: caller.account.cloned() };
-    let mut crossing = BorderCheck { rules, facts, address, at, draw: caller.id.sample_seed(), ruling: None };
-    crossing.ruling = crossing.judge(at);
-    crossing
+    let mut check = BorderCheck { rules, facts, address, at, draw: caller.id.sample_seed(), ruling: None };
+    check.ruling = check.judge(at);
+    check
 }
 
 fn network(rules: &ActivePolicies, home: Option<Place>, address: IpAddr, at: Timestamp) -> Option<NetworkFact> {

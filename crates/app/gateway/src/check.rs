@@ -1,17 +1,19 @@
 //! The border for other APIs: external authorisation.
 //!
-//! Rules: off unless the configuration says so, and then only for the operator's own proxies, since whoever may ask could
-//! ask for anybody. No body is read. `/border/check` answers nginx's `auth_request` (204 or 403; nginx passes no other
-//! refusal on); `/border/envoy/...` answers Envoy's `ext_authz` over HTTP (200, or the refusal for the client with its body).
-//! The caller's address comes from the trusted header; its account from its key or, where `check_account` says so, from
-//! `x-banjia-account`, which is then believed as the proxy's own word: a proxy must set or clear it, never pass a caller's
-//! on (see `examples/border`).
+//! - It is off unless the configuration turns it on, and then only for the operator's own proxies,
+//!   because an asker could ask for anybody.
+//! - No body is read.
+//! - `/border/check` answers nginx's `auth_request` with 204 or 403: nginx passes no other refusal on.
+//! - `/border/envoy/...` answers Envoy's `ext_authz` over HTTP with 200, or with the refusal and its
+//!   body for the client.
+//! - The caller's address comes from the trusted header. Its account comes from its key or, with
+//!   `check_account`, from `x-banjia-account`. That header is the proxy's own word: a proxy must set
+//!   or clear it, and never pass on a caller's (see `examples/border`).
 
+use crate::admission::Guard;
 use crate::admit;
 use crate::body::Body;
-use crate::border::{self, Caller};
 use crate::error::Failure;
-use crate::ledger::Entry;
 use crate::live::RuntimeState;
 use crate::request::RequestContext;
 use crate::state::State;
@@ -21,7 +23,7 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Whom to answer.
+/// The program that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
     Nginx,
@@ -39,34 +41,29 @@ pub(crate) fn asker(path: &str) -> Option<Asker> {
 }
 
 /// Answers whether a request may pass.
-pub(crate) fn check<B>(
-    state: &Arc<State>,
-    asker: Asker,
-    request: &Request<B>,
-    door: &RequestContext,
-) -> Response<Body> {
-    let world = state.world();
-    let config = &world.snapshot.border;
+pub(crate) fn check<B>(state: &State, asker: Asker, request: &Request<B>, context: &RequestContext) -> Response<Body> {
+    let runtime = state.runtime();
+    let config = &runtime.snapshot.border;
     if !config.check {
         return Failure::unknown_path(request.method(), request.uri().path()).response();
     }
-    if !config.peer.trusts(door.peer) {
+    if !config.peer.trusts(context.peer) {
         return Failure::not_a_proxy().response();
     }
-    let account = account(request.headers(), &world);
-    let caller = Caller { peer: door.peer, headers: request.headers(), account: account.as_ref(), id: door.id };
-    let crossing = border::cross(state.rules(), config, caller, door.at.wall);
-    state.evidence.keep(&crossing);
-    let mut entry = match Entry::open(state, door, door.at.moment) {
-        Ok(entry) => entry,
+    let headers = request.headers();
+    let account = account(headers, &runtime);
+    let check = Guard { state, runtime: &runtime, context, headers, endpoint: "check" }.check_border(account.as_ref());
+    let mut entry = match state.books.try_place() {
+        Ok(slot) => state.books.accept(slot, context, context.at.moment),
         Err(failure) => return failure.response(),
     };
     entry.row.account = account.map(|account| account.id.clone());
     entry.row.endpoint = Cow::Borrowed("check");
-    entry.row.border = crossing.note();
-    let mut response = if let Some(mut failure) = crossing.refusal() {
+    entry.row.border = check.note();
+    let mut response = if let Some(mut failure) = check.refusal() {
         if asker == Asker::Nginx {
-            // nginx knows 401 and 403 only; anything else is an error of the check itself. The ledger says what was answered.
+            // nginx passes on 401 and 403 only and treats any other status as an error of the check itself.
+            // The ledger records the status that was sent.
             failure.status = StatusCode::FORBIDDEN;
         }
         entry.refuse(&failure);
@@ -78,23 +75,23 @@ pub(crate) fn check<B>(
         entry.close(Outcome::Answered);
         response
     };
-    crossing.tell(response.headers_mut());
-    if crossing.kind() == VerdictKind::Allow {
+    check.annotate(&mut response);
+    if check.kind() == VerdictKind::Allow {
         response.headers_mut().insert("x-banjia-border", http::HeaderValue::from_static("allow"));
     }
     response
 }
 
-fn account(headers: &HeaderMap, world: &RuntimeState) -> Option<Arc<AccountFacts>> {
+fn account(headers: &HeaderMap, runtime: &RuntimeState) -> Option<Arc<AccountFacts>> {
     let named = headers
         .get("x-banjia-account")
-        .filter(|_| world.snapshot.border.check_account)
+        .filter(|_| runtime.snapshot.border.check_account)
         .and_then(|value| value.to_str().ok());
     if let Some(name) = named {
-        let known = world.snapshot.accounts.get(name).cloned();
+        let known = runtime.snapshot.accounts.get(name).cloned();
         return Some(known.unwrap_or_else(|| Arc::new(AccountFacts::of(name.into()))));
     }
     headers.get(header::AUTHORIZATION)?;
-    let key = admit::identify(headers, world).ok()?;
+    let key = admit::identify(headers, runtime).ok()?;
     Some(key.key.facts.clone())
 }

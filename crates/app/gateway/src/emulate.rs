@@ -8,7 +8,6 @@
 //!   an error, because a client that asked for it relies on it.
 
 pub(crate) mod checked;
-pub(crate) mod reasoning;
 pub(crate) mod shape;
 
 use crate::attempt::{AttemptError, FullResponse, VendorCall, Work, add_up, server_error};

@@ -1,27 +1,40 @@
 //! Starting, reloading and draining the data plane.
 
+use crate::affinity::Affinity;
 use crate::alert::OnAlert;
-use crate::border::ActivePolicies;
-use crate::capture::{CaptureStats, seal_key};
+use crate::border::{ActivePolicies, Evidence};
+use crate::capture::{CaptureStats, Recorder, seal_key};
 use crate::clock::Clock;
-use crate::copies::CopyStats;
+use crate::copies::{Copies, CopyStats};
+use crate::drain::Drain;
+use crate::held::HeldBytes;
+use crate::implausible::ImplausibleUsage;
+use crate::ledger::Books;
+use crate::live_config::LiveConfig;
+use crate::overload::Overload;
 use crate::problem::Problem;
+use crate::reasoning::ReasoningCache;
 use crate::serve;
-use crate::side_requests::{SideRequestStats, SideRequests};
+use crate::shadow;
+use crate::side_request_limiter::{SideRequestLimiter, SideRequestStats};
+use crate::side_requests::SideRequests;
 use crate::snapshot::Snapshot;
-use crate::state::{Base, State};
+use crate::state::State;
 use crate::stop_times::StopTimes;
+use crate::wrong_keys::WrongKeys;
 use banjia_store::{LedgerWriter, Store, StoreError};
+use banjia_traffic::HealthRules;
 use banjia_types::{RouteMove, RouteName, VendorName};
 use banjia_upstream::Upstream;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 /// What a gateway is made of.
 pub struct Parts {
@@ -107,7 +120,7 @@ impl Gateway {
     pub async fn bind(parts: Parts) -> Result<Handle, StartError> {
         let bind = parts.snapshot.serve.bind;
         let Parts { snapshot, upstream, store, ledger, on_alert, clock } = parts;
-        let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
+        let blocked: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
         let capture = &snapshot.capture.config;
         if capture.key.is_some() || capture.share > 0.0 || !capture.routes.is_empty() {
             let key = seal_key(capture, store.path()).map_err(StartError::Seal)?;
@@ -115,7 +128,7 @@ impl Gateway {
         }
         let listener = TcpListener::bind(bind).await.map_err(|source| StartError::Bind { bind, source })?;
         let addr = listener.local_addr().map_err(|source| StartError::Bind { bind, source })?;
-        let state = State::open(Base { snapshot, upstream, store, ledger: Some(ledger), on_alert, clock }, &cuts);
+        let state = open(Base { snapshot, upstream, store, ledger: Some(ledger), on_alert, clock }, &blocked);
         let may_accept = Arc::new(Notify::new());
         let (accepted, serving) = (may_accept.clone(), state.clone());
         let accepting = tokio::spawn(async move {
@@ -131,15 +144,74 @@ impl Gateway {
     /// No knowledge of earlier cuts.
     pub async fn side_requests_only(parts: SideRequestParts) -> Result<SideRequests, StartError> {
         let SideRequestParts { snapshot, upstream, store, clock, route_moves } = parts;
-        let cuts: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
-        let state = State::open(Base { snapshot, upstream, store, ledger: None, on_alert: None, clock }, &cuts);
-        for problem in state.set_route_moves(route_moves).err().into_iter().flatten() {
+        let blocked: Vec<_> = store.cuts().await?.into_iter().map(|cut| cut.vendor).collect();
+        let state = open(Base { snapshot, upstream, store, ledger: None, on_alert: None, clock }, &blocked);
+        for problem in state.live.set_route_moves(route_moves).err().into_iter().flatten() {
             tracing::warn!("{problem}");
         }
         Ok(SideRequests { state })
     }
 }
 
+/// What the shared state is built from.
+struct Base {
+    snapshot: Snapshot,
+    upstream: Upstream,
+    store: Store,
+    ledger: Option<LedgerWriter>,
+    on_alert: Option<OnAlert>,
+    clock: Clock,
+}
+
+/// Builds the shared state and starts its workers: the writers of the audit and of captures, the sender
+/// of copies and the report of each minute. Must be called inside a tokio runtime.
+fn open(base: Base, blocked: &[VendorName]) -> Arc<State> {
+    let Base { snapshot, upstream, store, ledger, on_alert, clock } = base;
+    let capture = snapshot.capture.clone();
+    let held = HeldBytes::new(snapshot.serve.held_bytes_max());
+    let (drain, overload) = (Arc::<Drain>::default(), Arc::<Overload>::default());
+    let (copies, queued) = Copies::new(capture.config.copies_queue_len_max);
+    let at_once_max = capture.config.copies_at_once_max;
+    let state = Arc::new(State {
+        live: LiveConfig::new(snapshot, blocked),
+        books: Books::new(ledger, store.clone(), clock.clone(), drain.clone(), overload.clone()),
+        evidence: Evidence::new(store.audit_writer()),
+        recorder: Recorder::start(&store, capture.clone(), clock.clone()),
+        copies,
+        quota: SideRequestLimiter::new(at_once_max, capture.config.copies_per_minute_max),
+        upstream,
+        store,
+        health: HealthRules::default(),
+        replay: ReasoningCache::default(),
+        implausible: ImplausibleUsage::default(),
+        affinity: Affinity::default(),
+        drain,
+        held,
+        overload,
+        wrong_keys: WrongKeys::default(),
+        started: clock.now(),
+        after: TaskTracker::new(),
+        clock,
+        on_alert,
+    });
+    tokio::spawn(shadow::run(Arc::downgrade(&state), queued, at_once_max));
+    tokio::spawn(report(Arc::downgrade(&state)));
+    state
+}
+
+/// Logs each minute what was turned away, until the gateway is dropped.
+async fn report(state: Weak<State>) {
+    let mut minute = tokio::time::interval(REPORT_EVERY);
+    loop {
+        minute.tick().await;
+        let Some(state) = state.upgrade() else { return };
+        state.overload.report();
+        state.wrong_keys.report();
+    }
+}
+
+/// Time between two reports of what was turned away.
+const REPORT_EVERY: Duration = Duration::from_mins(1);
 /// A running gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -170,7 +242,7 @@ impl Handle {
 
     /// The deadlines of a stop that begins now, by `drain_ms` of the configuration in force.
     pub fn stop_times(&self) -> StopTimes {
-        let drain = Duration::from_millis(self.state.world().snapshot.serve.drain_ms);
+        let drain = Duration::from_millis(self.state.runtime().snapshot.serve.drain_ms);
         StopTimes::new(Instant::now(), drain)
     }
 
@@ -194,7 +266,7 @@ impl Handle {
         self.state.quota.close();
         self.state.after.close();
         let ledger = async {
-            if let Some(ledger) = &self.state.ledger
+            if let Some(ledger) = &self.state.books.writer
                 && let Err(error) = ledger.flush().await
             {
                 tracing::error!(%error, "the ledger was not written to its end");
@@ -207,7 +279,7 @@ impl Handle {
 
     /// New requests are judged by these rules; requests under way keep those they began with.
     pub fn set_border(&self, rules: ActivePolicies) {
-        self.state.set_border(rules);
+        self.state.live.set_policies(rules);
     }
 
     /// How routes move from now on: one course for each route that moves; the others do not. Requests under way keep the
@@ -217,7 +289,7 @@ impl Handle {
     /// Courses that do not fit their route: it or a target is not there. Such a route keeps the course that it has; where it has none the
     /// new one still keeps the source from being asked after its date. The other courses are taken.
     pub fn set_route_moves(&self, route_moves: BTreeMap<RouteName, RouteMove>) -> Result<(), Vec<Problem>> {
-        self.state.set_route_moves(route_moves)
+        self.state.live.set_route_moves(route_moves)
     }
 
     /// Reads which vendors refused another process of ours: they are cut here too.

@@ -1,24 +1,20 @@
-//! The one pipeline. Everything that happens to a request is on this page, in order.
+//! The one pipeline. Everything that happens to an inference request is on this page, in order.
 
-use crate::admit::{self, Accepted};
+use crate::admission::{Accepted, Admitted, Guard, Refused, refuse, refused};
+use crate::admit::{self, RateLimitHeaders};
 use crate::body::Body;
-use crate::border;
 use crate::clock::moment;
 use crate::config::ServeConfig;
 use crate::drive::Drive;
 use crate::error::Failure;
-use crate::ledger::{self, Entry};
 use crate::models;
 use crate::request::{InferenceRequest, RequestContext};
-use crate::snapshot::Key;
 use crate::state::State;
-use banjia_store::Slot;
-use banjia_types::{Moment, Operation, Share};
+use banjia_types::{Operation, Share};
 use banjia_wire::{BodyLimits, Head};
 use bytes::Bytes;
 use http::{Request, Response, header};
 use hyper::body::Incoming;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Serves one request of an endpoint.
@@ -26,93 +22,69 @@ pub(crate) async fn handle(
     state: Arc<State>,
     endpoint: Operation,
     request: Request<Incoming>,
-    door: RequestContext,
+    context: RequestContext,
 ) -> Response<Body> {
-    pipeline(state, endpoint, request, door).await.unwrap_or_else(|failure| failure.response())
+    pipeline(state, endpoint, request, context).await.unwrap_or_else(|refused| *refused)
 }
 
 async fn pipeline(
     state: Arc<State>,
     endpoint: Operation,
     request: Request<Incoming>,
-    door: RequestContext,
-) -> Result<Response<Body>, Failure> {
-    let world = state.world();
-    let serve = &world.snapshot.serve;
+    context: RequestContext,
+) -> Result<Response<Body>, Refused> {
+    let runtime = state.runtime();
+    let serve = &runtime.snapshot.serve;
     let (parts, body) = request.into_parts();
-    let key = admit::identify(&parts.headers, &world)
-        .map_err(|failure| state.wrong_keys.observe(failure, &world.snapshot.border, door.peer, &parts.headers))?;
-    // The place comes first: without one every further step would be for nothing.
-    let slot = ledger::place(&state).await?;
-    let caller =
-        border::Caller { peer: door.peer, headers: &parts.headers, account: Some(&key.key.facts), id: door.id };
-    let crossing = border::cross(state.rules(), &world.snapshot.border, caller, door.at.wall);
-    state.evidence.keep(&crossing);
-    let accept = |slot, at| accept(&state, slot, &door, at, (&key.key, endpoint, &crossing));
-    if let Some(failure) = crossing.refusal() {
-        accept(slot, door.at.moment).refuse(&failure);
-        let mut response = failure.response();
-        crossing.tell(response.headers_mut());
-        return Ok(response);
-    }
-    let asked_at = moment();
-    let reservation = admit::reserve(&key, asked_at);
-    let rooms = admit::RateLimitHeaders::of(&key, asked_at);
+    let (headers, name) = (&parts.headers, endpoint.as_str());
+    let guard = Guard { state: &state, runtime: &runtime, context: &context, headers, endpoint: name };
+    let (Admitted { key, check }, slot) = guard.enter_with_place().await?;
+    let now = moment();
+    let reservation = admit::reserve(&key, now);
+    let limits = RateLimitHeaders::of(&key, now);
     let reservation = match reservation {
         Ok(reservation) => reservation,
-        Err(failure) => return Ok(refuse(&mut accept(slot, asked_at), &failure, &rooms, &crossing)),
+        Err(failure) => {
+            let mut entry = guard.accept(slot, now, &key.key, &check);
+            return Ok(refuse(&mut entry, &failure, Some(&limits), &check));
+        }
     };
     let (head, body) = match read(&state, serve, endpoint, body).await {
         Ok(read) => read,
-        // No request came, so none is accepted. It counts against the limits all the same.
+        // No whole request came, so none is accepted. It counts against the limits all the same.
         Err(failure) => {
-            let mut response = failure.response();
-            rooms.tell(response.headers_mut());
-            return Ok(response);
+            let mut response = refused(failure);
+            limits.annotate(response.headers_mut());
+            return Err(response);
         }
     };
 
-    // From here on the request is accepted: it ends exactly once, and the ledger knows how.
-    let now = moment();
-    let mut entry = accept(slot, now);
+    // From here on the request is accepted: it ends exactly once, and the ledger records how.
+    let accepted_at = moment();
+    let mut entry = guard.accept(slot, accepted_at, &key.key, &check);
     entry.row.stream = head.stream;
-    let Some(route) = world.routes.get(head.model.as_str()).cloned() else {
-        let failure = models::unknown(&world.snapshot, &head.model);
-        return Ok(refuse(&mut entry, &failure, &rooms, &crossing));
+    let Some(route) = runtime.routes.get(head.model.as_str()).cloned() else {
+        let failure = models::unknown(&runtime.snapshot, &head.model);
+        return Ok(refuse(&mut entry, &failure, Some(&limits), &check));
     };
     entry.row.route = Some(route.route.name.clone());
-    let tell_cost = parts.headers.contains_key("x-banjia-cost");
-    let client = if route.record == Share::NONE { None } else { parts.headers.get(header::USER_AGENT).cloned() };
-    let ask = InferenceRequest { id: door.id, header: door.header, endpoint, head, body, tell_cost, client };
-    let conversation = parts.headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
-    let told = crossing.told();
-    let accepted = Accepted { entry, reservation, crossing, at: now };
-    let mut response = Drive::begin(state, route, &key.key, ask, conversation, accepted).respond().await;
+    let tell_cost = headers.contains_key("x-banjia-cost");
+    let client = if route.record == Share::NONE { None } else { headers.get(header::USER_AGENT).cloned() };
+    let RequestContext { id, header, .. } = context;
+    let request = InferenceRequest { id, header, endpoint, head, body, tell_cost, client };
+    let conversation = headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
+    let border_headers = check.headers();
+    let accepted = Accepted { entry, reservation, check, accepted_at };
+    let mut response = Drive::begin(state, route, &key.key, request, conversation, accepted).respond().await;
     let headers = response.headers_mut();
-    rooms.tell(headers);
-    if let Some(told) = told {
-        headers.extend(told);
+    limits.annotate(headers);
+    if let Some(border_headers) = border_headers {
+        headers.extend(border_headers);
     }
     Ok(response)
 }
 
-/// Accepts a request, with everything in its row that is known before its body.
-fn accept(
-    state: &State,
-    slot: Slot,
-    door: &RequestContext,
-    at: Moment,
-    (key, endpoint, crossing): (&Key, Operation, &border::BorderCheck),
-) -> Entry {
-    let mut entry = Entry::accept(state, slot, door, at);
-    entry.row.account = Some(key.account.clone());
-    entry.row.key = Some(key.id.clone());
-    entry.row.endpoint = Cow::Borrowed(endpoint.as_str());
-    entry.row.border = crossing.note();
-    entry
-}
-
-/// The body, and what its head says.
+/// Reads the body, and what its head says.
 async fn read(
     state: &State,
     serve: &ServeConfig,
@@ -123,17 +95,4 @@ async fn read(
     let limits = BodyLimits { depth_max: serve.body_depth_max, ..BodyLimits::default() };
     let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
     Ok((head, body))
-}
-
-fn refuse(
-    entry: &mut Entry,
-    failure: &Failure,
-    rooms: &admit::RateLimitHeaders,
-    crossing: &border::BorderCheck,
-) -> Response<Body> {
-    entry.refuse(failure);
-    let mut response = failure.response();
-    rooms.tell(response.headers_mut());
-    crossing.tell(response.headers_mut());
-    response
 }

@@ -1,23 +1,24 @@
 //! The entry of one accepted request: open from acceptance, closed exactly once.
 //!
-//! Rules: a place for the row is taken before the request is accepted, so no row is ever dropped; whoever forgets to close
-//! an entry closes it by dropping it: as abandoned when the client left, as failed when we stopped or broke. A request
-//! never waits for a write.
+//! - A place for the row is taken before the request is accepted, so no row is ever dropped.
+//! - An entry that is dropped without being closed is closed by the drop: as abandoned if the client
+//!   left, as failed if the gateway stopped or has a bug.
+//! - A request never waits for a write.
 
-use crate::clock::moment;
+use crate::clock::{Clock, moment};
+use crate::config::ServeConfig;
 use crate::drain::Drain;
 use crate::error::Failure;
-use crate::overload::Cause;
+use crate::overload::{Cause, Overload};
 use crate::request::RequestContext;
-use crate::state::State;
-use banjia_store::{LedgerWriter, Row, Slot};
+use banjia_store::{LedgerWriter, Row, Slot, Store};
 use banjia_types::{Moment, Outcome};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// See the module's text. Its row is filled in as things become known.
+/// The entry of one accepted request. Its row is filled in as facts become known.
 pub(crate) struct Entry {
     slot: Option<Slot>,
     drain: Arc<Drain>,
@@ -27,37 +28,76 @@ pub(crate) struct Entry {
     pub(crate) row: Row,
 }
 
-/// Takes a place for a request's row, before anything is read of its body. While there is none it
-/// waits for a bounded time in a bounded queue, so that clients which ask again at once are slowed
-/// and not bounced.
-pub(crate) async fn place(state: &State) -> Result<Slot, Failure> {
-    let Some(ledger) = &state.ledger else { return Err(Failure::ledger_full()) };
-    if let Some(slot) = ledger.try_reserve() {
-        return Ok(slot);
-    }
-    let serve = &state.world().snapshot.serve;
-    let within = Duration::from_millis(serve.overload_wait_ms);
-    let waiting = Waiting::begin(&state.waiting, serve.connections_max.div_ceil(2));
-    let slot = match waiting {
-        // While the database cannot be written no place becomes free.
-        Some(_waiting) if !within.is_zero() && !state.drain.is_draining() && state.store.health().is_ok() => {
-            tokio::time::timeout(within, ledger.reserve()).await.unwrap_or_default()
-        }
-        _ => None,
-    };
-    slot.ok_or_else(|| {
-        state.overload.count(Cause::Ledger);
-        Failure::ledger_full()
-    })
+/// The way into the ledger.
+pub(crate) struct Books {
+    /// `None` if only side requests are sent: then no request is accepted.
+    pub(crate) writer: Option<LedgerWriter>,
+    store: Store,
+    clock: Clock,
+    drain: Arc<Drain>,
+    overload: Arc<Overload>,
+    /// Requests that wait for a place.
+    waiting: AtomicUsize,
 }
 
-/// One of those who wait. Leaves the queue on drop.
+impl Books {
+    pub(crate) fn new(
+        writer: Option<LedgerWriter>,
+        store: Store,
+        clock: Clock,
+        drain: Arc<Drain>,
+        overload: Arc<Overload>,
+    ) -> Self {
+        Self { writer, store, clock, drain, overload, waiting: AtomicUsize::new(0) }
+    }
+
+    /// Takes a place for a request's row, before anything of its body is read. If there is none it
+    /// waits for a bounded time in a bounded queue, so that clients which retry at once are slowed.
+    pub(crate) async fn place(&self, serve: &ServeConfig) -> Result<Slot, Failure> {
+        let Some(writer) = &self.writer else { return Err(Failure::ledger_full()) };
+        if let Some(slot) = writer.try_reserve() {
+            return Ok(slot);
+        }
+        let within = Duration::from_millis(serve.overload_wait_ms);
+        let waiting = Waiting::begin(&self.waiting, serve.connections_max.div_ceil(2));
+        let slot = match waiting {
+            // While the database cannot be written no place becomes free.
+            Some(_waiting) if !within.is_zero() && !self.drain.is_draining() && self.store.health().is_ok() => {
+                tokio::time::timeout(within, writer.reserve()).await.unwrap_or_default()
+            }
+            _ => None,
+        };
+        slot.ok_or_else(|| self.full())
+    }
+
+    /// Takes a place without a wait.
+    pub(crate) fn try_place(&self) -> Result<Slot, Failure> {
+        self.writer.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(|| self.full())
+    }
+
+    /// Accepts the request that this place was taken for. The date is read here and not taken from
+    /// its arrival: sealed books rely on rows that are never dated before a flush that
+    /// they missed.
+    pub(crate) fn accept(&self, mut slot: Slot, context: &RequestContext, opened: Moment) -> Entry {
+        let accepted_at = self.clock.now();
+        slot.accept(accepted_at);
+        let row = Row::new(context.id, accepted_at, accepted_at, Outcome::Abandoned);
+        Entry { slot: Some(slot), drain: self.drain.clone(), opened, row }
+    }
+
+    fn full(&self) -> Failure {
+        self.overload.count(Cause::Ledger);
+        Failure::ledger_full()
+    }
+}
+
+/// A request that waits for a place. Leaves the queue on drop.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn begin(waiting: &'a AtomicUsize, waiting_max: usize) -> Option<Self> {
         let waiting = Self(waiting);
-        // Dropped where the queue is full, which takes it out again.
+        // If the queue is full, the drop takes it out again.
         (waiting.0.fetch_add(1, Ordering::Relaxed) < waiting_max).then_some(waiting)
     }
 }
@@ -69,26 +109,8 @@ impl Drop for Waiting<'_> {
 }
 
 impl Entry {
-    /// Accepts the request that came in at this door, or says that the ledger cannot take it.
-    pub(crate) fn open(state: &State, door: &RequestContext, opened: Moment) -> Result<Self, Failure> {
-        let slot = state.ledger.as_ref().and_then(LedgerWriter::try_reserve).ok_or_else(|| {
-            state.overload.count(Cause::Ledger);
-            Failure::ledger_full()
-        })?;
-        Ok(Self::accept(state, slot, door, opened))
-    }
-
-    /// Accepts the request that this place was taken for. The date is read here and not taken from
-    /// its arrival: sealed books rely on rows that are never dated before a flush that they missed.
-    pub(crate) fn accept(state: &State, mut slot: Slot, door: &RequestContext, opened: Moment) -> Self {
-        let accepted_at = state.clock.now();
-        slot.accept(accepted_at);
-        let row = Row::new(door.id, accepted_at, accepted_at, Outcome::Abandoned);
-        Self { slot: Some(slot), drain: state.drain.clone(), opened, row }
-    }
-
-    /// The span from its opening to this moment.
-    pub(crate) fn age(&self, at: Moment) -> std::time::Duration {
+    /// The time from its opening to this moment.
+    pub(crate) fn age(&self, at: Moment) -> Duration {
         at.since(self.opened)
     }
 

@@ -8,7 +8,9 @@
 //! recorded), `copies` and `legs` (asking outside of a request), `error` (the only
 //! maker of error bodies).
 
+mod admission;
 mod admit;
+mod affinity;
 mod alert;
 mod attempt;
 mod bad_request;
@@ -34,15 +36,19 @@ mod implausible;
 pub mod keys;
 mod ledger;
 mod live;
+mod live_config;
 mod lock;
 mod models;
 mod overload;
 mod problem;
+mod reasoning;
 mod redact;
 mod request;
 mod route_move;
 mod router;
 mod serve;
+mod shadow;
+mod side_request_limiter;
 mod side_requests;
 mod snapshot;
 mod state;
@@ -57,6 +63,7 @@ pub use copies::CopyStats;
 pub use gateway::{Gateway, Handle, Parts, SideRequestParts, StartError};
 pub use problem::Problem;
 pub use redact::Redactor;
-pub use side_requests::{LegAnswer, NotAsked, SideRequest, SideRequestStats, SideRequests};
+pub use side_request_limiter::SideRequestStats;
+pub use side_requests::{LegAnswer, NotAsked, SideRequest, SideRequests};
 pub use snapshot::{Profiles, Snapshot, TargetFacts};
 pub use stop_times::StopTimes;

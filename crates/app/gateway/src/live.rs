@@ -1,16 +1,18 @@
-//! The world a request meets: its snapshot, and beside it what changes while the process runs.
+//! The runtime state that a request sees: its snapshot, and beside it what changes while the process runs.
 //!
-//! Rules: breakers, limits and cuts belong to names and not to a configuration, so a reload keeps them; a request holds one
-//! [`RuntimeState`] to its end. Locks here guard a few numbers each and are never held over a wait; a key without limits has none.
+//! - Breakers, limiters and blocks belong to names and not to a configuration, so a reload keeps them.
+//! - A request keeps one [`RuntimeState`] to its end.
+//! - Each lock guards a few numbers and is never held across an await. A key without limits has none.
 
 use crate::budget::Budget;
 use crate::keys::KeyHash;
 use crate::lock::lock;
 use crate::problem::Problem;
 use crate::route_move::{LiveRouteMove, RouteMoves};
-use crate::snapshot::{Key, Route, Snapshot, Vendor};
+use crate::snapshot::{Key, Route, RouteTarget, Snapshot, Vendor};
 use banjia_traffic::{Breaker, LimitRules, Limiter};
-use banjia_types::{RouteMove, RouteName, Share, Target, VendorName};
+use banjia_types::{Price, RouteMove, RouteName, Share, Target, VendorName};
+use http::HeaderValue;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,21 +20,21 @@ use std::sync::{Arc, Mutex};
 /// Whether a vendor refused our region.
 #[derive(Debug, Default)]
 pub(crate) struct VendorBlock {
-    cut: AtomicBool,
+    is_blocked: AtomicBool,
 }
 
 impl VendorBlock {
-    pub(crate) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Acquire)
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Ordering::Acquire)
     }
 
-    /// Cuts it. Returns whether it was not cut before, so that people are told once.
-    pub(crate) fn cut(&self) -> bool {
-        !self.cut.swap(true, Ordering::AcqRel)
+    /// Blocks the vendor. Returns true if it was not blocked before, so that people are alerted once.
+    pub(crate) fn block(&self) -> bool {
+        !self.is_blocked.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn lift(&self) {
-        self.cut.store(false, Ordering::Release);
+        self.is_blocked.store(false, Ordering::Release);
     }
 }
 
@@ -40,22 +42,26 @@ impl VendorBlock {
 #[derive(Debug)]
 pub(crate) struct LiveRoute {
     pub(crate) route: Arc<Route>,
-    /// One for each of the route's targets.
-    pub(crate) goals: Vec<LiveTarget>,
-    /// How the route moves; none while it does not.
+    /// The route's targets, in order.
+    pub(crate) targets: Vec<LiveTarget>,
+    /// The route's move, if it has one.
     pub(crate) route_move: Option<Box<LiveRouteMove>>,
-    /// The part of its exchanges that is recorded.
+    /// The share of its exchanges that is recorded.
     pub(crate) record: Share,
 }
 
-/// One target of a route, with everything that is needed to ask it.
+/// One target of a route, with everything needed to call it.
 #[derive(Debug)]
 pub(crate) struct LiveTarget {
+    pub(crate) target: Target,
+    pub(crate) price: Option<Price>,
+    /// `vendor/model` for the response header.
+    pub(crate) label: HeaderValue,
     pub(crate) vendor: Arc<Vendor>,
     pub(crate) breaker: Arc<Mutex<Breaker>>,
-    pub(crate) border: Arc<VendorBlock>,
-    /// The same number for goals behind the same border.
-    pub(crate) border_number: usize,
+    pub(crate) block: Arc<VendorBlock>,
+    /// The same number for all targets that share a block.
+    pub(crate) block_ix: usize,
 }
 
 /// A key and its limits.
@@ -66,7 +72,7 @@ pub(crate) struct LiveKey {
     pub(crate) account: Option<Arc<Mutex<Limiter>>>,
 }
 
-/// See the module's text.
+/// Routes, keys and their live state. It never changes; a reload makes another one.
 #[derive(Debug)]
 pub(crate) struct RuntimeState {
     pub(crate) snapshot: Arc<Snapshot>,
@@ -74,21 +80,21 @@ pub(crate) struct RuntimeState {
     pub(crate) keys: Arc<HashMap<KeyHash, Arc<LiveKey>>>,
 }
 
-/// What outlives a reload, by name.
+/// The state that survives a reload, by name.
 #[derive(Debug, Default)]
 pub(crate) struct StateRegistry {
-    borders: BTreeMap<VendorName, Arc<VendorBlock>>,
+    blocks: BTreeMap<VendorName, Arc<VendorBlock>>,
     breakers: BTreeMap<Target, Arc<Mutex<Breaker>>>,
     limiters: BTreeMap<(bool, String), Arc<Mutex<Limiter>>>,
     route_moves: RouteMoves,
-    /// What copies of a route's requests may still cost; it outlives courses that say nothing new of it.
+    /// The money left for copies of a route's requests. A new move with the same amount keeps it.
     budgets: BTreeMap<RouteName, Arc<Budget>>,
 }
 
 impl StateRegistry {
-    /// The border of a vendor, made when it is not there.
-    pub(crate) fn border(&mut self, name: &VendorName) -> Arc<VendorBlock> {
-        self.borders.entry(name.clone()).or_default().clone()
+    /// Returns the block of a vendor, and makes it if it does not exist.
+    pub(crate) fn block(&mut self, name: &VendorName) -> Arc<VendorBlock> {
+        self.blocks.entry(name.clone()).or_default().clone()
     }
 
     fn budget(&mut self, route_move: &RouteMove) -> Arc<Budget> {
@@ -110,16 +116,16 @@ impl StateRegistry {
             return None;
         }
         let limiter = self.limiters.entry(slot).or_insert_with(|| Arc::new(Mutex::new(Limiter::new(rules))));
-        let mut held = lock(limiter);
-        if *held.rules() != rules {
-            let changed = held.with_rules(rules);
-            *held = changed;
+        let mut guard = lock(limiter);
+        if *guard.rules() != rules {
+            let changed = guard.with_rules(rules);
+            *guard = changed;
         }
-        drop(held);
+        drop(guard);
         Some(limiter.clone())
     }
 
-    /// Joins a snapshot with what lasts.
+    /// Joins a snapshot with the state that survives reloads.
     pub(crate) fn install(&mut self, snapshot: Snapshot) -> RuntimeState {
         let mut keys = HashMap::with_capacity(snapshot.keys.len());
         for (hash, key) in &snapshot.keys {
@@ -134,47 +140,50 @@ impl StateRegistry {
         RuntimeState { snapshot: Arc::new(snapshot), routes, keys: Arc::new(keys) }
     }
 
-    /// The same world with other courses, none when they are the ones that it has; and what does not fit the routes.
+    /// Returns the runtime state with other moves, `None` if nothing changes, and the problems of moves that
+    /// do not fit their routes.
     pub(crate) fn set_route_moves(
         &mut self,
         route_moves: RouteMoves,
-        world: &RuntimeState,
+        present: &RuntimeState,
     ) -> (Option<RuntimeState>, Vec<Problem>) {
-        let (route_moves, problems) = crate::route_move::taken(route_moves, &self.route_moves, &world.snapshot.routes);
+        let (route_moves, problems) =
+            crate::route_move::taken(route_moves, &self.route_moves, &present.snapshot.routes);
         if route_moves == self.route_moves {
             return (None, problems);
         }
         self.route_moves = route_moves;
-        let routes = self.routes(&world.snapshot);
-        (Some(RuntimeState { snapshot: world.snapshot.clone(), routes, keys: world.keys.clone() }), problems)
+        let routes = self.routes(&present.snapshot);
+        (Some(RuntimeState { snapshot: present.snapshot.clone(), routes, keys: present.keys.clone() }), problems)
     }
 
     fn routes(&mut self, snapshot: &Snapshot) -> BTreeMap<RouteName, Arc<LiveRoute>> {
-        let mut numbers = BTreeMap::new();
+        let mut block_ixs = BTreeMap::new();
         let mut routes = BTreeMap::new();
         for (name, route) in &snapshot.routes {
-            let goals: Vec<_> = route
+            let targets: Vec<_> = route
                 .targets
                 .iter()
                 .map(|target| {
                     let vendor = snapshot.vendors[target.vendor].clone();
-                    let count = numbers.len();
-                    let border_number = *numbers.entry(vendor.border.clone()).or_insert(count);
-                    let (breaker, border) = (self.breaker(&target.target), self.border(&vendor.border));
-                    LiveTarget { vendor, breaker, border, border_number }
+                    let count = block_ixs.len();
+                    let block_ix = *block_ixs.entry(vendor.border.clone()).or_insert(count);
+                    let (breaker, block) = (self.breaker(&target.target), self.block(&vendor.border));
+                    let RouteTarget { target, price, label, .. } = target.clone();
+                    LiveTarget { target, price, label, vendor, breaker, block, block_ix }
                 })
                 .collect();
             let route_move = self.route_moves.get(name).cloned().map(|route_move| {
-                let vendors: Vec<_> = goals.iter().map(|goal| goal.vendor.clone()).collect();
+                let vendors: Vec<_> = targets.iter().map(|target| target.vendor.clone()).collect();
                 let budget = self.budget(&route_move);
                 let source = &route_move.source.vendor;
-                let border = snapshot.border_of(source).unwrap_or(source).clone();
-                Box::new(LiveRouteMove::join(route_move, route, (&vendors, &border), budget))
+                let block = snapshot.border_of(source).unwrap_or(source).clone();
+                Box::new(LiveRouteMove::join(route_move, route, (&vendors, &block), budget))
             });
             let record = route_move
                 .as_ref()
                 .map_or_else(|| snapshot.capture.share(name), |route_move| route_move.route_move.record);
-            routes.insert(name.clone(), Arc::new(LiveRoute { goals, route: route.clone(), route_move, record }));
+            routes.insert(name.clone(), Arc::new(LiveRoute { targets, route: route.clone(), route_move, record }));
         }
         routes
     }

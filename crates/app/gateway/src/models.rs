@@ -1,14 +1,11 @@
 //! `GET /v1/models`: the routes, as OpenAI lists models.
 //!
-//! Rule: a client sees route names and who serves them first, never keys or hosts. A switch-off date that a profile knows
-//! for the first target is shown, because that is the question on the day this product is for.
+//! A client sees route names and the vendor that serves them first, never keys or hosts. If a profile
+//! has a shutdown date for the first target, it is shown.
 
-use crate::admit;
+use crate::admission::{Admitted, Guard};
 use crate::body::Body;
-use crate::border;
 use crate::error::Failure;
-use crate::ledger::Entry;
-use crate::live::RuntimeState;
 use crate::problem::nearest;
 use crate::request::RequestContext;
 use crate::snapshot::{Route, Snapshot};
@@ -17,67 +14,45 @@ use banjia_types::RouteName;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Value, json};
-use std::borrow::Cow;
 
-/// How many near names an error shows.
+/// Maximum number of near names in an error.
 const NEAR_NAMES_MAX: usize = 3;
 
-/// All routes.
-pub(crate) fn list(state: &State, door: &RequestContext, headers: &HeaderMap) -> Response<Body> {
-    let world = state.world();
-    enter(state, &world, door, headers, || {
-        let snapshot = &world.snapshot;
+/// Lists all routes.
+pub(crate) fn list(state: &State, context: &RequestContext, headers: &HeaderMap) -> Response<Body> {
+    answer(state, context, headers, |snapshot| {
         let data: Vec<_> = snapshot.routes.values().map(|route| model(state, snapshot, route)).collect();
         json_response(&json!({ "object": "list", "data": data }))
     })
 }
 
-/// One route. `id` comes from the path and may be percent-encoded.
-pub(crate) fn one(state: &State, door: &RequestContext, headers: &HeaderMap, id: &str) -> Response<Body> {
-    let world = state.world();
-    enter(state, &world, door, headers, || {
+/// Shows one route. `id` comes from the path and may be percent-encoded.
+pub(crate) fn one(state: &State, context: &RequestContext, headers: &HeaderMap, id: &str) -> Response<Body> {
+    answer(state, context, headers, |snapshot| {
         let id = decoded(id);
-        match world.snapshot.routes.get(id.as_str()) {
-            Some(route) => json_response(&model(state, &world.snapshot, route)),
-            None => unknown(&world.snapshot, &id).response(),
+        match snapshot.routes.get(id.as_str()) {
+            Some(route) => json_response(&model(state, snapshot, route)),
+            None => unknown(snapshot, &id).response(),
         }
     })
 }
 
-/// Key and border, then the answer; whoever may not go on gets a refusal instead.
-fn enter(
+/// Answers a caller that is admitted. Reading the list is no request and has no row in the ledger.
+fn answer(
     state: &State,
-    world: &RuntimeState,
-    door: &RequestContext,
+    context: &RequestContext,
     headers: &HeaderMap,
-    answer: impl FnOnce() -> Response<Body>,
+    answer: impl FnOnce(&Snapshot) -> Response<Body>,
 ) -> Response<Body> {
-    let key = match admit::identify(headers, world) {
-        Ok(key) => key,
-        Err(failure) => {
-            return state.wrong_keys.observe(failure, &world.snapshot.border, door.peer, headers).response();
+    let runtime = state.runtime();
+    match (Guard { state, runtime: &runtime, context, headers, endpoint: "models" }).enter() {
+        Ok(Admitted { check, .. }) => {
+            let mut response = answer(&runtime.snapshot);
+            check.annotate(&mut response);
+            response
         }
-    };
-    let caller = border::Caller { peer: door.peer, headers, account: Some(&key.key.facts), id: door.id };
-    let crossing = border::cross(state.rules(), &world.snapshot.border, caller, door.at.wall);
-    state.evidence.keep(&crossing);
-    let mut response = match crossing.refusal() {
-        None => answer(),
-        // A look at the list is no request; one that the border refused is traffic that it refused.
-        Some(failure) => match Entry::open(state, door, door.at.moment) {
-            Err(full) => full.response(),
-            Ok(mut entry) => {
-                entry.row.account = Some(key.key.account.clone());
-                entry.row.key = Some(key.key.id.clone());
-                entry.row.endpoint = Cow::Borrowed("models");
-                entry.row.border = crossing.note();
-                entry.refuse(&failure);
-                failure.response()
-            }
-        },
-    };
-    crossing.tell(response.headers_mut());
-    response
+        Err(refused) => *refused,
+    }
 }
 
 /// The error for a model that no route has.
@@ -111,7 +86,7 @@ fn json_response(value: &Value) -> Response<Body> {
     response
 }
 
-/// Percent-decoded; what is not well encoded stays as it is.
+/// Decodes percent-encoding. Text that is not well encoded stays as it is.
 fn decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -137,7 +112,7 @@ mod tests {
     use super::decoded;
 
     #[test]
-    fn a_models_name_in_a_path_is_decoded_or_left_alone() {
+    fn a_percent_encoded_name_is_decoded() {
         assert_eq!(decoded("alibaba%2Fqwen-max"), "alibaba/qwen-max");
         assert_eq!(decoded("100%"), "100%");
         assert_eq!(decoded("%ff%zz%4"), "%ff%zz%4");

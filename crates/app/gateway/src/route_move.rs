@@ -1,10 +1,13 @@
-//! A move's course, joined to the targets of its route.
+//! A route's move, joined to the route's targets.
 //!
-//! Rules: a route without a course costs a request one look at a pointer; a source that may not be asked is left out when the
-//! targets are chosen and looked at again before each sending, because a retry may come after the date; whoever serves the
-//! source's model behind the source's border under another name or key is the source too. A course whose targets a reload
-//! took away still keeps its source from being asked. The source's border is that of its entry in the configuration, whether or not a
-//! route still names it: taking it out of a route makes no other key of the same vendor askable.
+//! - A route without a move costs a request one check of a pointer.
+//! - A source that is past its date is left out when targets are chosen, and checked again before each
+//!   send, because a retry may come after the date.
+//! - A target is also the source if it serves the source's model behind the source's block under
+//!   another name or with another key.
+//! - If a reload removes a move's targets, its source stays blocked.
+//! - The source's block is that of its entry in the configuration, whether or not a route still has
+//!   it: taking it out of a route makes no other key of the same vendor usable.
 
 use crate::budget::Budget;
 use crate::problem::{Problem, near};
@@ -14,20 +17,20 @@ use banjia_types::{RequestId, RouteMove, RouteName, Stage, Timestamp, VendorName
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Courses by route.
+/// Moves by route.
 pub(crate) type RouteMoves = BTreeMap<RouteName, RouteMove>;
 
-/// See the module's text.
+/// A move and the role of each target of its route.
 #[derive(Debug)]
 pub(crate) struct LiveRouteMove {
     pub(crate) route_move: RouteMove,
-    /// What copies may still cost.
+    /// The money left for copies.
     pub(crate) budget: Arc<Budget>,
-    /// What each of the route's targets is to the course.
-    parts: Vec<TargetRole>,
+    /// One role for each of the route's targets.
+    roles: Vec<TargetRole>,
 }
 
-/// What a target is to a course.
+/// The role of a target in a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TargetRole {
     Source,
@@ -37,63 +40,63 @@ pub(crate) enum TargetRole {
 }
 
 impl LiveRouteMove {
-    /// Joins a course to its route. `vendors` has one vendor for each target; `source_border` is the source's, by its entry.
+    /// Joins a move to its route. `vendors` has one vendor for each target; `source_block` is the name under
+    /// which the source's vendor is blocked.
     pub(crate) fn join(
         route_move: RouteMove,
         route: &Route,
-        (vendors, source_border): (&[Arc<Vendor>], &VendorName),
+        (vendors, source_block): (&[Arc<Vendor>], &VendorName),
         budget: Arc<Budget>,
     ) -> Self {
-        let target = |goal: usize| &route.targets[goal].target;
-        let is_source =
-            |goal: usize| target(goal).model == route_move.source.model && vendors[goal].border == *source_border;
-        let part = |goal: usize| match target(goal) {
+        let target = |ix: usize| &route.targets[ix].target;
+        let is_source = |ix: usize| target(ix).model == route_move.source.model && vendors[ix].border == *source_block;
+        let role = |ix: usize| match target(ix) {
             it if *it == route_move.source => TargetRole::Source,
             it if *it == route_move.destination => TargetRole::Destination,
             it if route_move.second.as_ref() == Some(it) => TargetRole::Second,
-            _ if is_source(goal) => TargetRole::Source,
+            _ if is_source(ix) => TargetRole::Source,
             _ => TargetRole::None,
         };
-        let parts = (0..vendors.len()).map(part).collect();
-        Self { route_move, budget, parts }
+        let roles = (0..vendors.len()).map(role).collect();
+        Self { route_move, budget, roles }
     }
 
-    /// What the course asks of a conversation, or of a request that belongs to none.
-    pub(crate) fn way(&self, conversation: Option<u64>, id: RequestId, now: Timestamp) -> RoutingDecision {
+    /// Decides how the move routes a conversation, or a request that belongs to none.
+    pub(crate) fn decide(&self, conversation: Option<u64>, id: RequestId, now: Timestamp) -> RoutingDecision {
         RoutingDecision::of(&self.route_move, conversation.unwrap_or_else(|| id.sample_seed()), now)
     }
 
-    /// What a target of the route is to the course.
-    pub(crate) fn part(&self, goal: usize) -> TargetRole {
-        self.parts[goal]
+    /// The role of the route's target at this index.
+    pub(crate) fn role(&self, target_ix: usize) -> TargetRole {
+        self.roles[target_ix]
     }
 
-    /// The first of the route's targets with this part.
-    pub(crate) fn goal(&self, part: TargetRole) -> Option<usize> {
-        self.parts.iter().position(|it| *it == part)
+    /// The index of the first target with this role.
+    pub(crate) fn first_with(&self, role: TargetRole) -> Option<usize> {
+        self.roles.iter().position(|other| *other == role)
     }
 
-    /// Whether a target may be asked at this moment.
-    pub(crate) fn may_ask(&self, goal: usize, now: Timestamp) -> bool {
-        self.part(goal) != TargetRole::Source || self.route_move.may_ask_source(now)
+    /// Whether a request may be sent to a target now.
+    pub(crate) fn may_ask(&self, target_ix: usize, now: Timestamp) -> bool {
+        self.role(target_ix) != TargetRole::Source || self.route_move.may_ask_source(now)
     }
 }
 
 impl TargetRole {
-    /// The turn of a target with this part.
-    pub(crate) const fn turn(self, way: &RoutingDecision) -> Priority {
+    /// The priority of a target with this role.
+    pub(crate) const fn priority(self, decision: &RoutingDecision) -> Priority {
         match self {
-            Self::Source => way.source,
-            Self::Destination => way.destination,
-            Self::Second => way.second,
+            Self::Source => decision.source,
+            Self::Destination => decision.destination,
+            Self::Second => decision.second,
             Self::None => Priority::Route,
         }
     }
 }
 
-/// The courses that these routes can take of those that are wanted, and what is wrong with the rest. A route keeps the course that it
-/// has when the new one does not fit; where it has none it takes the new one all the same, so that its source is not asked after its
-/// date. What is wrong with one move stops no other.
+/// Selects the moves that take effect, and returns the problems of the others. If a move does not fit
+/// its route, the route keeps its present move. If it has none, the new one takes effect all the same,
+/// so that its source is not asked after its date. A problem with one move stops no other.
 pub(crate) fn taken(
     wanted: RouteMoves,
     present: &RouteMoves,
@@ -109,7 +112,7 @@ pub(crate) fn taken(
     (route_moves, problems)
 }
 
-/// What is wrong with courses for these routes; nothing when they can be taken.
+/// Returns the problems of moves with these routes.
 pub(crate) fn check(route_moves: &RouteMoves, routes: &BTreeMap<RouteName, Arc<Route>>) -> Vec<Problem> {
     route_moves.iter().flat_map(|(name, route_move)| check_one(name, route_move, routes)).collect()
 }

@@ -30,14 +30,14 @@ pub(crate) async fn route(
     request: Request<Incoming>,
     unclear: Option<BadRequest>,
 ) -> Result<Response<Body>, Infallible> {
-    let door = RequestContext::new(peer, &state.clock);
-    let id = door.header.clone();
+    let context = RequestContext::new(peer, &state.clock);
+    let id = context.header.clone();
     let mut response = if let Some(why) = unclear {
         let mut response = Failure::unclear_request(why).response();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     } else {
-        let answer = AssertUnwindSafe(answer(state.clone(), request, door)).catch_unwind().await;
+        let answer = AssertUnwindSafe(answer(state.clone(), request, context)).catch_unwind().await;
         answer.unwrap_or_else(|_| {
             tracing::error!(request = ?id, "a request met a bug in the gateway");
             Failure::internal().response()
@@ -59,20 +59,20 @@ async fn hold_back(state: &State, response: &mut Response<Body>) {
     }
 }
 
-async fn answer(state: Arc<State>, request: Request<Incoming>, door: RequestContext) -> Response<Body> {
+async fn answer(state: Arc<State>, request: Request<Incoming>, context: RequestContext) -> Response<Body> {
     let (method, path) = (request.method(), request.uri().path());
     match operation::find(method.as_str(), path) {
-        Found::Operation(Operation::Models) => models::list(&state, &door, request.headers()),
-        Found::Operation(operation) => handle::handle(state, operation, request, door).await,
-        Found::Resource(Operation::Models, id) => models::one(&state, &door, request.headers(), id),
+        Found::Operation(Operation::Models) => models::list(&state, &context, request.headers()),
+        Found::Operation(operation) => handle::handle(state, operation, request, context).await,
+        Found::Resource(Operation::Models, id) => models::one(&state, &context, request.headers(), id),
         Found::WrongMethod(allowed) => wrong_method(&request, allowed.as_str()),
         Found::Resource(..) | Found::NotSupported => Failure::not_supported(&format!("{method} {path}")).response(),
-        Found::Unknown => own_path(&state, &request, &door),
+        Found::Unknown => own_path(&state, &request, &context),
     }
 }
 
 /// Answers a path that is none of OpenAI's: a load balancer's or the border's.
-fn own_path(state: &Arc<State>, request: &Request<Incoming>, door: &RequestContext) -> Response<Body> {
+fn own_path(state: &Arc<State>, request: &Request<Incoming>, context: &RequestContext) -> Response<Body> {
     let is_get = request.method() == Method::GET;
     match request.uri().path() {
         "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
@@ -80,7 +80,7 @@ fn own_path(state: &Arc<State>, request: &Request<Incoming>, door: &RequestConte
         "/readyz" if is_get => readiness(state),
         "/healthz" | "/readyz" => wrong_method(request, "GET"),
         path => match check::asker(path) {
-            Some(asker) => check::check(state, asker, request, door),
+            Some(asker) => check::check(state, asker, request, context),
             None => Failure::unknown_path(request.method(), path).response(),
         },
     }

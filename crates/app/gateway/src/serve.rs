@@ -50,7 +50,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until drained.
 pub(crate) async fn accept(listener: TcpListener, state: Arc<State>) {
-    let serve = state.world().snapshot.serve.clone();
+    let serve = state.runtime().snapshot.serve.clone();
     let connections = Connections::new(&serve);
     let mut http = http1::Builder::new();
     http.max_buf_size(READ_BUFFER_BYTES_MAX);
@@ -105,7 +105,7 @@ fn connect(
     mut place: Place,
     state: &Arc<State>,
 ) {
-    let is_exempt = state.world().snapshot.border.peer.trusts(peer);
+    let is_exempt = state.runtime().snapshot.border.peer.trusts(peer);
     if !is_exempt && !place.claim(peer) {
         state.overload.count(Cause::Connections);
         turn_away(socket);

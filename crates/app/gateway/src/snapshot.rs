@@ -88,7 +88,7 @@ pub(crate) struct Route {
 }
 
 /// One target of a route.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RouteTarget {
     pub(crate) target: Target,
     /// Index into [`Snapshot::vendors`].

@@ -1,11 +1,11 @@
 //! Everything needed to call one target.
 
 use super::{AttemptError, member};
-use crate::emulate::reasoning::ReasoningCollector;
 use crate::error::Failure;
 use crate::held::Hold;
 use crate::live::LiveRoute;
 use crate::overload::Cause;
+use crate::reasoning::ReasoningCollector;
 use crate::request::InferenceRequest;
 use crate::snapshot::Vendor;
 use crate::state::State;
@@ -38,12 +38,12 @@ pub(crate) struct VendorCall {
 
 impl VendorCall {
     pub(crate) fn vendor(&self) -> &Arc<Vendor> {
-        &self.live.goals[self.goal].vendor
+        &self.live.targets[self.goal].vendor
     }
 
     /// The vendor's name for the model.
     pub(crate) fn model(&self) -> &str {
-        self.live.route.targets[self.goal].target.model.as_str()
+        self.live.targets[self.goal].target.model.as_str()
     }
 
     /// Checks whether the target may be called now.
@@ -52,7 +52,7 @@ impl VendorCall {
     /// The vendor has refused our region, or the target is a move's source and its end date has
     /// passed.
     pub(crate) fn may_ask(&self) -> Result<(), Failure> {
-        if self.live.goals[self.goal].border.is_cut() {
+        if self.live.targets[self.goal].block.is_blocked() {
             return Err(Failure::broken(ErrorClass::Region));
         }
         let Some(route_move) = self.live.route_move.as_deref() else { return Ok(()) };

@@ -12,7 +12,7 @@ use banjia_border::facts::FactKind;
 use banjia_types::hash::hash_parts;
 use banjia_types::{Timestamp, VerdictKind};
 use chrono::DateTime;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use std::borrow::Cow;
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
@@ -32,18 +32,22 @@ pub(super) fn rule_name(rules: &ActivePolicies, rule: &ActivePolicy, verdict: &V
 }
 
 impl BorderCheck {
-    /// What the caller is told; none for whoever is served and stays so.
-    pub(crate) fn told(&self) -> Option<HeaderMap> {
+    /// The headers for the caller. `None` if it is served and no policy will change that.
+    pub(crate) fn headers(&self) -> Option<HeaderMap> {
         if self.kind() == VerdictKind::Allow {
             return None;
         }
         let mut headers = HeaderMap::new();
-        self.tell(&mut headers);
+        self.add_headers(&mut headers);
         Some(headers)
     }
 
-    /// Adds what the caller is told. Nothing for whoever is served and stays so.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+    /// Adds the headers for the caller to a response.
+    pub(crate) fn annotate<B>(&self, response: &mut Response<B>) {
+        self.add_headers(response.headers_mut());
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
         let Some((rule, verdict)) = self.ruling().filter(|(_, verdict)| verdict.kind != VerdictKind::Allow) else {
             return;
         };
@@ -68,7 +72,7 @@ impl BorderCheck {
         put(header::VARY, Some("Authorization".to_owned()));
     }
 
-    /// The refusal, for whoever is refused.
+    /// The refusal, if the caller is refused.
     pub(crate) fn refusal(&self) -> Option<Failure> {
         let (rule, verdict) = self.ruling()?;
         match verdict.kind {

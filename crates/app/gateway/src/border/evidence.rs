@@ -37,35 +37,35 @@ impl Evidence {
         self.writer.flush().await;
     }
 
-    /// Offers a crossing to the audit when it is a new case.
-    pub(crate) fn keep(&self, crossing: &BorderCheck) {
-        let Some((rule, verdict)) = crossing.ruling() else { return };
+    /// Offers a check to the audit if it is a new case.
+    pub(crate) fn record(&self, check: &BorderCheck) {
+        let Some((rule, verdict)) = check.ruling() else { return };
         // A brownout by requests differs from request to request; its draw is part of the case only where it refused.
-        let facts = &crossing.facts;
+        let facts = &check.facts;
         let place = facts.network.as_ref().map(|fact| (fact.place.to_string(), fact.asn.unwrap_or(0)));
         let (place, asn) = place.unwrap_or_default();
         let account = facts.account.as_ref().map_or("", |account| account.id.as_str());
-        let name = answer::rule_name(&crossing.rules, rule, verdict);
+        let name = answer::rule_name(&check.rules, rule, verdict);
         let parts = [account, &place, rule.policy.label(), verdict.kind.as_str(), &name].map(str::as_bytes);
         let case = hash_parts(&parts) ^ u64::from(asn).rotate_left(17) ^ record(facts).rotate_left(31);
         if !lock(&self.seen).insert(case) {
             return;
         }
-        let granted: Vec<_> = crossing.rules.exemptions.iter().filter(|e| e.account.as_str() == account).collect();
+        let granted: Vec<_> = check.rules.exemptions.iter().filter(|e| e.account.as_str() == account).collect();
         let body = json!({
             "policy": rule.policy.id(),
             "version": rule.policy.version(),
             "hash": banjia_border::audit::Hash(rule.policy.hash()).to_string(),
             "facts": facts,
             "granted": granted,
-            "at": crossing.at,
-            "draw": crossing.draw,
+            "at": check.at,
+            "draw": check.draw,
             "paused": rule.is_paused,
             "verdict": verdict.kind,
             "rule": name,
         });
         let offered = self.writer.offer(NewAudit {
-            at: crossing.at,
+            at: check.at,
             actor: "gateway".to_owned(),
             kind: "verdict",
             subject: account.to_owned(),

@@ -14,7 +14,7 @@ fn crossing(peer: &str) -> BorderCheck {
     let headers = HeaderMap::new();
     let caller =
         Caller { peer: peer.parse().unwrap(), headers: &headers, account: None, id: RequestId(uuid::Uuid::nil()) };
-    cross(Arc::new(rules), &config, caller, Timestamp(0))
+    check(Arc::new(rules), &config, caller, Timestamp(0))
 }
 
 fn place(peer: &str) -> Option<String> {

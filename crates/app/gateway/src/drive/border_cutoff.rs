@@ -1,4 +1,4 @@
-//! When the border ends a stream that began before the moment.
+//! The end that the border sets to a stream which began before the block.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-/// Rings once, after its span. Without one it never rings and has no timer.
+/// Fires once after a time. Without a time it never fires and has no timer.
 #[derive(Debug)]
 pub(super) struct BorderCutoff(Option<Pin<Box<Sleep>>>);
 
@@ -15,7 +15,7 @@ impl BorderCutoff {
         Self(span.map(|span| Box::pin(sleep(span))))
     }
 
-    /// Ready once when the moment has come.
+    /// Ready once, when the time is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(sleep) = &mut self.0 else { return Poll::Pending };
         sleep.as_mut().poll(cx).map(|()| self.0 = None)

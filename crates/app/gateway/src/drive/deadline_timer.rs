@@ -1,4 +1,4 @@
-//! The one alarm of an exchange.
+//! The one timer of an exchange.
 
 use crate::clock::{instant, moment};
 use banjia_types::Moment;
@@ -7,26 +7,26 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::time::{Sleep, sleep_until};
 
-/// Rings once at the moment it was last set to. No timer exists until somebody waits for it.
+/// Fires once at the moment it was last set to. No timer exists until it is polled.
 #[derive(Debug, Default)]
 pub(super) struct DeadlineTimer {
     until: Option<Moment>,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Whether `sleep` stands at `until`.
-    armed: bool,
+    /// True if `sleep` is set to `until`.
+    is_armed: bool,
 }
 
 impl DeadlineTimer {
     pub(super) const fn set(&mut self, until: Moment) {
         self.until = Some(until);
-        self.armed = false;
+        self.is_armed = false;
     }
 
-    /// Ready once when the moment has come, with the present moment.
+    /// Ready once with the present moment, when the moment has come.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Moment> {
         let Some(until) = self.until else { return Poll::Pending };
-        if !self.armed {
-            self.armed = true;
+        if !self.is_armed {
+            self.is_armed = true;
             let at = instant(until);
             match &mut self.sleep {
                 Some(sleep) => sleep.as_mut().reset(at),

@@ -1,13 +1,20 @@
-//! Bytes on their way to the client.
+//! Bytes for the client.
 
+use crate::held::{HeldBytes, Hold};
 use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
 
-/// What one turn of the drive gives out. One frame leaves as it came; several are joined, because each piece that hyper is
-/// given costs a chunk of its own on the wire.
+/// Pieces of a stream from this size on are counted until they are written.
+const LARGE_PIECE_BYTES: usize = 64 * 1024;
+
+/// The output of one poll. One frame is passed on without a copy. Several are joined, because each
+/// piece that hyper receives is a chunk of its own on the wire.
 #[derive(Debug, Default)]
 pub(super) struct OutputBuffer {
     first: Option<Bytes>,
     joined: Option<BytesMut>,
+    /// The memory of a stream that was gathered before it is sent.
+    pub(super) hold: Option<Hold>,
 }
 
 impl OutputBuffer {
@@ -34,6 +41,19 @@ impl OutputBuffer {
     pub(super) fn take(&mut self) -> Option<Bytes> {
         self.joined.take().map(BytesMut::freeze).or_else(|| self.first.take())
     }
+
+    /// Takes the output, and counts a large piece until it is written: a gathered stream is sent at
+    /// once, and a client may read slowly.
+    pub(super) fn take_counted(&mut self, held: &Arc<HeldBytes>) -> Option<Bytes> {
+        let bytes = self.take()?;
+        if bytes.len() < LARGE_PIECE_BYTES {
+            return Some(bytes);
+        }
+        Some(match self.hold.take() {
+            Some(hold) => hold.cover(bytes),
+            None => held.count(bytes),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -41,17 +61,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_piece_leaves_as_it_came_and_several_are_joined() {
-        let mut out = OutputBuffer::default();
+    fn one_piece_passes_and_several_are_joined() {
+        let mut output = OutputBuffer::default();
         let piece = Bytes::from_static(b"one");
-        out.push(Bytes::new());
-        assert!(out.is_empty());
-        out.push(piece.clone());
-        assert_eq!(out.take().map(|bytes| bytes.as_ptr()), Some(piece.as_ptr()));
+        output.push(Bytes::new());
+        assert!(output.is_empty());
+        output.push(piece.clone());
+        assert_eq!(output.take().map(|bytes| bytes.as_ptr()), Some(piece.as_ptr()));
         for part in ["a", "b", "c"] {
-            out.push(Bytes::from_static(part.as_bytes()));
+            output.push(Bytes::from_static(part.as_bytes()));
         }
-        assert_eq!(out.take().as_deref(), Some(&b"abc"[..]));
-        assert_eq!(out.take(), None);
+        assert_eq!(output.take().as_deref(), Some(&b"abc"[..]));
+        assert_eq!(output.take(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What is kept of an exchange that is recorded: what leaves, who asked, how it went.
+//! Recording an exchange: its request, its response and its outcome.
 
 use super::Drive;
 use crate::border::BorderCheck;
@@ -12,66 +12,68 @@ use banjia_traffic::{SamplingPurpose, sample_hash};
 use banjia_types::{Outcome, Share, TrafficKind};
 
 pub(super) struct Recording {
-    pub(super) tee: RecordingBuffer,
+    pub(super) buffer: RecordingBuffer,
     facts: Facts,
 }
 
 impl Recording {
-    /// Decides by the request's id whether it is recorded.
+    /// Decides by the request's id whether the exchange is recorded.
     pub(super) fn begin(
-        live: &LiveRoute,
+        route: &LiveRoute,
         state: &State,
-        ask: &InferenceRequest,
-        crossing: &BorderCheck,
+        request: &InferenceRequest,
+        check: &BorderCheck,
     ) -> Option<Box<Self>> {
-        if live.record == Share::NONE || !live.record.holds(sample_hash(ask.id.sample_seed(), SamplingPurpose::Record))
+        if route.record == Share::NONE
+            || !route.record.holds(sample_hash(request.id.sample_seed(), SamplingPurpose::Record))
         {
             return None;
         }
-        let bytes_max = state.world().snapshot.capture.config.bytes_max;
-        let Some(bytes_left) = bytes_max.checked_sub(ask.body.len()) else {
+        let bytes_max = state.runtime().snapshot.capture.config.bytes_max;
+        let Some(bytes_left) = bytes_max.checked_sub(request.body.len()) else {
             state.recorder.too_large();
             return None;
         };
-        Some(Box::new(Self { tee: RecordingBuffer::new(bytes_left, &state.held), facts: crossing.facts.clone() }))
+        Some(Box::new(Self { buffer: RecordingBuffer::new(bytes_left, &state.held), facts: check.facts.clone() }))
     }
 }
 
 impl Drive {
-    /// Hands over what was kept. Must come before the entry is closed, which takes its row away.
-    pub(super) fn keep(&mut self, outcome: Outcome) {
-        let (Some(kept), Some(goal)) = (self.kept.take(), self.told.goal) else { return };
-        let Recording { tee, facts } = *kept;
-        let Some(bytes) = tee.take() else { return self.state.recorder.too_large() };
+    /// Hands the recording over. Must be called before the entry is closed, because closing takes its row.
+    pub(super) fn record(&mut self, outcome: Outcome) {
+        let (Some(recording), Some(target_ix)) = (self.recording.take(), self.summary.target_ix) else { return };
+        let Recording { buffer, facts } = *recording;
+        let Some(bytes) = buffer.take() else { return self.state.recorder.too_large() };
         let is_answered = outcome == Outcome::Answered;
         let millis = |span: std::time::Duration| u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
-        let (row, streams) = (&self.entry.row, self.ask.head.stream);
+        let (row, is_stream) = (&self.entry.row, self.request.head.stream);
         let has_room = self.state.held.has_room_for_copies();
         let recorded = Recorded {
-            id: self.ask.id.to_string(),
+            id: self.request.id.to_string(),
             leg: TrafficKind::Live,
             number: 0,
             at: row.accepted_at,
             account: Some(self.account.clone()),
-            route: self.live.route.name.clone(),
-            target: self.live.route.targets[goal].target.clone(),
-            ask: self.ask.clone(),
+            route: self.route.route.name.clone(),
+            target: self.route.targets[target_ix].target.clone(),
+            ask: self.request.clone(),
             answer: Some(bytes).filter(|_| is_answered),
-            is_stream: streams,
+            is_stream,
             outcome,
             class: row.class,
-            usage: self.told.usage.known(),
-            cost: self.told.cost,
-            first_content_ms: Some(millis(self.told.first_content)).filter(|_| self.told.content && streams),
-            total_ms: millis(self.now.since(self.told.begun)),
+            usage: self.summary.usage.known(),
+            cost: self.summary.cost,
+            first_content_ms: Some(millis(self.summary.first_content))
+                .filter(|_| self.summary.has_content && is_stream),
+            total_ms: millis(self.now.since(self.summary.begun)),
         };
         self.state.recorder.offer(recorded, has_room);
-        // A drill's answers come from where they would not have come otherwise, and are nobody's evidence.
-        if is_answered && !self.told.is_rehearsed {
+        // A rehearsal's response comes from another target than usual, so it is no evidence for the move.
+        if is_answered && !self.summary.is_rehearsed {
             let answered = Answered {
-                live: &self.live,
-                goal,
-                ask: &self.ask,
+                route: &self.route,
+                target_ix,
+                request: &self.request,
                 at: self.entry.row.accepted_at,
                 account: &self.account,
                 facts,

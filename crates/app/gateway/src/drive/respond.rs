@@ -1,4 +1,4 @@
-//! The head of the answer: what the client is told beside the content.
+//! The head of the response.
 
 use super::Drive;
 use crate::body::Body;
@@ -11,7 +11,7 @@ const TARGET: HeaderName = HeaderName::from_static("x-banjia-target");
 const LOSS: HeaderName = HeaderName::from_static("x-banjia-loss");
 const COST: HeaderName = HeaderName::from_static("x-banjia-cost");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-banjia-attempts");
-/// Why this target, on routes that move.
+/// The reason for the target, on routes with a move.
 const REASON: HeaderName = HeaderName::from_static("x-banjia-reason");
 /// Headers of a usual answer.
 const HEADERS_USUAL: usize = 14;
@@ -19,17 +19,18 @@ const HEADERS_USUAL: usize = 14;
 const LOSS_BYTES_MAX: usize = 2_048;
 
 impl Drive {
-    /// Waits until it is known what kind of answer it will be, and makes that answer.
+    /// Waits until it is known whether the request is answered, and makes the response.
     pub(crate) async fn respond(mut self: Box<Self>) -> Response<Body> {
         poll_fn(|cx| self.pump(cx)).await;
-        let refused = self.failure.as_ref().filter(|_| !self.told.content).map(super::Failure::response);
+        let refused =
+            self.failures.final_failure.as_ref().filter(|_| !self.summary.has_content).map(super::Failure::response);
         let mut response = refused.unwrap_or_else(|| {
-            let streams = self.ask.head.stream;
+            let is_stream = self.request.head.stream;
             let mut response = Response::new(Body::empty());
             let headers = response.headers_mut();
             // One allocation for all that follow, instead of growing three times.
             headers.reserve(HEADERS_USUAL);
-            if streams {
+            if is_stream {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             } else {
@@ -38,34 +39,38 @@ impl Drive {
             response
         });
         self.describe(response.headers_mut());
-        if self.failure.is_none() || self.told.content {
-            *response.body_mut() =
-                if self.ask.head.stream { Body::Stream(self) } else { Body::full(self.out.take().unwrap_or_default()) };
+        if self.failures.final_failure.is_none() || self.summary.has_content {
+            *response.body_mut() = if self.request.head.stream {
+                Body::Stream(self)
+            } else {
+                Body::full(self.output.take().unwrap_or_default())
+            };
         }
         response
     }
 
     fn describe(&self, headers: &mut HeaderMap) {
-        if let Some(goal) = self.told.goal {
-            headers.insert(TARGET, self.live.route.targets[goal].label.clone());
+        if let Some(target_ix) = self.summary.target_ix {
+            headers.insert(TARGET, self.route.targets[target_ix].label.clone());
         }
-        if let Some(reason) = self.told.reason().filter(|_| self.way.is_some()) {
+        if let Some(reason) = self.summary.reason().filter(|_| self.routing.decision.is_some()) {
             headers.insert(REASON, HeaderValue::from_static(reason));
         }
         headers.insert(ATTEMPTS, HeaderValue::from(self.exchange.sends()));
-        if let Some(losses) = loss_header(&self.told.losses) {
+        if let Some(losses) = loss_header(&self.summary.losses) {
             headers.insert(LOSS, losses);
         }
-        if let Some(said) = self.unserved.as_deref().and_then(|said| HeaderValue::try_from(said).ok()) {
-            headers.insert(BORDER, said);
+        if let Some(reason) = self.routing.unserved.as_deref().and_then(|reason| HeaderValue::try_from(reason).ok()) {
+            headers.insert(BORDER, reason);
         }
-        if let Some(cost) = self.told.cost.and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
+        if let Some(cost) = self.summary.cost.and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(COST, cost);
         }
     }
 }
 
-/// `param=level, ...`. A parameter's name is the client's text, so what a header cannot carry becomes `?`.
+/// Formats losses as `param=level, ...`. A parameter's name is the client's text, so characters that a
+/// header cannot have become `?`.
 fn loss_header(losses: &[Loss]) -> Option<HeaderValue> {
     if losses.is_empty() {
         return None;
@@ -91,7 +96,7 @@ mod tests {
     use banjia_types::LossLevel;
 
     #[test]
-    fn losses_fit_into_a_header_whatever_the_client_called_them() {
+    fn losses_with_any_names_fit_into_a_header() {
         let loss = |name: &str| Loss::new(name, LossLevel::Dropped, "");
         let value = loss_header(&[loss("logit_bias"), loss("中\r\nx: y")]).unwrap();
         assert_eq!(value, "logit_bias=dropped, ???x:?y=dropped");

@@ -1,8 +1,8 @@
 //! What is done to the frames of a stream that needs an emulation. A stream that needs none never
 //! comes here.
 
-use super::reasoning::{ReasoningCache, ReasoningCollector};
 use crate::held::HeldBytes;
+use crate::reasoning::{ReasoningCache, ReasoningCollector};
 use banjia_types::AccountId;
 use banjia_wire::chat::StreamShape;
 use banjia_wire::{Frame, Notes};

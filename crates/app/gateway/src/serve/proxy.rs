@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 
 /// Whether a connection from `peer` begins with a header.
 pub(super) fn speaks(state: &State, peer: IpAddr) -> bool {
-    let world = state.world();
-    let border = &world.snapshot.border;
+    let runtime = state.runtime();
+    let border = &runtime.snapshot.border;
     border.proxy_protocol && border.peer.trusts(peer)
 }
 

@@ -1,6 +1,5 @@
 //! How many side requests may be in flight, and how fast they may follow each other.
 
-use super::{NotAsked, SideRequestStats};
 use crate::lock::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +7,19 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-/// The bounds of all legs together.
+/// Counts of side requests since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SideRequestStats {
+    /// Requests sent.
+    pub asked: u64,
+    /// Not sent because the budget is used up.
+    pub spent: u64,
+    /// Not sent because of the border, a date, or the request itself.
+    pub refused: u64,
+}
+
+/// The limits of all side requests together.
 #[derive(Debug)]
 pub(crate) struct SideRequestLimiter {
     places: Arc<Semaphore>,
@@ -31,21 +42,21 @@ impl SideRequestLimiter {
         }
     }
 
-    /// A place, in its turn; none when there are no more.
+    /// Waits for a place among those in flight and for the next start. `None` once closed.
     pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = self.places.clone().acquire_owned().await.ok()?;
-        let turn = {
+        let start = {
             let mut next = lock(&self.next);
             let now = Instant::now();
-            let turn = next.map_or(now, |next| next.max(now));
-            *next = Some(turn + self.every);
-            turn
+            let start = next.map_or(now, |next| next.max(now));
+            *next = Some(start + self.every);
+            start
         };
-        sleep_until(turn).await;
+        sleep_until(start).await;
         (!self.places.is_closed()).then_some(place)
     }
 
-    /// No further place is given.
+    /// Gives no further place.
     pub(crate) fn close(&self) {
         self.places.close();
     }
@@ -54,8 +65,9 @@ impl SideRequestLimiter {
         self.asked.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_refused(&self, why: &NotAsked) {
-        let counter = if *why == NotAsked::Spent { &self.spent } else { &self.refused };
+    /// Counts a request that was not sent because the budget is used up, or for another reason.
+    pub(crate) fn count_refused(&self, is_budget_spent: bool) {
+        let counter = if is_budget_spent { &self.spent } else { &self.refused };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -72,7 +84,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     #[tokio::test]
-    async fn legs_follow_each_other_at_their_pace_and_few_at_once() {
+    async fn requests_keep_the_pace_and_the_number_at_once() {
         let quota = SideRequestLimiter::new(2, 3_000);
         let begun = Instant::now();
         for _ in 0..3 {
