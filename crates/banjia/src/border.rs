@@ -6,32 +6,23 @@
 
 use crate::background;
 use crate::reminder::Reminder;
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use banjia_border::mmdb::Mmdb;
-use banjia_border::policy::Policy;
-use banjia_border::registry::embedded;
+use banjia_control::policies::parse;
 use banjia_files::{Bounds, FileError, Version, read, version};
 use banjia_gateway::{ActivePolicies, ActivePolicy};
-use banjia_store::{PolicyRow, PolicyState, Store};
+use banjia_store::{PolicyState, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-
-/// Reads a stored policy.
-pub(crate) fn policy(row: &PolicyRow) -> anyhow::Result<Policy> {
-    Policy::parse(&row.text, embedded()).map_err(|problems| {
-        let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("the policy {}@{} cannot be read: {}", row.id, row.version, said.join("; "))
-    })
-}
 
 /// Everything that judges at this moment.
 pub(crate) async fn rules(store: &Store, mmdb: Option<Arc<Mmdb>>) -> anyhow::Result<ActivePolicies> {
     let rows = store.policies_in_force().await?;
     let policies = rows
         .iter()
-        .map(|row| Ok(ActivePolicy { policy: Arc::new(policy(row)?), is_paused: row.state == PolicyState::Paused }))
+        .map(|row| Ok(ActivePolicy { policy: Arc::new(parse(row)?), is_paused: row.state == PolicyState::Paused }))
         .collect::<anyhow::Result<_>>()?;
     Ok(ActivePolicies { policies, exemptions: store.exemptions().await?, mmdb })
 }
@@ -49,13 +40,13 @@ pub(crate) async fn rules_after(
 ) -> anyhow::Result<(ActivePolicies, Vec<anyhow::Error>)> {
     let (mut policies, mut unread) = (Vec::new(), Vec::new());
     for row in store.policies_in_force().await? {
-        match policy(&row) {
+        match parse(&row) {
             Ok(policy) => {
                 policies.push(ActivePolicy { policy: Arc::new(policy), is_paused: row.state == PolicyState::Paused });
             }
             Err(error) => {
                 policies.extend(last.iter().find(|before| before.policy.id() == row.id).cloned());
-                unread.push(error);
+                unread.push(error.into());
             }
         }
     }
@@ -178,6 +169,7 @@ mod written;
 mod tests {
     use super::written::{Value, table};
     use super::*;
+    use banjia_store::PolicyRow;
     use std::time::SystemTime;
 
     /// Polls the file once.
@@ -241,7 +233,7 @@ mod tests {
         };
         let by = banjia_store::Actor { actor: "kim", at: banjia_types::Timestamp(1) };
         let text = include_str!("../../core/border/policies/openai-2024.toml");
-        let one = policy(&row("x", 1, text)).unwrap();
+        let one = parse(&row("x", 1, text)).unwrap();
         let id = one.id().to_owned();
         store.activate_policy(&row(&id, 1, text), by).await.unwrap();
         let before = rules(&store, None).await.unwrap().policies;

@@ -4,11 +4,13 @@
 //! so that a source that is left in the meantime is not asked any more, and a vendor that refused the gateway is not asked either.
 
 use anyhow::anyhow;
+use banjia_control::campaigns::Contact;
 use banjia_control::leg::{NotSent, Question, Reply};
 use banjia_control::moves::{self, KnownMoves};
-use banjia_gateway::config::RedactConfig;
+use banjia_gateway::config::{AccountConfig, RedactConfig};
 use banjia_gateway::{Clock, Gateway, Redactor, SideRequest, SideRequestParts, SideRequests, Snapshot};
 use banjia_store::Store;
+use banjia_types::AccountId;
 use banjia_upstream::Upstream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -85,4 +87,10 @@ async fn ask(legs: &SideRequests, redactor: &Redactor, question: Question) -> Re
         cost: answered.cost,
         total_ms: answered.total_ms,
     })
+}
+
+/// Where the configuration sends the mails of an account.
+pub(crate) fn contact(accounts: &[AccountConfig], id: &AccountId) -> Option<Contact> {
+    let contact = accounts.iter().find(|account| account.id == *id)?.contact.as_ref()?;
+    Some(Contact { email: contact.email.clone(), language: contact.language })
 }

@@ -5,7 +5,6 @@
 
 mod background;
 mod border;
-mod campaign;
 mod cli;
 mod clock;
 mod compose;

@@ -1,5 +1,7 @@
 //! The control plane: campaigns and their mails, webhooks, moves, parity and reports. It meets the gateway only in the store.
 //!
+//! - [`policies`], [`accounts`] and [`campaigns`]: use cases of the border, each a function from a
+//!   command to a value
 //! - [`runner`]: sends what is due, each notice at most once whatever crashes
 //! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
 //! - [`templates`]: the words of a notice, in English and Chinese, replaceable
@@ -15,11 +17,14 @@
 
 #![warn(missing_docs)]
 
+pub mod accounts;
 pub mod bounces;
+pub mod campaigns;
 pub mod leg;
 pub mod mail;
 pub mod moves;
 pub mod parity;
+pub mod policies;
 pub mod replay;
 pub mod report;
 pub mod runner;

@@ -7,19 +7,17 @@
 mod accounts;
 mod inquire;
 
-pub(crate) use inquire::seen;
 pub(super) use inquire::{Affected, affected};
 
-use super::database::Database;
+use super::database::AuditedArgs;
 use super::{Printer, input, table};
-use crate::border;
 use crate::clock;
 use crate::config::mask::Mask;
 use anyhow::bail;
-use banjia_border::audit::Hash;
 use banjia_border::policy::Policy;
-use banjia_border::registry::{diff, embedded};
-use banjia_store::{Actor, Changed, PolicyRow, PolicyState, Store};
+use banjia_border::registry::embedded;
+use banjia_control::policies::{self, ActivationOutcome, NewDates};
+use banjia_store::{Actor, PolicyState, Store};
 use banjia_types::calendar;
 use banjia_types::{Problem, Timestamp};
 use std::path::{Path, PathBuf};
@@ -27,23 +25,12 @@ use std::process::ExitCode;
 
 /// The longest text of a policy that is read.
 const TEXT_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// A policy that would refuse more than this share of recorded traffic needs `--yes`.
-const REFUSED_SHARE_MAX: f64 = 0.9;
 
 /// Arguments of `banjia border`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    database: Database,
-    /// Who does it, for the audit.
-    #[arg(long, global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
-    by: String,
-}
+pub(super) type Args = AuditedArgs<Command>;
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Say what is wrong with a policy, all at once.
     Check {
         /// The policy's file.
@@ -106,9 +93,9 @@ enum Command {
 }
 
 pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let (database, actor) = (args.database, args.by);
-    let by = Actor { actor: &actor, at: clock::now() };
-    match args.command {
+    let AuditedArgs { command, database, by } = args;
+    let by = by.at(clock::now());
+    match command {
         Command::Check { file } => check(&file, printer),
         Command::Activate { file, yes } => {
             let policy = read(&file, printer)?;
@@ -121,8 +108,8 @@ pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode>
             database.with(async |store| set(&store, &id, PolicyState::Retired, by, printer).await)
         }
         Command::Redate { id, notice, block } => {
-            let dates = [("notice", notice), ("block", block)];
-            database.with(async |store| redate(&store, &id, &dates, by, printer).await)
+            let dates = NewDates { notice: notice.as_deref(), block: block.as_deref() };
+            database.with(async |store| redate(&store, &id, dates, by, printer).await)
         }
         Command::Try(what) => inquire::try_policy(&database, &what, printer),
         Command::Affected(what) => affected(&database, &what, printer),
@@ -181,81 +168,31 @@ async fn activate(
     by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
-    let doubts = doubts(store, policy, by.at).await?;
-    for doubt in &doubts {
-        printer.note(doubt);
+    let activation = policies::activate(store, policy, yes, by).await?;
+    for doubt in &activation.doubts {
+        printer.note(&doubt.to_string());
     }
-    if !doubts.is_empty() && !yes {
-        bail!("not put in force; if this is meant, say --yes");
-    }
-    let done = put(store, policy, by).await?;
-    printer.line(&match done {
-        Changed::Already => format!("{} is in force already.", policy.label()),
-        _ => format!("In force. {}", in_short(policy)),
+    printer.line(&match activation.outcome {
+        ActivationOutcome::NotConfirmed => bail!("not put in force; if this is meant, say --yes"),
+        ActivationOutcome::Refused(error) => return Err(error.into()),
+        ActivationOutcome::WasInForce => format!("{} is in force already.", policy.label()),
+        ActivationOutcome::InForce => format!("In force. {}", in_short(policy)),
     });
     Ok(ExitCode::SUCCESS)
 }
 
-/// What speaks against putting a policy in force without a second look.
-async fn doubts(store: &Store, policy: &Policy, at: Timestamp) -> anyhow::Result<Vec<String>> {
-    let mut doubts = Vec::new();
-    let (unserved, all) = policy.unserved_places();
-    if unserved == all {
-        doubts.push(format!("Its list serves none of {all} countries and territories: everybody would be refused."));
-    }
-    let (refused, requests) = inquire::refused(store, policy, at).await?;
-    if requests > 0 && refused as f64 > REFUSED_SHARE_MAX * requests as f64 {
-        let share = refused as f64 / requests as f64 * 100.0;
-        doubts.push(format!("It would refuse {refused} of {requests} requests of the last 30 days ({share:.1} %)."));
-    }
-    for row in store.policies_in_force().await?.iter().filter(|row| row.id == policy.id()) {
-        let diff = diff(border::policy(row)?.list(), policy.list());
-        if diff.is_steep() {
-            let lost: Vec<_> = diff.removed.iter().map(ToString::to_string).collect();
-            doubts.push(format!("{} places would lose service at once: {}.", lost.len(), lost.join(" ")));
-        }
-    }
-    Ok(doubts)
-}
-
-/// Writes a version and puts it in force.
-pub(crate) async fn put(store: &Store, policy: &Policy, by: Actor<'_>) -> anyhow::Result<Changed> {
-    told(policy, store.activate_policy(&row(policy, by), by).await?)
-}
-
-fn row(policy: &Policy, by: Actor<'_>) -> PolicyRow {
-    PolicyRow {
-        id: policy.id().to_owned(),
-        version: policy.version(),
-        hash: Hash(policy.hash()).to_string(),
-        rule_set: policy.set().as_str().to_owned(),
-        text: policy.text().to_string(),
-        state: PolicyState::Active,
-        changed_at: by.at,
-    }
-}
-
-fn told(policy: &Policy, done: Changed) -> anyhow::Result<Changed> {
-    if done == Changed::OtherText {
-        bail!("{} is there with another text; a changed policy needs another version", policy.label());
-    }
-    Ok(done)
-}
-
 async fn show(store: &Store, id: Option<&str>, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let rows = store.policies().await?;
     if let Some(id) = id {
-        let Some(row) = rows.iter().find(|row| row.id == id) else { bail!("there is no policy {id:?}") };
-        printer.line(row.text.trim_end());
+        printer.line(policies::text(store, id).await?.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
+    let rows = policies::all(store).await?;
     if rows.is_empty() {
         printer.line("There is no policy: everybody is served. `banjia border activate FILE` puts one in force.");
         return Ok(ExitCode::SUCCESS);
     }
     let mut shown = Vec::new();
-    for row in &rows {
-        let policy = border::policy(row)?;
+    for (row, policy) in &rows {
         let date = |at: Option<Timestamp>| at.map_or_else(String::new, |at| calendar::show(at, policy.zone()));
         let (notice, block) = (date(policy.phases().notice), date(policy.phases().block));
         let list = policy.list().id.clone();
@@ -274,33 +211,23 @@ async fn set(
     by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
-    match store.set_policy_state(id, state, by).await? {
-        Changed::Missing => bail!("no version of a policy {id:?} is in force"),
-        Changed::Already => printer.line(&format!("{id} is {} already.", state.as_str())),
-        _ => printer.line(&format!("{id} is {} from now on.", state.as_str())),
-    }
+    let is_changed = policies::set_state(store, id, state, by).await?;
+    let since = if is_changed { "from now on" } else { "already" };
+    printer.line(&format!("{id} is {} {since}.", state.as_str()));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn redate(
     store: &Store,
     id: &str,
-    dates: &[(&'static str, Option<String>); 2],
+    dates: NewDates<'_>,
     by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
-    let given: Vec<_> = dates.iter().filter_map(|(key, date)| Some((*key, date.as_deref()?))).collect();
-    if given.is_empty() {
+    if dates.notice.is_none() && dates.block.is_none() {
         bail!("say --block DATE, --notice DATE or both");
     }
-    let rows = store.policies_in_force().await?;
-    let Some(row) = rows.iter().find(|row| row.id == id) else { bail!("no version of a policy {id:?} is in force") };
-    let text = border::policy(row)?.redated(&given, embedded()).map_err(|problems| {
-        let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("these dates do not fit the policy: {}", said.join("; "))
-    })?;
-    let policy = border::policy(&PolicyRow { text, ..row.clone() })?;
-    told(&policy, store.redate_policy(&self::row(&policy, by), by).await?)?;
+    let policy = policies::redate(store, id, dates, by).await?;
     printer.line(&format!("In force. {}", in_short(&policy)));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,53 +1,42 @@
-//! `banjia campaign`: who is told, what was sent, what came back.
+//! `banjia campaign`: who is notified, what was sent, what came back.
 
-use super::database::Database;
+use super::database::{AuditedArgs, Database};
 use super::{Printer, table};
-use crate::border;
-use crate::campaign::audience;
 use crate::clock;
 use crate::config::{Config, Loaded};
+use crate::lend::contact;
 use anyhow::{Context as _, bail};
-use banjia_border::affected::{Inquiry, Thresholds, affected};
-use banjia_border::campaign::{NoticeState, Step, due};
-use banjia_border::policy::Policy;
+use banjia_border::affected::Thresholds;
+use banjia_border::campaign::Step;
 use banjia_control::bounces::{self, Found};
-use banjia_control::runner::waiting;
-use banjia_control::templates::UnsubscribeLink;
-use banjia_control::{Mailer, Runner, SmtpConfig, Templates, WebhookDispatcher};
-use banjia_store::{Actor, Campaign, Period, Store};
-use banjia_types::Timestamp;
-use std::collections::BTreeMap;
+use banjia_control::campaigns::{
+    self, BounceRecorded, CampaignCreated, CampaignError, Directory, NewCampaign, Preview, Sent,
+};
+use banjia_control::{Mailer, Runner, Templates, WebhookDispatcher};
+use banjia_store::{Actor, Period, Store};
+use banjia_types::{AccountId, Timestamp};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
-/// How often `run --watch` looks.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// Interval between two runs with `--watch`.
+const POLL_EVERY: Duration = Duration::from_mins(1);
 
 /// Arguments of `banjia campaign`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    database: Database,
-    /// Who does it, for the audit.
-    #[arg(long, global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
-    by: String,
-}
+pub(super) type Args = AuditedArgs<Command>;
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
-    /// Make a campaign for those whom a policy in force affects. Nothing is sent yet.
+pub(super) enum Command {
+    /// Make a campaign for the accounts that a policy in force affects. Nothing is sent yet.
     New {
         /// Its name.
         id: String,
         /// The policy.
         #[arg(long)]
         policy: String,
-        /// How many days of recorded traffic are looked at.
+        /// How many days of recorded traffic are judged.
         #[arg(long, default_value_t = 30)]
         days: u32,
         /// At least this share of an account's requests.
@@ -59,19 +48,19 @@ enum Command {
         /// On at least so many days.
         #[arg(long, default_value_t = Thresholds::default().days_min)]
         on_days: usize,
-        /// Tell those as well who have unsubscribed, because this demands it: a law, or a section of the contract. Every mail
-        /// names it.
+        /// Notify also the accounts that have unsubscribed, because this demands it: a law, or a section of the contract. Every
+        /// mail names it.
         #[arg(long, value_name = "WHY")]
         mandatory: Option<String>,
     },
     /// Send what is due now.
     Run {
-        /// Its name; all that run when not said.
+        /// Its name. Default: every campaign that is not paused.
         id: Option<String>,
-        /// Stay, and look every minute.
+        /// Keep running and send what is due every minute.
         #[arg(long)]
         watch: bool,
-        /// Only say who would get a mail now. Nothing is sent or written down.
+        /// Only show who would get a mail now. Nothing is sent or recorded.
         #[arg(long, conflicts_with = "watch")]
         dry_run: bool,
     },
@@ -84,7 +73,7 @@ enum Command {
     Preview {
         /// The campaign.
         id: String,
-        /// The account; the first when not said.
+        /// The account. Default: the first one.
         #[arg(long)]
         account: Option<String>,
         /// The step: T-14, T-7, T-1 or T.
@@ -94,22 +83,22 @@ enum Command {
         #[arg(long)]
         html: bool,
     },
-    /// Hold mails back.
+    /// Pause a campaign: no mails are sent.
     Pause {
         /// Its name.
         id: String,
     },
-    /// Let mails go out again.
+    /// Resume a paused campaign.
     Resume {
         /// Its name.
         id: String,
     },
-    /// Begin another round of notices, as after `banjia border redate`.
+    /// Start another round of notices, as after `banjia border redate`.
     Again {
         /// Its name.
         id: String,
     },
-    /// Send notices again whose result nobody knows. Somebody may get a second mail: look at them first.
+    /// Send notices of unknown result again. An account may get a second mail: look at them with `status` first.
     Resend {
         /// Its name.
         id: String,
@@ -120,7 +109,7 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         folder: Option<PathBuf>,
     },
-    /// Who of those that were told still calls.
+    /// Which of the notified accounts still send requests.
     Callers {
         /// Its name.
         id: String,
@@ -137,15 +126,15 @@ enum Command {
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let now = clock::now();
-    let by = Actor { actor: &args.by, at: now };
+    let by = args.by.at(now);
     let loaded = args.database.loaded()?;
     args.database.with(async |store| {
         match &args.command {
             Command::New { id, policy, days, share, requests, on_days, mandatory } => {
                 let thresholds = Thresholds { share_min: *share, requests_min: *requests, days_min: *on_days };
-                let since = Period { from: now - DAY * *days, to: now };
-                let made = New { id, policy, mandatory: mandatory.as_deref(), since, thresholds };
-                new(&store, loaded.as_ref(), made, by, printer).await?;
+                let traffic = Period { from: now - DAY * *days, to: now };
+                let command = NewCampaign { id, policy, mandatory: mandatory.as_deref(), traffic, thresholds };
+                new(&store, loaded.as_ref(), command, by, printer).await?;
             }
             Command::Run { id, dry_run: true, .. } => dry_run(&store, id.as_deref(), now, printer).await?,
             Command::Run { id, watch, .. } => {
@@ -154,16 +143,24 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             Command::Status { id: None } => status(&store, printer).await?,
             Command::Status { id: Some(id) } => notices(&store, id, printer).await?,
             Command::Preview { id, account, step, html } => {
-                let written = preview(&store, loaded.as_ref(), id, account.as_deref(), step).await?;
+                let written = preview(&store, loaded.as_ref(), (id, account.as_deref(), step)).await?;
                 printer.line(&format!("Subject: {}\n", written.subject));
                 printer.line(if *html { &written.html } else { &written.text });
             }
-            Command::Pause { id } => changed(id, store.set_campaign(id, false, by).await?, "rests", printer)?,
-            Command::Resume { id } => changed(id, store.set_campaign(id, true, by).await?, "runs", printer)?,
-            Command::Again { id } => changed(id, store.next_round(id, by).await?, "begins another round", printer)?,
+            Command::Pause { id } => {
+                campaigns::set_running(&store, id, false, by).await?;
+                printer.line(&format!("{id} paused."));
+            }
+            Command::Resume { id } => {
+                campaigns::set_running(&store, id, true, by).await?;
+                printer.line(&format!("{id} resumed."));
+            }
+            Command::Again { id } => {
+                let round = campaigns::start_round(&store, id, by).await?;
+                printer.line(&format!("{id}: started round {round}."));
+            }
             Command::Resend { id } => {
-                named(&store, id).await?;
-                let count = store.resend_unknown(id, by).await?;
+                let count = campaigns::resend_unknown(&store, id, by).await?;
                 printer.line(&format!("{count} notices of unknown result will be sent again at the next run."));
             }
             Command::Bounce { folder: None } => bounce(&store, now, printer).await?,
@@ -185,77 +182,46 @@ fn with_secrets(database: &Database) -> anyhow::Result<Config> {
     }
 }
 
-async fn named(store: &Store, id: &str) -> anyhow::Result<Campaign> {
-    let found = store.campaigns().await?.into_iter().find(|campaign| campaign.id == id);
-    found.with_context(|| format!("there is no campaign {id:?}"))
-}
-
-async fn policy_of(store: &Store, id: &str) -> anyhow::Result<Policy> {
-    let rows = store.policies_in_force().await?;
-    let row =
-        rows.iter().find(|row| row.id == id).with_context(|| format!("no version of a policy {id:?} is in force"))?;
-    border::policy(row)
-}
-
-fn changed(id: &str, is_done: bool, what: &str, printer: &mut Printer) -> anyhow::Result<()> {
-    if !is_done {
-        bail!("there is no campaign {id:?}");
-    }
-    printer.line(&format!("{id} {what}."));
-    Ok(())
-}
-
-/// The campaign that is wanted.
-struct New<'a> {
-    id: &'a str,
-    policy: &'a str,
-    mandatory: Option<&'a str>,
-    since: Period,
-    thresholds: Thresholds,
-}
-
 async fn new(
     store: &Store,
     loaded: Option<&Loaded>,
-    New { id, policy, mandatory, since, thresholds }: New<'_>,
+    command: NewCampaign<'_>,
     by: Actor<'_>,
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
-    if mandatory.is_some_and(|why| why.trim().is_empty()) {
-        bail!("say with --mandatory what demands these notices: they go to accounts that want none");
-    }
-    let Some(loaded) = loaded else { bail!("there is no configuration file, so no account has an address") };
-    let policy = policy_of(store, policy).await?;
-    let Some(at) = policy.phases().block else { bail!("the policy never blocks: there is nothing to tell") };
-    let granted = store.exemptions().await?;
-    let seen = super::border::seen(store.traffic(since).await?);
-    let found = affected(Inquiry { policy: &policy, granted: &granted, at }, &seen, &|id| loaded.snapshot.account(id));
-    let audience = audience(&found, &thresholds, &loaded.config.gateway.accounts);
+    let record = |id: &AccountId| loaded.and_then(|loaded| loaded.snapshot.account(id));
+    let contact = |id: &AccountId| loaded.and_then(|loaded| contact(&loaded.config.gateway.accounts, id));
+    let directory = loaded.map(|_| Directory { record: &record, contact: &contact });
+    let created = match campaigns::create(store, directory, command, by).await {
+        Err(CampaignError::NoMandate) => {
+            bail!("say with --mandatory what demands these notices: they go to accounts that want none")
+        }
+        created => created?,
+    };
+    let CampaignCreated { policy, audience, unsubscribed } = created;
     if !audience.without_address.is_empty() {
-        printer.note(&format!("affected and without an address: {}", audience.without_address.join(", ")));
+        printer.note(&format!("affected and without an address: {}", joined(&audience.without_address)));
     }
-    if !store.create_campaign(id, policy.id(), mandatory, &audience.recipients, by).await? {
-        bail!("there is a campaign {id:?} already");
-    }
-    printer.line(&format!("{id}: {} accounts will be told of {}.", audience.recipients.len(), policy.label()));
+    printer.line(&format!(
+        "{}: {} accounts will be notified of {}.",
+        command.id,
+        audience.recipients.len(),
+        policy.label()
+    ));
     for step in Step::ALL {
         let at = step.at(&policy).map_or_else(String::new, |at| banjia_types::calendar::show(at, policy.zone()));
         printer.line(&format!("  {step:<5} {at}"));
     }
-    let wishes = store.unsubscribed().await?;
-    let mut silent =
-        wishes.iter().filter(|wish| audience.recipients.iter().any(|to| to.account == wish.account)).peekable();
-    if silent.peek().is_some() {
-        let names: Vec<_> = silent.map(|wish| wish.account.as_str()).collect();
-        let what = if mandatory.is_some() { "are told all the same" } else { "get no mail, and are listed as such" };
-        printer.note(&format!("have unsubscribed, and {what}: {}", names.join(", ")));
+    if !unsubscribed.is_empty() {
+        let what = if command.mandatory.is_some() { "notified anyway (mandatory)" } else { "not notified" };
+        printer.note(&format!("unsubscribed, {what}: {}", joined(&unsubscribed)));
     }
     printer.line("`banjia campaign preview` shows a mail; `banjia campaign run` sends what is due.");
     Ok(())
 }
 
-fn templates(config: &Config) -> anyhow::Result<Templates> {
-    Ok(Templates::new(&config.campaigns.operator, config.campaigns.templates.as_deref())?)
+fn joined(accounts: &[AccountId]) -> String {
+    accounts.iter().map(AccountId::as_str).collect::<Vec<_>>().join(", ")
 }
 
 async fn send(
@@ -265,68 +231,60 @@ async fn send(
     watch: bool,
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
-    let templates = templates(&config)?;
-    let mut courier = WebhookDispatcher::new(store.clone(), &config.webhooks)?;
+    let templates = Templates::new(&config.campaigns.operator, config.campaigns.templates.as_deref())?;
+    let mut dispatcher = WebhookDispatcher::new(store.clone(), &config.webhooks)?;
     let mail = config.mail.context("mails need [mail] with host and from in the configuration")?;
-    if let Some(id) = id {
-        named(store, id).await?;
-    }
+    campaigns::select(store, id).await?;
     let began = clock::now();
     let name = format!("process {} of {began}", std::process::id());
     let mut runner = Runner::start(store.clone(), Mailer::new(mail)?, templates, name, began).await?;
     loop {
         let mut failed = None;
-        for campaign in store.campaigns().await?.iter().filter(|campaign| id.is_none_or(|id| campaign.id == id)) {
-            let now = clock::now();
-            let looked = async {
-                let policy = policy_of(store, &campaign.policy).await?;
-                Ok::<_, anyhow::Error>((runner.tick(campaign, &policy, now).await?, policy))
-            };
-            let (done, policy) = match looked.await {
-                Ok(looked) => looked,
+        for campaign in campaigns::select(store, id).await? {
+            let id = &campaign.id;
+            let Sent { done, step } = match campaigns::send_due(store, &mut runner, &campaign, clock::now()).await {
+                Ok(sent) => sent,
                 // Nothing is lost: what was not intended is still due. The other campaigns do not
                 // wait for this one.
                 Err(error) => {
-                    let next = if watch { "; the next look is in a minute" } else { "" };
-                    printer.note(&format!("{}: {error:#}{next}", campaign.id));
+                    let error = anyhow::Error::from(error);
+                    let next = if watch { "; the next run is in a minute" } else { "" };
+                    printer.note(&format!("{id}: {error:#}{next}"));
                     failed.get_or_insert(error);
                     continue;
                 }
             };
-            let step = due(&policy, now).map_or("nothing is due yet", Step::as_str);
             printer.line(&format!(
-                "{} {step}: {} sent, {} later, {} refused, {} unknown, {} unsubscribed",
-                campaign.id, done.sent, done.later, done.refused, done.unknown, done.unsubscribed
+                "{id} {}: {} sent, {} later, {} refused, {} unknown, {} unsubscribed",
+                step.map_or("nothing is due yet", Step::as_str),
+                done.sent,
+                done.later,
+                done.refused,
+                done.unknown,
+                done.unsubscribed
             ));
             if done.is_cut_short {
-                let id = &campaign.id;
-                printer.note(&format!("{id} was paused, or got another date or round, meanwhile; the rest was left"));
+                printer
+                    .note(&format!("{id} was paused, or got another date or round, meanwhile; the rest was not sent"));
             }
         }
-        courier.tick(clock::now()).await?;
+        dispatcher.tick(clock::now()).await?;
         match failed {
             Some(error) if !watch => return Err(error),
             None if !watch => return Ok(()),
             _ => {}
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
 }
 
-/// Whom `run` would tell now.
+/// Prints what `run` would send now.
 async fn dry_run(store: &Store, id: Option<&str>, now: Timestamp, printer: &mut Printer) -> anyhow::Result<()> {
-    if let Some(id) = id {
-        named(store, id).await?;
-    }
     let mut rows = Vec::new();
-    for campaign in store.campaigns().await?.iter().filter(|campaign| id.is_none_or(|id| campaign.id == id)) {
-        let policy = policy_of(store, &campaign.policy).await?;
-        let Some((step, waiting)) = waiting(store, campaign, &policy, now).await? else { continue };
-        for to in waiting {
-            let wish = store.unsubscribed_of(&to.account).await?.filter(|_| campaign.mandatory.is_none());
-            let what = wish.map_or_else(|| "would be sent".to_owned(), |wish| format!("unsubscribed: {}", wish.said));
-            rows.push(vec![campaign.id.clone(), step.to_string(), to.account.to_string(), to.email, what]);
-        }
+    for notice in campaigns::due_notices(store, id, now).await? {
+        let said = notice.unsubscribed.map(|entry| format!("unsubscribed: {}", entry.said));
+        let what = said.unwrap_or_else(|| "would be sent".to_owned());
+        rows.push(vec![notice.campaign, notice.step.to_string(), notice.to.account.to_string(), notice.to.email, what]);
     }
     printer.line(&table(&["campaign", "step", "account", "to", "mail"], &rows, printer.width()));
     printer.line(&format!("{} notices are due now. Nothing was sent.", rows.len()));
@@ -335,19 +293,17 @@ async fn dry_run(store: &Store, id: Option<&str>, now: Timestamp, printer: &mut 
 
 async fn status(store: &Store, printer: &mut Printer) -> anyhow::Result<()> {
     let mut rows = Vec::new();
-    for campaign in store.campaigns().await? {
-        let mut counts: BTreeMap<NoticeState, u64> = BTreeMap::new();
-        for notice in store.notices(&campaign.id).await? {
-            *counts.entry(notice.state).or_default() += 1;
-        }
-        let counts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
+    for status in campaigns::status(store).await? {
+        let counts: Vec<_> =
+            status.notices.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
+        let campaign = status.campaign;
         rows.push(vec![
-            campaign.id.clone(),
-            campaign.policy.clone(),
+            campaign.id,
+            campaign.policy,
             campaign.round.to_string(),
-            if campaign.is_running { "runs" } else { "rests" }.to_owned(),
+            if campaign.is_running { "running" } else { "paused" }.to_owned(),
             campaign.mandatory.unwrap_or_default(),
-            store.recipients(&campaign.id).await?.len().to_string(),
+            status.recipients.to_string(),
             counts.join(", "),
         ]);
     }
@@ -357,23 +313,19 @@ async fn status(store: &Store, printer: &mut Printer) -> anyhow::Result<()> {
 }
 
 async fn notices(store: &Store, id: &str, printer: &mut Printer) -> anyhow::Result<()> {
-    named(store, id).await?;
-    let rows: Vec<_> = store
-        .notices(id)
-        .await?
-        .into_iter()
-        .map(|notice| {
-            vec![
-                notice.account.to_string(),
-                notice.round.to_string(),
-                notice.step.to_string(),
-                notice.state.as_str().to_owned(),
-                notice.attempts.to_string(),
-                notice.changed_at.to_string(),
-                notice.said,
-            ]
-        })
-        .collect();
+    let row = |notice: banjia_store::Notice| {
+        vec![
+            notice.account.to_string(),
+            notice.round.to_string(),
+            notice.step.to_string(),
+            notice.state.as_str().to_owned(),
+            notice.attempts.to_string(),
+            notice.changed_at.to_string(),
+            notice.said,
+        ]
+    };
+    let notices = campaigns::notices(store, id).await?;
+    let rows: Vec<_> = notices.into_iter().map(|(notice, _)| row(notice)).collect();
     let header = ["account", "round>", "step", "is", "attempts>", "since", "the server said"];
     printer.line(&table(&header, &rows, printer.width()));
     Ok(())
@@ -382,41 +334,29 @@ async fn notices(store: &Store, id: &str, printer: &mut Printer) -> anyhow::Resu
 async fn preview(
     store: &Store,
     loaded: Option<&Loaded>,
-    id: &str,
-    account: Option<&str>,
-    step: &str,
+    (id, account, step): (&str, Option<&str>, &str),
 ) -> anyhow::Result<banjia_control::templates::Written> {
-    let campaign = named(store, id).await?;
-    let Some(step) = Step::named(step) else { bail!("there is no step {step:?}; say T-14, T-7, T-1 or T") };
-    let recipients = store.recipients(id).await?;
-    let to = recipients.iter().find(|to| account.is_none_or(|account| to.account.as_str() == account));
-    let to = to.with_context(|| format!("{id} tells no such account"))?;
     let defaults = Config::default();
     let config = loaded.map_or(&defaults, |loaded| &loaded.config);
-    let place = match &config.mail {
-        // Nothing is signed or sent here, so neither keys nor authorities are needed.
-        Some(mail) => Mailer::new(SmtpConfig { dkim: None, roots: None, ..mail.clone() })?.unsubscribe(&to.account),
-        None => "(mail.unsubscribe, or the address of [mail])".to_owned(),
+    let command = Preview {
+        id,
+        account,
+        step,
+        operator: &config.campaigns.operator,
+        templates: config.campaigns.templates.as_deref(),
+        mail: config.mail.as_ref(),
     };
-    let wish = campaign.mandatory.as_deref().map_or(UnsubscribeLink::Heard(&place), UnsubscribeLink::Overruled);
-    Ok(templates(config)?.write(&policy_of(store, &campaign.policy).await?, step, to, wish)?)
+    Ok(campaigns::preview(store, command).await?)
 }
 
 async fn bounce(store: &Store, now: Timestamp, printer: &mut Printer) -> anyhow::Result<()> {
     let mut mail = Vec::new();
     let input = std::io::stdin().lock();
     input.take(bounces::REPORT_BYTES_MAX).read_to_end(&mut mail).context("reading the mail from standard input")?;
-    let Some(bounce) = bounces::read(&mail) else {
-        bail!("this is no report of a mail that did not arrive, or it does not say which mail");
-    };
-    if !bounce.is_permanent {
-        printer.line(&format!("A delay only ({}); nothing is recorded.", bounce.said));
-        return Ok(());
-    }
-    if !store.bounce(&bounce.message_id, &bounce.said, now).await? {
-        bail!("no sent notice has the id {}", bounce.message_id);
-    }
-    printer.line(&format!("Recorded: {} came back ({}).", bounce.message_id, bounce.said));
+    printer.line(&match campaigns::record_bounce(store, &mail, now).await? {
+        BounceRecorded::Delayed(bounce) => format!("A delay only ({}); nothing is recorded.", bounce.said),
+        BounceRecorded::Failed(bounce) => format!("Recorded: {} came back ({}).", bounce.message_id, bounce.said),
+    });
     Ok(())
 }
 
@@ -428,33 +368,24 @@ async fn bounces_in(store: &Store, folder: &Path, now: Timestamp, printer: &mut 
     Ok(())
 }
 
-async fn callers(store: &Store, id: &str, since: Period, printer: &mut Printer) -> anyhow::Result<()> {
-    named(store, id).await?;
-    let told: Vec<_> = store.recipients(id).await?.into_iter().map(|to| to.account).collect();
-    let mut last: BTreeMap<_, (u64, u64, Timestamp)> = BTreeMap::new();
-    for row in store.traffic(since).await? {
-        let Some(account) = row.account.filter(|account| told.contains(account)) else { continue };
-        let line = last.entry(account).or_insert((0, 0, row.last));
-        *line = (line.0 + row.requests, line.1 + row.refused, line.2.max(row.last));
-    }
-    let rows: Vec<_> = last
+async fn callers(store: &Store, id: &str, period: Period, printer: &mut Printer) -> anyhow::Result<()> {
+    let callers = campaigns::callers(store, id, period).await?;
+    let rows: Vec<_> = callers
+        .traffic
         .iter()
-        .map(|(account, (requests, refused, at))| {
-            vec![account.to_string(), requests.to_string(), refused.to_string(), at.to_string()]
+        .map(|(account, sum)| {
+            vec![account.to_string(), sum.requests.to_string(), sum.refused.to_string(), sum.last.to_string()]
         })
         .collect();
     printer.line(&table(&["account", "requests>", "refused>", "last"], &rows, printer.width()));
-    printer.line(&format!("{} of {} that were told still call.", rows.len(), told.len()));
+    printer.line(&format!("{} of {} recipients still call.", rows.len(), callers.recipients));
     Ok(())
 }
 
 async fn export(store: &Store, id: &str, printer: &mut Printer) -> anyhow::Result<()> {
-    named(store, id).await?;
-    let recipients = store.recipients(id).await?;
-    for notice in store.notices(id).await? {
-        let to = recipients.iter().find(|to| to.account == notice.account);
+    for (notice, to) in campaigns::notices(store, id).await? {
         let line = serde_json::json!({
-            "account": notice.account, "email": to.map(|to| &to.email), "round": notice.round, "step": notice.step,
+            "account": notice.account, "email": to.map(|to| to.email), "round": notice.round, "step": notice.step,
             "state": notice.state, "attempts": notice.attempts, "message_id": notice.message_id,
             "at": notice.changed_at.to_string(), "said": notice.said,
         });

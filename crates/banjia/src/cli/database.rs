@@ -4,7 +4,8 @@ use super::runtime;
 use crate::clock;
 use crate::config::{self, Loaded, StoreConfig};
 use anyhow::{Context as _, bail};
-use banjia_store::{Location, Store};
+use banjia_store::{Actor, Location, Store};
+use banjia_types::Timestamp;
 use std::path::PathBuf;
 
 /// Arguments of every command that looks into a database.
@@ -16,6 +17,41 @@ pub(super) struct Database {
     /// The database itself.
     #[arg(long, global = true, value_name = "FILE")]
     store: Option<PathBuf>,
+}
+
+/// The person who changes something.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct By {
+    /// Who does it, for the audit and for the log of a move.
+    #[arg(long = "by", global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
+    name: String,
+}
+
+impl By {
+    /// The person, acting at this moment.
+    pub(super) fn at(&self, at: Timestamp) -> Actor<'_> {
+        Actor { actor: &self.name, at }
+    }
+}
+
+/// Arguments of a group of commands that look into a database.
+#[derive(Debug, clap::Args)]
+pub(super) struct DatabaseArgs<C: clap::Subcommand> {
+    #[command(subcommand)]
+    pub(super) command: C,
+    #[command(flatten)]
+    pub(super) database: Database,
+}
+
+/// Arguments of a group of commands that change a database and are audited.
+#[derive(Debug, clap::Args)]
+pub(super) struct AuditedArgs<C: clap::Subcommand> {
+    #[command(subcommand)]
+    pub(super) command: C,
+    #[command(flatten)]
+    pub(super) database: Database,
+    #[command(flatten)]
+    pub(super) by: By,
 }
 
 impl Database {

@@ -8,10 +8,13 @@ mod cast;
 mod play;
 
 use crate::cli::{Printer, table};
+use crate::lend::contact;
 use anyhow::Context as _;
 use banjia_border::affected::{Inquiry, Thresholds, affected, is_evidence};
 use banjia_border::policy::Policy;
 use banjia_border::registry::{diff, embedded, find};
+use banjia_control::campaigns::audience;
+use banjia_control::policies;
 use banjia_control::sink::Sink;
 use banjia_control::{Mailer, Runner, Templates};
 use banjia_store::{Actor, Period};
@@ -147,7 +150,7 @@ impl Story {
     }
 
     async fn affected(&self) -> anyhow::Result<Vec<banjia_border::affected::Affected>> {
-        let seen = crate::cli::seen(self.stage.running.store.traffic(Period::ALWAYS).await?);
+        let seen = policies::seen(self.stage.running.store.traffic(Period::ALWAYS).await?);
         let at = self.policy.phases().block.context("the demo's policy blocks")?;
         let inquiry = Inquiry { policy: &self.policy, granted: &[], at };
         Ok(affected(inquiry, &seen, &|id| self.stage.accounts.get(id).cloned()))
@@ -157,10 +160,10 @@ impl Story {
         self.stage.clock.set(at);
         let by = Actor { actor: "demo", at };
         let store = self.stage.running.store.clone();
-        crate::cli::put(&store, &self.policy, by).await?;
+        policies::put(&store, &self.policy, by).await?;
         self.stage.running.handle.set_border(crate::border::rules(&store, None).await?);
         let found = self.affected().await?;
-        let audience = crate::campaign::audience(&found, &Thresholds::default(), &self.stage.config);
+        let audience = audience(&found, &Thresholds::default(), &|id| contact(&self.stage.config, id));
         store.create_campaign("july", self.policy.id(), None, &audience.recipients, by).await?;
         printer.line(&format!(
             "4. The policy {} is in force: notice, two brownouts, block on 9 July. {} accounts will be told, in their language.\n",

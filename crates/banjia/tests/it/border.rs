@@ -114,15 +114,15 @@ async fn a_campaign_tells_whom_the_evidence_names_and_begins_nothing_without_a_m
     assert!(says(folder, &["region", "affected", "--list", "openai-2026-08"]).contains("HK 3"));
     let said =
         says(folder, &["campaign", "new", "july", "--policy", "openai-2024", "--requests", "3", "--on-days", "1"]);
-    assert!(said.contains("1 accounts will be told") && said.contains("2024-07-02 10:00 CST"), "{said}");
+    assert!(said.contains("1 accounts will be notified") && said.contains("2024-07-02 10:00 CST"), "{said}");
     let mail = says(folder, &["campaign", "preview", "july"]);
     assert!(mail.contains("香港") && mail.contains("2024-07-09 00:00 CST"), "{mail}");
     let said = complains(folder, &["campaign", "run"]);
     assert!(said.contains("the mail server 127.0.0.1 cannot be used"), "{said}");
     assert_eq!(says(folder, &["campaign", "export", "july"]), "", "nothing was begun");
     says(folder, &["campaign", "pause", "july"]);
-    assert!(says(folder, &["campaign", "status"]).contains("rests"));
-    assert!(says(folder, &["campaign", "callers", "july"]).contains("1 of 1 that were told still call"));
+    assert!(says(folder, &["campaign", "status"]).contains("paused"));
+    assert!(says(folder, &["campaign", "callers", "july"]).contains("1 of 1 recipients still call"));
     assert!(complains(folder, &["campaign", "pause", "june"]).contains("no campaign \"june\""));
 }
 

@@ -46,7 +46,7 @@ async fn who_has_unsubscribed_is_listed_and_told_only_where_that_is_mandatory() 
     assert!(said.contains("has unsubscribed already"), "{said}");
     assert!(says(folder, &["border", "unsubscribe", "list"]).contains("by mail of 3 July"));
     let said = new(folder, "july", &[]);
-    assert!(said.contains("1 accounts will be told"), "{said}");
+    assert!(said.contains("1 accounts will be notified"), "{said}");
     assert!(
         says(folder, &["campaign", "preview", "july"]).contains("mailto:notice@example.com?subject=unsubscribe%20a")
     );

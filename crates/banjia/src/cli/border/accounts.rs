@@ -1,16 +1,15 @@
 //! Exemptions, appeals, and accounts that want no more notices.
 
 use super::super::{Printer, table};
-use anyhow::{Context as _, bail};
-use banjia_border::policy::Exemption;
-use banjia_store::{Actor, Changed, Store};
-use banjia_types::Timestamp;
+use anyhow::bail;
+use banjia_control::accounts::{self, AccountError, AppealAnswer, NewExemption};
+use banjia_store::{Actor, Store};
 use chrono::NaiveDate;
 use std::process::ExitCode;
 
 /// `banjia border exempt`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Exempt {
+pub(crate) enum Exempt {
     /// Serve an account until a day, although a rule says otherwise.
     Add {
         /// The account.
@@ -24,7 +23,7 @@ pub(super) enum Exempt {
         /// Why.
         #[arg(long)]
         reason: String,
-        /// Its name; made from the account and the day when not said.
+        /// Its name. Default: the account and the day.
         #[arg(long)]
         id: Option<String>,
     },
@@ -39,8 +38,8 @@ pub(super) enum Exempt {
 
 /// `banjia border unsubscribe`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Unsubscribe {
-    /// Record that an account wants no more notices. A campaign that is mandatory tells it all the same.
+pub(crate) enum Unsubscribe {
+    /// Record that an account wants no more notices. Mandatory campaigns notify it anyway.
     Add {
         /// The account.
         account: String,
@@ -59,7 +58,7 @@ pub(super) enum Unsubscribe {
 
 /// `banjia border appeal`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum AppealCommand {
+pub(crate) enum AppealCommand {
     /// Record what an account objects.
     Open {
         /// The account.
@@ -89,30 +88,15 @@ pub(super) async fn exempt(
 ) -> anyhow::Result<ExitCode> {
     match what {
         Exempt::Add { account, until, owner, reason, id } => {
-            let end = until.succ_opt().and_then(|day| day.and_hms_opt(0, 0, 0)).context("there is no such day")?;
-            let exemption = Exemption {
-                id: id.clone().unwrap_or_else(|| format!("{account}-{until}")),
-                account: account.as_str().into(),
-                owner: owner.clone(),
-                reason: reason.clone(),
-                from: by.at,
-                until: Timestamp::from(end.and_utc()),
+            let command = NewExemption { account, until: *until, owner, reason, id: id.as_deref() };
+            let exemption = match accounts::exempt(store, command, by).await {
+                Err(error @ AccountError::ExemptionTaken(_)) => bail!("{error}; give another --id"),
+                exempted => exempted?,
             };
-            if exemption.until <= exemption.from {
-                bail!("{until} is over");
-            }
-            if owner.trim().is_empty() || reason.trim().is_empty() {
-                bail!("an exemption needs an owner and a reason");
-            }
-            if store.grant_exemption(&exemption, by).await? == Changed::Already {
-                bail!("there is an exemption {:?} already; give another --id", exemption.id);
-            }
             printer.line(&format!("{account} is exempted until the end of {until} (exemption {}).", exemption.id));
         }
         Exempt::End { id } => {
-            if store.end_exemption(id, by).await? == Changed::Missing {
-                bail!("no exemption {id:?} is in force");
-            }
+            accounts::end_exemption(store, id, by).await?;
             printer.line(&format!("The exemption {id} has ended."));
         }
         Exempt::List => {
@@ -136,18 +120,14 @@ pub(super) async fn unsubscribe(
 ) -> anyhow::Result<ExitCode> {
     match what {
         Unsubscribe::Add { account, said } => {
-            if said.trim().is_empty() {
-                bail!("say with --said how and what the account said");
+            match accounts::unsubscribe(store, account, said, by).await {
+                Err(AccountError::NothingSaid) => bail!("say with --said how and what the account said"),
+                done => done?,
             }
-            if store.unsubscribe(&account.as_str().into(), said, by).await? == Changed::Already {
-                bail!("{account} has unsubscribed already");
-            }
-            printer.line(&format!("{account} gets no more notices, but those of campaigns that are mandatory."));
+            printer.line(&format!("{account} gets no more notices, except those of mandatory campaigns."));
         }
         Unsubscribe::End { account } => {
-            if store.subscribe(&account.as_str().into(), by).await? == Changed::Missing {
-                bail!("{account} has not unsubscribed");
-            }
+            accounts::subscribe(store, account, by).await?;
             printer.line(&format!("{account} gets notices again, from the next step on."));
         }
         Unsubscribe::List => {
@@ -155,7 +135,7 @@ pub(super) async fn unsubscribe(
                 .unsubscribed()
                 .await?
                 .into_iter()
-                .map(|wish| vec![wish.account.to_string(), wish.at.to_string(), wish.said])
+                .map(|entry| vec![entry.account.to_string(), entry.at.to_string(), entry.said])
                 .collect();
             printer.line(&table(&["account", "since", "said"], &rows, printer.width()));
         }
@@ -171,13 +151,12 @@ pub(super) async fn appeal(
 ) -> anyhow::Result<ExitCode> {
     match what {
         AppealCommand::Open { account, said } => {
-            let id = store.open_appeal(&account.as_str().into(), said, by).await?;
+            let id = accounts::open_appeal(store, account, said, by).await?;
             printer.line(&format!("Appeal {id} of {account} is recorded."));
         }
         AppealCommand::Answer { id, granted, said } => {
-            if store.answer_appeal(*id, *granted, said, by).await? == Changed::Missing {
-                bail!("there is no open appeal {id}");
-            }
+            let command = AppealAnswer { appeal: *id, is_granted: *granted, said };
+            accounts::answer_appeal(store, command, by).await?;
             let word = if *granted { "granted; `banjia border exempt add` serves the account" } else { "denied" };
             printer.line(&format!("Appeal {id} is {word}."));
         }

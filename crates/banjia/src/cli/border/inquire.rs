@@ -6,19 +6,20 @@ use super::read;
 use crate::border;
 use crate::clock;
 use anyhow::{Context as _, bail};
-use banjia_border::affected::{self as counted, DailyTraffic, Inquiry, Thresholds, is_evidence};
+use banjia_border::affected::{self as counted, Thresholds, is_evidence};
 use banjia_border::country::{Lang, name};
 use banjia_border::decide::{Question, decide};
 use banjia_border::explain::explain as explained;
 use banjia_border::facts::{AccountFacts, Facts};
 use banjia_border::geo::{GeoTable, look_up, placeless};
-use banjia_border::policy::{Exemption, Policy};
+use banjia_border::policy::Policy;
 use banjia_border::registry::{embedded, find};
+use banjia_control::policies::traffic::{Effect, EffectSums, Recorded};
+use banjia_control::policies::{self, PolicyError};
 use banjia_gateway::Snapshot;
-use banjia_store::{Period, Store, TrafficRow};
+use banjia_store::Store;
 use banjia_types::calendar;
 use banjia_types::{AccountId, Timestamp, VerdictKind};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,12 +27,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
-/// How far back the guard of `activate` looks.
-const GUARD_DAYS: u32 = 30;
 
 /// `banjia border try`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Try {
+pub(crate) struct Try {
     /// The policy's file.
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
@@ -75,7 +74,7 @@ pub(crate) struct Affected {
 
 /// `banjia border explain`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Explain {
+pub(crate) struct Explain {
     /// The caller's address.
     #[arg(long)]
     address: Option<IpAddr>,
@@ -112,37 +111,6 @@ fn moment(text: Option<&str>, policy: &Policy, otherwise: Timestamp) -> anyhow::
     }
 }
 
-/// Recorded traffic as the border's core wants it.
-pub(crate) fn seen(rows: Vec<TrafficRow>) -> Vec<DailyTraffic> {
-    rows.into_iter()
-        .map(|row| DailyTraffic {
-            account: row.account,
-            key: row.key,
-            network: row.network,
-            differs: row.network_differs,
-            asn: row.asn,
-            day: row.day,
-            requests: row.requests,
-            first: row.first,
-            last: row.last,
-            sample: row.sample,
-        })
-        .collect()
-}
-
-async fn recorded(store: &Store, since: Duration, to: Timestamp) -> anyhow::Result<Vec<DailyTraffic>> {
-    Ok(seen(store.traffic(Period { from: to - since, to: to + Duration::from_millis(1) }).await?))
-}
-
-/// Of the last days' requests, how many a policy would refuse. Accounts' records are not looked at.
-pub(super) async fn refused(store: &Store, policy: &Policy, to: Timestamp) -> anyhow::Result<(u64, u64)> {
-    let seen = recorded(store, DAY * GUARD_DAYS, to).await?;
-    let granted = store.exemptions().await?;
-    let inquiry = Inquiry { policy, granted: &granted, at: policy.phases().block.unwrap_or(to) };
-    let refused = seen.iter().filter(|seen| inquiry.verdict(seen, None).0.refuses()).map(|seen| seen.requests);
-    Ok((refused.sum(), seen.iter().map(|seen| seen.requests).sum()))
-}
-
 /// Finds accounts' records in the configuration.
 fn records(database: &Database) -> anyhow::Result<impl Fn(&AccountId) -> Option<Arc<AccountFacts>> + use<>> {
     let snapshot: Option<Snapshot> = database.loaded()?.map(|loaded| loaded.snapshot);
@@ -151,95 +119,54 @@ fn records(database: &Database) -> anyhow::Result<impl Fn(&AccountId) -> Option<
 
 /// The one policy in force.
 async fn in_force(store: &Store) -> anyhow::Result<Policy> {
-    let rows = store.policies_in_force().await?;
-    match rows.as_slice() {
-        [] => bail!("no policy is in force; name one with --policy FILE"),
-        [row] => border::policy(row),
-        several => {
-            let ids: Vec<_> = several.iter().map(|row| row.id.as_str()).collect();
-            bail!("several policies are in force ({}); name one with --policy FILE", ids.join(", "))
+    match policies::only_in_force(store).await {
+        Err(error @ (PolicyError::NoneInForce | PolicyError::SeveralInForce(_))) => {
+            bail!("{error}; name one with --policy FILE")
         }
+        found => Ok(found?),
     }
-}
-
-/// Requests of one account from one place, under the policy in force and under the new one.
-#[derive(Default)]
-struct Line {
-    requests: u64,
-    days: std::collections::BTreeSet<Timestamp>,
-    before: Option<VerdictKind>,
-    after: Option<VerdictKind>,
-    rule: String,
 }
 
 pub(super) fn try_policy(database: &Database, what: &Try, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let policy = read(&what.policy, printer)?;
     let record = records(database)?;
     database.with(async |store| {
-        let at = moment(what.at.as_deref(), &policy, policy.phases().block.unwrap_or_else(clock::now))?;
-        let present = match store.policies_in_force().await?.iter().find(|row| row.id == policy.id()) {
-            Some(row) => Some(border::policy(row)?),
-            None => None,
-        };
-        let (granted, seen) = (store.exemptions().await?, recorded(&store, what.since, clock::now()).await?);
-        let lines = lines(&policy, present.as_ref(), &granted, at, &seen, &record);
-        print_lines(&lines, what.json, printer);
+        let now = clock::now();
+        let at = moment(what.at.as_deref(), &policy, policy.phases().block.unwrap_or(now))?;
+        let recorded = Recorded { since: what.since, now };
+        let effect = policies::effect(&store, &policy, at, recorded, &record).await?;
+        print_origins(&effect, what.json, printer);
         if !what.json {
-            print_sums(&lines, &policy, at, printer);
+            print_sums(&effect.sums(), &policy, at, printer);
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-type Place = (Option<AccountId>, Option<banjia_types::Place>);
-
-fn lines(
-    policy: &Policy,
-    present: Option<&Policy>,
-    granted: &[Exemption],
-    at: Timestamp,
-    seen: &[DailyTraffic],
-    record: &dyn Fn(&AccountId) -> Option<Arc<AccountFacts>>,
-) -> BTreeMap<Place, Line> {
-    let mut lines: BTreeMap<Place, Line> = BTreeMap::new();
-    for seen in seen {
-        let account = seen.account.as_ref();
-        let facts = account.map(|id| record(id).unwrap_or_else(|| Arc::new(AccountFacts::of(id.clone()))));
-        let (after, rule) = Inquiry { policy, granted, at }.verdict(seen, facts.as_ref());
-        let before = present.map(|policy| Inquiry { policy, granted, at }.verdict(seen, facts.as_ref()).0);
-        let line = lines.entry((seen.account.clone(), seen.network)).or_default();
-        line.requests += seen.requests;
-        line.days.insert(seen.day);
-        (line.before, line.after) = (before, Some(after));
-        line.rule = rule.name(policy, granted).into_owned();
-    }
-    lines
-}
-
-fn print_lines(lines: &BTreeMap<Place, Line>, json: bool, printer: &mut Printer) {
+fn print_origins(effect: &Effect, json: bool, printer: &mut Printer) {
     let mut rows = Vec::new();
-    for ((account, place), line) in lines {
+    for ((account, place), origin) in &effect.origins {
         let account = account.as_ref().map_or("-", AccountId::as_str);
         let place = place.map_or_else(|| "unknown".to_owned(), |place| format!("{place} {}", name(place, Lang::En)));
-        let before = line.before.map_or("no policy", VerdictKind::as_str);
-        let after = line.after.map_or("-", VerdictKind::as_str);
+        let before = origin.before.map_or("no policy", VerdictKind::as_str);
+        let after = origin.after.map_or("-", VerdictKind::as_str);
         if json {
             printer.line(
-                &serde_json::json!({ "account": account, "network": place, "requests": line.requests,
-                    "days": line.days.len(), "now": before, "then": after, "rule": line.rule })
+                &serde_json::json!({ "account": account, "network": place, "requests": origin.requests,
+                    "days": origin.days.len(), "now": before, "then": after, "rule": origin.rule })
                 .to_string(),
             );
             continue;
         }
-        let mark = if line.before.unwrap_or_default() == line.after.unwrap_or_default() { "" } else { "changes" };
+        let mark = if origin.before.unwrap_or_default() == origin.after.unwrap_or_default() { "" } else { "changes" };
         rows.push(vec![
             account.to_owned(),
             place,
-            line.requests.to_string(),
-            line.days.len().to_string(),
+            origin.requests.to_string(),
+            origin.days.len().to_string(),
             before.to_owned(),
             after.to_owned(),
-            line.rule.clone(),
+            origin.rule.clone(),
             mark.to_owned(),
         ]);
     }
@@ -249,26 +176,16 @@ fn print_lines(lines: &BTreeMap<Place, Line>, json: bool, printer: &mut Printer)
     }
 }
 
-fn print_sums(lines: &BTreeMap<Place, Line>, policy: &Policy, at: Timestamp, printer: &mut Printer) {
-    let refuses = |kind: Option<VerdictKind>| kind.is_some_and(VerdictKind::refuses);
-    let sum = |pick: &dyn Fn(&Line) -> bool| -> u64 {
-        lines.values().filter(|line| pick(line)).map(|line| line.requests).sum()
-    };
-    let all = sum(&|_| true);
-    let then = sum(&|line| refuses(line.after));
-    let newly = sum(&|line| refuses(line.after) && !refuses(line.before));
-    let freed = sum(&|line| refuses(line.before) && !refuses(line.after));
-    let accounts: std::collections::BTreeSet<_> =
-        lines.iter().filter(|(_, line)| refuses(line.after)).map(|((account, _), _)| account).collect();
-    let share = if all == 0 { 0.0 } else { then as f64 / all as f64 * 100.0 };
+fn print_sums(sums: &EffectSums, policy: &Policy, at: Timestamp, printer: &mut Printer) {
+    let EffectSums { requests, refused, newly_refused, newly_served, accounts_refused } = sums;
+    let share = if *requests == 0 { 0.0 } else { *refused as f64 / *requests as f64 * 100.0 };
     printer.line(&format!(
-        "At {} {} refuses {then} of {all} recorded requests ({share:.1} %), of {} accounts; {newly} of them are served now, \
-         and {freed} that are refused now would be served.",
+        "At {} {} refuses {refused} of {requests} recorded requests ({share:.1} %), of {accounts_refused} accounts; \
+         {newly_refused} of them are served now, and {newly_served} that are refused now would be served.",
         calendar::show(at, policy.zone()),
         policy.label(),
-        accounts.len(),
     ));
-    if all == 0 {
+    if *requests == 0 {
         printer.line("Nothing is recorded in this time: the figures say nothing.");
     }
 }
@@ -290,9 +207,8 @@ pub(crate) fn affected(database: &Database, what: &Affected, printer: &mut Print
             Some(policy) => policy,
             None => in_force(&store).await?,
         };
-        let (granted, seen) = (store.exemptions().await?, recorded(&store, what.since, clock::now()).await?);
-        let at = policy.phases().block.unwrap_or_else(clock::now).max(Timestamp(0));
-        let found = counted::affected(Inquiry { policy: &policy, granted: &granted, at }, &seen, &record);
+        let recorded = Recorded { since: what.since, now: clock::now() };
+        let found = policies::affected(&store, &policy, recorded, &record).await?;
         print_affected(&found, &thresholds, what.json, printer);
         Ok(ExitCode::SUCCESS)
     })
