@@ -36,7 +36,6 @@ use crate::config::LogFormat;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-pub(crate) use audit::check as check_audit;
 pub(crate) use moves::source_keys;
 pub(crate) use parity::show as show_parity;
 pub(crate) use plan::{Asked, make as make_plan};

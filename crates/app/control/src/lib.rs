@@ -1,6 +1,6 @@
 //! The control plane: campaigns and their mails, webhooks, moves, parity and reports. It meets the gateway only in the store.
 //!
-//! - [`policies`], [`accounts`] and [`campaigns`]: use cases of the border, each a function from a
+//! - [`policies`], [`accounts`], [`campaigns`] and [`audit`]: use cases of the border, each a function from a
 //!   command to a value
 //! - [`runner`]: sends what is due, each notice at most once whatever crashes
 //! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
@@ -18,6 +18,7 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod audit;
 pub mod bounces;
 pub mod campaigns;
 pub mod leg;

@@ -11,10 +11,12 @@
 mod direct;
 mod hook;
 mod sign;
+mod status;
 
 pub use direct::StoreAlerts;
 pub use hook::{WebhookConfig, WebhookProblem};
 pub use sign::secret;
+pub use status::{WebhookError, WebhookStatus, events, retry, status};
 
 use banjia_store::{Delivery, DeliveryState, RunnerLock, Store, StoreError};
 use banjia_types::Timestamp;

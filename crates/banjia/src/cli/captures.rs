@@ -5,7 +5,7 @@
 
 mod line;
 
-use super::database::Database;
+use super::database::DatabaseArgs;
 use super::{Printer, input, table};
 use crate::clock;
 use anyhow::Context as _;
@@ -26,16 +26,10 @@ const BATCH: usize = 200;
 const BAD_LINES_MAX: usize = 10;
 
 /// Arguments of `banjia captures`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    database: Database,
-}
+pub(super) type Args = DatabaseArgs<Command>;
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Count what was recorded, by route, leg and target.
     List {
         /// Of this route only.

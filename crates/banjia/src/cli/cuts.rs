@@ -3,23 +3,17 @@
 //! Rule: lifting a cut is a person's act. It is recorded with its time, and a running gateway takes it up at its next
 //! reload (SIGHUP) or start.
 
-use super::database::Database;
+use super::database::DatabaseArgs;
 use super::{Printer, table};
 use crate::clock;
 use banjia_store::Store;
 use std::process::ExitCode;
 
 /// Arguments of `banjia cuts`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    database: Database,
-}
+pub(super) type Args = DatabaseArgs<Command>;
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// List the vendors that are cut.
     List {
         /// Show those that were lifted too.

@@ -9,7 +9,7 @@ mod show;
 
 pub(crate) use seal::source_keys;
 
-use super::database::Database;
+use super::database::{AuditedArgs, Database};
 use super::{Printer, input};
 use crate::clock;
 use crate::config::mask::Mask;
@@ -27,19 +27,10 @@ use std::process::ExitCode;
 const TEXT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Arguments of `banjia move`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    database: Database,
-    /// Who does it, for the move's log and the audit.
-    #[arg(long, global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
-    by: String,
-}
+pub(super) type Args = AuditedArgs<Command>;
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Say what is wrong with a move's text, and what of it does not fit the configuration, all at once.
     Check {
         /// The text.
@@ -103,7 +94,7 @@ enum Command {
 
 /// Of which move, and why.
 #[derive(Debug, clap::Args)]
-struct Why {
+pub(super) struct Why {
     /// Its id.
     id: String,
     /// Why; it stays in the log.
@@ -113,7 +104,7 @@ struct Why {
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let now = clock::now();
-    let by = Actor { actor: &args.by, at: now };
+    let by = args.by.at(now);
     if let Command::Check { file } = &args.command {
         return check(file, &args.database, printer);
     }
@@ -122,7 +113,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     }
     if let Command::Seal(asked) = &args.command {
         let database = &args.database;
-        return database.with(async |store| seal::run(asked, &args.by, database, &store, printer).await);
+        return database.with(async |store| seal::run(asked, by.actor, database, &store, printer).await);
     }
     args.database.with(async |store| match &args.command {
         Command::Check { .. } | Command::New { .. } | Command::Seal(_) => Ok(()),

@@ -3,7 +3,7 @@
 //! Rules: the drill is an order in the move's log, and the gateway that runs carries it out and ends it by itself, whether or not
 //! anybody watches; what is told comes from the ledger. It ends with 1 when a way was not proven.
 
-use super::database::Database;
+use super::database::{By, Database};
 use super::moves::share;
 use super::{Printer, table};
 use crate::clock;
@@ -49,9 +49,8 @@ pub(super) struct Args {
     report: bool,
     #[command(flatten)]
     database: Database,
-    /// Who does it, for the move's log and the audit.
-    #[arg(long, env = "USER", default_value = "unknown", value_name = "NAME")]
-    by: String,
+    #[command(flatten)]
+    by: By,
 }
 
 fn for_span(text: &str) -> Result<Duration, String> {
@@ -74,7 +73,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
                  give --detach to order the drill all the same"
             );
         }
-        let order = Order { by: &args.by, reason: &args.reason, at: now };
+        let order = Order { by: args.by.at(now).actor, reason: &args.reason, at: now };
         rehearsal::begin(&store, &args.id, args.share, args.span, order).await?;
         let until = now + args.span;
         printer.note(&format!("{} of the conversations of {} meet the source's block until {until}.", args.share, args.id));

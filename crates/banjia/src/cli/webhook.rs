@@ -1,26 +1,20 @@
 //! `banjia webhook`: who hears of what happens at the border, and whether it was taken.
 
-use super::database::Database;
+use super::database::{Database, DatabaseArgs};
 use super::{Printer, table};
 use crate::clock;
 use anyhow::{Context as _, bail};
 use banjia_control::WebhookDispatcher;
-use banjia_control::webhooks::secret;
+use banjia_control::webhooks::{self, WebhookStatus, secret};
 use banjia_store::{DeliveryState, Store};
 use banjia_types::Timestamp;
 use std::process::ExitCode;
 
 /// Arguments of `banjia webhook`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    database: Database,
-}
+pub(super) type Args = DatabaseArgs<Command>;
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Who listens and how much was taken, or the last events of one.
     List {
         /// Its name in the configuration.
@@ -54,39 +48,28 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
         Command::List { name: None, .. } => list(&store, printer).await,
         Command::List { name: Some(name), last } => events(&store, name, *last, printer).await,
         Command::SendTest { name } => send_test(&args.database, &store, name, now, printer).await,
-        Command::Retry { name } => match store.retry_webhook(name, now).await? {
-            None => Err(unknown(&store, name).await),
-            Some(count) => {
-                printer.line(&format!("{name}: {count} events will be tried again while `banjia serve` runs."));
-                Ok(ExitCode::SUCCESS)
-            }
-        },
+        Command::Retry { name } => {
+            let count = webhooks::retry(&store, name, now).await?;
+            printer.line(&format!("{name}: {count} events will be tried again while `banjia serve` runs."));
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Secret => Ok(ExitCode::SUCCESS),
     })
 }
 
-async fn unknown(store: &Store, name: &str) -> anyhow::Error {
-    let known = store.webhooks().await.unwrap_or_default();
-    let names: Vec<_> = known.iter().map(|listener| listener.name.as_str()).collect();
-    let known = if names.is_empty() { "nobody listens".to_owned() } else { format!("there are: {}", names.join(", ")) };
-    anyhow::anyhow!("there is no webhook {name:?} ({known})")
-}
-
 async fn list(store: &Store, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let mut rows = Vec::new();
-    for listener in store.webhooks().await? {
-        let count = async |state| anyhow::Ok(store.count_deliveries(&listener.name, state).await?.to_string());
-        let last = store.deliveries(&listener.name, 1).await?;
-        rows.push(vec![
-            listener.name.clone(),
-            listener.since.to_string(),
-            listener.gone_at.map_or_else(|| "listens".to_owned(), |at| format!("gone since {at}")),
-            count(DeliveryState::Delivered).await?,
-            count(DeliveryState::Waiting).await?,
-            count(DeliveryState::GivenUp).await?,
-            last.first().map_or_else(String::new, |last| last.said.clone()),
-        ]);
-    }
+    let row = |status: WebhookStatus| {
+        vec![
+            status.listener.name,
+            status.listener.since.to_string(),
+            status.listener.gone_at.map_or_else(|| "listens".to_owned(), |at| format!("gone since {at}")),
+            status.delivered.to_string(),
+            status.waiting.to_string(),
+            status.given_up.to_string(),
+            status.last.map_or_else(String::new, |last| last.said),
+        ]
+    };
+    let rows: Vec<_> = webhooks::status(store).await?.into_iter().map(row).collect();
     if rows.is_empty() {
         printer.line(
             "Nobody listens. Add [[webhooks]] with name, url and secret; `banjia webhook secret` makes a secret.",
@@ -99,11 +82,7 @@ async fn list(store: &Store, printer: &mut Printer) -> anyhow::Result<ExitCode> 
 }
 
 async fn events(store: &Store, name: &str, last: u32, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    if !store.webhooks().await?.iter().any(|listener| listener.name == name) {
-        return Err(unknown(store, name).await);
-    }
-    let rows: Vec<_> = store
-        .deliveries(name, last)
+    let rows: Vec<_> = webhooks::events(store, name, last)
         .await?
         .into_iter()
         .map(|delivery| {
@@ -132,9 +111,9 @@ async fn send_test(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     let loaded = database.loaded_with_secrets()?.context("there is no configuration file, so there are no webhooks")?;
-    let courier = WebhookDispatcher::new(store.clone(), &loaded.config.webhooks)?;
+    let dispatcher = WebhookDispatcher::new(store.clone(), &loaded.config.webhooks)?;
     let id = format!("msg_test{:032x}", rand::random::<u128>());
-    let Some(answer) = courier.test(name, id, now).await else {
+    let Some(answer) = dispatcher.test(name, id, now).await else {
         bail!("the configuration has no webhook {name:?}");
     };
     if answer.is_taken() {

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use banjia_border::affected::{Inquiry, Thresholds, affected, is_evidence};
 use banjia_border::policy::Policy;
 use banjia_border::registry::{diff, embedded, find};
+use banjia_control::audit;
 use banjia_control::campaigns::audience;
 use banjia_control::policies;
 use banjia_control::sink::Sink;
@@ -256,7 +257,7 @@ impl Story {
 
     async fn audit(&mut self, printer: &mut Printer) -> anyhow::Result<()> {
         self.stage.running.handle.flush_audit().await;
-        let checked = crate::cli::check_audit(&self.stage.running.store, None).await?;
+        let checked = audit::check(&self.stage.running.store, None).await?;
         printer.line(&format!(
             "8. The audit: {} entries in an unbroken chain, {} verdicts judged again with the same result, {} faults.\n",
             checked.entries,

@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// What `banjia move seal` is told.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Its id.
     id: String,
     /// Why; it stays in the log.
