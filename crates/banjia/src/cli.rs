@@ -38,7 +38,6 @@ use std::process::ExitCode;
 
 pub(crate) use moves::source_keys;
 pub(crate) use parity::show as show_parity;
-pub(crate) use plan::{Asked, make as make_plan};
 pub(crate) use printer::Printer;
 pub(crate) use rehearse::tell as tell_drill;
 pub(crate) use survey::{by_route as survey_routes, each_stored};

@@ -9,6 +9,7 @@
 //! - [`leg`]: asking a target outside of a caller's request
 //! - [`moves`]: what is due of each move, done once whoever looks
 //! - [`survey`]: traffic into a survey, and what it would lose elsewhere
+//! - [`plan`]: where each route goes, what it costs and by when
 //! - [`replay`]: recorded requests, asked again
 //! - [`report`]: pages for people
 //! - [`parity`]: from captures to the pairs that are compared
@@ -25,6 +26,7 @@ pub mod leg;
 pub mod mail;
 pub mod moves;
 pub mod parity;
+pub mod plan;
 pub mod policies;
 pub mod replay;
 pub mod report;

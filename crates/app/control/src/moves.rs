@@ -12,17 +12,22 @@
 //! - [`rehearsal`] rehearses the source's block
 //! - [`mod@seal`] ends one
 
+mod command;
 mod evidence;
 mod faults;
+pub mod fit;
 mod known;
+mod progress;
 mod reconciler;
 pub mod rehearsal;
 pub mod seal;
 mod verdicts;
 
+pub use command::{MoveCommand, execute};
 pub use evidence::{Seen, gather};
 pub use known::KnownMoves;
-pub use reconciler::{MoveReconciler, OnPage, OnStep, Ticked};
+pub use progress::{Progress, progress};
+pub use reconciler::{MoveReconciler, OnPage, Ticked};
 pub use verdicts::parity;
 
 use banjia_movement::gate::Evidence;
@@ -62,6 +67,9 @@ pub enum MoveError {
         /// Why.
         why: String,
     },
+    /// A date of an order cannot be read.
+    #[error("{0}")]
+    Date(String),
     /// What was ordered cannot be done.
     #[error(transparent)]
     Refused(#[from] Impossible),

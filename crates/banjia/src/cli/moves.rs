@@ -13,12 +13,12 @@ use super::database::{AuditedArgs, Database};
 use super::{Printer, input};
 use crate::clock;
 use crate::config::mask::Mask;
-use anyhow::{Context as _, anyhow};
-use banjia_control::moves;
+use anyhow::Context as _;
+use banjia_control::moves::fit::Needed;
+use banjia_control::moves::{self, MoveCommand};
 use banjia_movement::spec::MoveSpec;
-use banjia_movement::stage::{self, ActiveDestination, Event, Impossible, Move, Order};
-use banjia_store::{Actor, Store};
-use banjia_types::calendar;
+use banjia_movement::stage::{ActiveDestination, Order};
+use banjia_store::Actor;
 use banjia_types::{RouteName, Share, Stage};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,9 +51,9 @@ pub(super) enum Command {
         #[arg(long)]
         verdicts: bool,
     },
-    /// No step forward until it is resumed. Dates, a refusing source and broken gates act all the same.
+    /// Pause automatic advancement. Deadlines, a source block and failing gates still take effect.
     Pause(Why),
-    /// Steps forward may be made again.
+    /// Resume automatic advancement.
     Resume(Why),
     /// Name the stage, in place of gates.
     Override {
@@ -82,8 +82,8 @@ pub(super) enum Command {
         #[command(flatten)]
         why: Why,
         /// Which route.
-        #[arg(long)]
-        route: String,
+        #[arg(long, value_parser = route)]
+        route: RouteName,
         /// Back to the first destination instead of on to the second.
         #[arg(long)]
         back: bool,
@@ -115,25 +115,29 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
         let database = &args.database;
         return database.with(async |store| seal::run(asked, by.actor, database, &store, printer).await);
     }
-    args.database.with(async |store| match &args.command {
-        Command::Check { .. } | Command::New { .. } | Command::Seal(_) => Ok(()),
-        Command::List => show::list(&store, now, printer).await,
-        Command::Show { id, verdicts } => {
-            show::show(&store, id, show::Beside { database: &args.database, verdicts: *verdicts, now }, printer).await
-        }
-        Command::Pause(why) => order(&store, why, by, printer, stage::pause).await,
-        Command::Resume(why) => order(&store, why, by, printer, stage::resume).await,
-        Command::Override { why, to, share } => {
-            order(&store, why, by, printer, |of, order| stage::override_to(of, *to, *share, order)).await
-        }
-        Command::Redate { why, deadline, source_until } => {
-            redate(&store, why, by, printer, (deadline, source_until.as_deref())).await
-        }
-        Command::Switch { why, route, back } => {
-            let to = if *back { ActiveDestination::First } else { ActiveDestination::Second };
-            let route = RouteName::from(route);
-            order(&store, why, by, printer, |of, order| stage::switch(of, &route, to, order)).await
-        }
+    args.database.with(async |store| {
+        let (why, command) = match &args.command {
+            Command::Check { .. } | Command::New { .. } | Command::Seal(_) => return Ok(()),
+            Command::List => return show::list(&store, now, printer).await,
+            Command::Show { id, verdicts } => {
+                let beside = show::Beside { database: &args.database, verdicts: *verdicts, now };
+                return show::show(&store, id, beside, printer).await;
+            }
+            Command::Pause(why) => (why, MoveCommand::Pause),
+            Command::Resume(why) => (why, MoveCommand::Resume),
+            Command::Override { why, to, share } => (why, MoveCommand::Override { to: *to, share: *share }),
+            Command::Redate { why, deadline, source_until } => {
+                (why, MoveCommand::Redate { deadline, source_until: source_until.as_deref() })
+            }
+            Command::Switch { why, route, back } => {
+                let to = if *back { ActiveDestination::First } else { ActiveDestination::Second };
+                (why, MoveCommand::Switch { route, to })
+            }
+        };
+        let order = Order { by: by.actor, reason: &why.reason, at: by.at };
+        let after = moves::execute(&store, &why.id, command, order).await?;
+        printer.line(&show::sentence(&after.of, now));
+        Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -171,7 +175,7 @@ fn fitting(file: &Path, database: &Database, printer: &mut Printer) -> anyhow::R
         }
     };
     let loaded = database.loaded()?;
-    let misfits = loaded.map(|loaded| fit::misfits(&spec, &loaded, fit::Needed::All)).unwrap_or_default();
+    let misfits = loaded.map(|loaded| fit::misfits(&spec, &loaded, Needed::All)).unwrap_or_default();
     for misfit in &misfits {
         printer.line(misfit);
     }
@@ -189,33 +193,8 @@ fn new(file: &Path, database: &Database, by: Actor<'_>, printer: &mut Printer) -
     Ok(ExitCode::SUCCESS)
 }
 
-async fn order(
-    store: &Store,
-    why: &Why,
-    by: Actor<'_>,
-    printer: &mut Printer,
-    make: impl FnOnce(&Move, Order<'_>) -> Result<Event, Impossible>,
-) -> anyhow::Result<()> {
-    let order = Order { by: by.actor, reason: &why.reason, at: by.at };
-    moves::order(store, &why.id, |of| make(of, order)).await?;
-    let after = moves::load(store, &why.id).await?;
-    printer.line(&show::sentence(&after.of, by.at));
-    Ok(())
-}
-
-async fn redate(
-    store: &Store,
-    why: &Why,
-    by: Actor<'_>,
-    printer: &mut Printer,
-    (deadline, source_until): (&str, Option<&str>),
-) -> anyhow::Result<()> {
-    let zone = moves::load(store, &why.id).await?.of.spec().zone;
-    let moment =
-        |text: &str| calendar::read(text).map(|local| calendar::moment(local, zone)).map_err(|said| anyhow!(said));
-    let deadline = moment(deadline)?;
-    let until = source_until.map(moment).transpose()?.unwrap_or(deadline);
-    order(store, why, by, printer, |of, order| stage::redate(of, deadline, until, order)).await
+fn route(text: &str) -> Result<RouteName, std::convert::Infallible> {
+    Ok(text.into())
 }
 
 fn stage(text: &str) -> Result<Stage, String> {

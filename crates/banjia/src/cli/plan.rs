@@ -5,15 +5,13 @@ use super::{Printer, input};
 use crate::clock;
 use crate::config::{self, Loaded, report::Findings};
 use anyhow::{Context as _, anyhow, bail};
+use banjia_control::plan::{self, PlanCommand, Targets};
 use banjia_control::report::plan::{Lang, html, markdown};
-use banjia_control::survey::{LossCounter, Profiles, facts};
-use banjia_movement::plan::{Candidate, Durations, Facts, Limits, Losses, Plan, PlanInput, Rate, plan};
-use banjia_movement::suggest::suggestions;
-use banjia_movement::survey::Survey;
+use banjia_control::survey::{LossCounter, Profiles};
+use banjia_movement::plan::{Limits, Rate};
+use banjia_types::Target;
 use banjia_types::calendar;
-use banjia_types::{RouteName, Target, Timestamp, VendorName};
 use chrono_tz::Tz;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,13 +106,13 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             serde_json::from_str(&text).with_context(|| format!("{} {said}", file.display()))?
         }
     };
-    let targets = targets(args, loaded.as_ref(), &survey);
+    let targets = plan::targets(&survey, &args.candidate, &configured(loaded.as_ref()));
     let mut counter = LossCounter::new(&profiles, &targets);
     if args.survey.is_none() || args.sources.is_named() {
         args.sources.each(|_| {}, |capture| counter.capture(capture))?;
     }
     let now = clock::now();
-    let made = make(Asked {
+    let made = plan::make(PlanCommand {
         survey: &survey,
         served: &loaded.as_ref().map(|loaded| loaded.snapshot.served(deadline)).unwrap_or_default(),
         losses: counter.done(),
@@ -137,55 +135,6 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a plan is made of.
-pub(crate) struct Asked<'a> {
-    pub(crate) survey: &'a Survey,
-    /// What captured requests would lose.
-    pub(crate) losses: BTreeMap<(RouteName, Target), Losses>,
-    /// Where each route might go.
-    pub(crate) targets: &'a BTreeMap<RouteName, Vec<Target>>,
-    pub(crate) profiles: &'a Profiles,
-    /// What is known of vendors' tiers, by `vendor` or `vendor/model`; the last one counts.
-    pub(crate) limits: &'a [(String, Limits)],
-    /// Whether vendors serve the accounts of the configuration, where that is known.
-    pub(crate) served: &'a BTreeMap<VendorName, bool>,
-    pub(crate) rate: &'a Rate,
-    pub(crate) deadline: Timestamp,
-    pub(crate) now: Timestamp,
-}
-
-/// Makes the plan.
-pub(crate) fn make(asked: Asked<'_>) -> Plan {
-    let Asked { survey, mut losses, targets, profiles, limits, served, rate, deadline, now } = asked;
-    let known = |target: &Target| {
-        let mut known = profiles.get(target.vendor.as_str()).map_or_else(
-            || Facts { source: "no profile".into(), ..Facts::default() },
-            |profile| facts(profile, target.model.as_str()),
-        );
-        let said = |whose: &str| limits.iter().rev().find(|(name, _)| name == whose).map(|(_, limits)| limits.clone());
-        known.serves = served.get(&target.vendor).copied();
-        known.limits = said(&target.to_string()).or_else(|| said(target.vendor.as_str())).unwrap_or_default();
-        known
-    };
-    let mut candidates: BTreeMap<RouteName, Vec<Candidate>> = BTreeMap::new();
-    for (route, targets) in targets {
-        let made = targets.iter().map(|target| Candidate {
-            target: target.clone(),
-            facts: known(target),
-            losses: losses.remove(&(route.clone(), target.clone())).unwrap_or_default(),
-        });
-        candidates.insert(route.clone(), made.collect());
-    }
-    let sources: BTreeMap<Target, Facts> = survey
-        .routes
-        .values()
-        .flat_map(|route| route.targets.keys())
-        .map(|target| (target.clone(), known(target)))
-        .collect();
-    let durations = Durations::default();
-    plan(&PlanInput { survey, candidates: &candidates, sources: &sources, rate, deadline, now, durations })
-}
-
 /// The profiles by the name that targets use: a configured vendor may use another one's profile.
 fn profiles(loaded: Option<&Loaded>, printer: &mut Printer) -> anyhow::Result<Profiles> {
     let folder = loaded.and_then(|loaded| loaded.config.profiles.dir.as_deref());
@@ -203,22 +152,9 @@ fn profiles(loaded: Option<&Loaded>, printer: &mut Printer) -> anyhow::Result<Pr
     Ok(profiles)
 }
 
-/// Those that were named, else the route's own targets and what is suggested, without those of its source's vendor.
-fn targets(args: &Args, loaded: Option<&Loaded>, survey: &Survey) -> BTreeMap<RouteName, Vec<Target>> {
-    let routes = survey.routes.iter().map(|(name, used)| {
-        if !args.candidate.is_empty() {
-            return (name.clone(), args.candidate.clone());
-        }
-        let source = used.source().map(|(target, _)| target);
-        let configured = loaded.iter().flat_map(|loaded| &loaded.config.gateway.routes);
-        let own = configured.filter(|route| route.name == *name).flat_map(|route| &route.targets);
-        let mut targets: Vec<Target> = own.filter_map(|target| target.parse().ok()).collect();
-        let suggested = source.map(|source| suggestions(source.model.as_str())).unwrap_or_default();
-        targets.extend(suggested.into_iter().map(|suggestion| suggestion.target));
-        targets.retain(|target| source.is_none_or(|source| source.vendor != target.vendor));
-        targets.sort();
-        targets.dedup();
-        (name.clone(), targets)
-    });
-    routes.collect()
+/// The targets of the configuration's routes.
+fn configured(loaded: Option<&Loaded>) -> Targets {
+    let routes = loaded.into_iter().flat_map(|loaded| &loaded.config.gateway.routes);
+    let targets = |targets: &[String]| targets.iter().filter_map(|target| target.parse().ok()).collect();
+    routes.map(|route| (route.name.clone(), targets(&route.targets))).collect()
 }

@@ -5,11 +5,12 @@
 //! another file is not taken for it. An entry counts as a credential whatever its value is. Nothing is sealed while anything
 //! stands in the way; what only needs time is waited for.
 
-use super::fit::{Needed, misfits};
+use super::fit::misfits;
 use crate::cli::Printer;
 use crate::cli::database::Database;
 use crate::clock;
 use anyhow::{Context as _, bail};
+use banjia_control::moves::fit::{self, Needed};
 use banjia_control::moves::seal::{Asked, Obstacle, Sealing, SourceKeys, public_key, seal};
 use banjia_control::moves::{self};
 use banjia_control::report::plan::Lang;
@@ -165,12 +166,7 @@ async fn patiently(
 /// which each vendor is cut.
 pub(crate) fn source_keys(spec: &MoveSpec, snapshot: &Snapshot) -> Witness {
     let borders = snapshot.borders();
-    let source = spec.source_vendor();
-    let own = borders.get(source).unwrap_or(source);
-    let is_its = |(name, border): &(&VendorName, &VendorName)| *name == source || *border == own;
-    let held: Vec<_> = snapshot.credentials().filter(is_its).map(|(name, _)| name.to_string()).collect();
-    let gone = if held.is_empty() { vec![source.to_string()] } else { Vec::new() };
-    (SourceKeys { held, gone }, borders)
+    (fit::source_keys(spec, &borders, snapshot.credentials()), borders)
 }
 
 fn write(

@@ -2,9 +2,9 @@
 
 use crate::cli::database::Database;
 use crate::cli::{Printer, table};
-use banjia_control::moves::{self, Loaded, Seen, gather};
+use banjia_control::moves::{self, Loaded, Seen};
 use banjia_gateway::seal_key;
-use banjia_movement::gate::{GateStatus, ParityVerdict};
+use banjia_movement::gate::ParityVerdict;
 use banjia_movement::stage::Move;
 use banjia_store::Store;
 use banjia_types::{Stage, Timestamp};
@@ -96,32 +96,29 @@ pub(super) async fn show(store: &Store, id: &str, beside: Beside<'_>, printer: &
     let borders = configured.as_ref().map(|loaded| loaded.snapshot.borders());
     let none = BTreeMap::new();
     let seen = Seen { loaded: &loaded, borders: borders.as_ref().unwrap_or(&none), now };
-    let mut evidence = gather(store, &seen).await;
-    if verdicts {
+    let key = if verdicts {
         let capture = configured.map(|loaded| loaded.config.gateway.capture).unwrap_or_default();
-        let key = seal_key(&capture, store.path())?;
-        if let Err(error) = moves::judge_now(store, &key, &seen, &mut evidence).await {
-            evidence.missing.push(format!("the verdicts of parity: {error}"));
-        }
-    }
-    for missing in &evidence.missing {
+        Some(seal_key(&capture, store.path())?)
+    } else {
+        None
+    };
+    let progress = moves::progress(store, &seen, key.as_ref()).await;
+    for missing in &progress.missing {
         printer.line(&format!("\nEvidence is missing, and nothing goes forward without it: {missing}"));
     }
-    let gates: Vec<_> = of
-        .gates_ahead(&evidence, now)
+    let gates: Vec<_> = progress
+        .unmet
         .into_iter()
-        .filter(|judged| judged.status != GateStatus::Pass)
-        .map(|judged| vec![judged.route.to_string(), judged.target.to_string(), judged.why])
+        .map(|gate| vec![gate.route.to_string(), gate.target.to_string(), gate.why])
         .collect();
     if let Some(rehearsal) = of.state().rehearsal {
-        printer.line(&format!("\nA drill for {} of the conversations, until {}.", rehearsal.share, rehearsal.until));
+        printer
+            .line(&format!("\nA rehearsal for {} of the conversations, until {}.", rehearsal.share, rehearsal.until));
     }
-    // From live on there is no step forward that anything could stand in the way of.
-    let goes_on = of.stage() < Stage::Live;
-    if let Some(obstacle) = of.obstacle(now).filter(|_| goes_on) {
+    if let Some(obstacle) = progress.obstacle {
         printer.line(&format!("\nIt does not go on by itself: {obstacle}"));
     }
-    if goes_on && !gates.is_empty() {
+    if !gates.is_empty() {
         printer.line("\nGates that do not hold yet:");
         printer.line(&table(&["route", "target", "why"], &gates, printer.width()));
     }

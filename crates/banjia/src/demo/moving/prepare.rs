@@ -2,8 +2,9 @@
 
 use super::stage::Stage;
 use super::{SOURCE_UNTIL, ZONE, say, stage};
-use crate::cli::{Asked, Printer, each_stored, make_plan, survey_routes, table};
+use crate::cli::{Printer, each_stored, survey_routes, table};
 use anyhow::Context as _;
+use banjia_control::plan::{self, PlanCommand};
 use banjia_control::report::plan::{Lang, html};
 use banjia_control::survey::{LossCounter, Surveyor};
 use banjia_movement::plan::{Plan, Ranked, Rate, RoutePlan};
@@ -48,7 +49,7 @@ pub(super) async fn plan(stage: &Stage, survey: &Survey, printer: &mut Printer) 
         page.captures.iter().for_each(|capture| counter.capture(capture));
         next = page.next;
     }
-    let plan = make_plan(Asked {
+    let plan = plan::make(PlanCommand {
         survey,
         losses: counter.done(),
         targets: &targets,
