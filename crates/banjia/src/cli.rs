@@ -4,45 +4,36 @@
 //! standard error; it exits with 0 when all is well, 1 when it found something wrong, 2 when it was called wrongly (and `parity` with
 //! 3 when it cannot tell).
 
-mod audit;
 mod border;
 mod campaign;
 mod captures;
 mod check;
-mod cuts;
 mod database;
 mod demo;
-mod input;
 pub(crate) mod key;
 mod moves;
 mod parity;
 mod plan;
-mod printer;
 mod probe;
 mod region;
-mod rehearse;
 mod replay;
 mod sandbox;
-mod scan;
 mod serve;
-pub(crate) mod stop;
 mod survey;
-mod table;
 mod vendor;
-mod verify;
 mod webhook;
 
+use crate::clock;
 use crate::config::LogFormat;
+use banjia_cli::{audit, cuts, input, rehearse, scan, verify};
 use clap::{Parser, Subcommand};
+use database::{By, Database, DatabaseArgs};
 use std::process::ExitCode;
 
+pub(crate) use banjia_cli::{Printer, stop, table};
 pub(crate) use moves::source_keys;
 pub(crate) use parity::show as show_parity;
-pub(crate) use printer::Printer;
-pub(crate) use rehearse::tell as tell_drill;
 pub(crate) use survey::{by_route as survey_routes, each_stored};
-pub(crate) use table::table;
-pub(crate) use verify::tell as tell_verified;
 
 /// Carry a business from the AI vendor that is leaving to one that stays: by a date, without losing a request.
 #[derive(Debug, Parser)]
@@ -62,17 +53,17 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// What was done to the border and which verdicts were given, in a chain that shows tampering.
-    Audit(audit::Args),
+    Audit(DatabaseArgs<audit::Command>),
     /// Who may be served: policies with dates, what they would do, exemptions and appeals.
     Border(border::Args),
-    /// Tell those whom a policy affects, by mail, step by step.
+    /// Notify the accounts that a policy affects, by mail, step by step.
     Campaign(campaign::Args),
     /// Recorded exchanges: count them, carry them out and in, forget them.
     Captures(captures::Args),
     /// Say what is wrong with a configuration file, all at once.
     Check(check::Args),
     /// Vendors that blocked this gateway's region and stay cut off.
-    Cuts(cuts::Args),
+    Cuts(DatabaseArgs<cuts::Command>),
     /// Watch a business keep running while its vendor cuts it off. Needs nothing: no keys, no services, no network.
     Demo(demo::Args),
     /// Keys for the gateway's clients.
@@ -87,8 +78,8 @@ enum Command {
     Probe(probe::Args),
     /// Which countries and territories a provider supports, by date.
     Region(region::Args),
-    /// Let a part of the conversations meet the source's true block for a while, and tell what came of it, there and back.
-    Rehearse(rehearse::Args),
+    /// Let a part of the conversations meet the source's true block for a while, and report what came of it, there and back.
+    Rehearse(RehearseArgs),
     /// Ask recorded requests again, of another target or of the one that answered, and record the answers.
     Replay(replay::Args),
     /// Vendors in a box for tests and rehearsals: true to their wires, errors included.
@@ -103,8 +94,26 @@ enum Command {
     Vendor(vendor::Args),
     /// Check the report of a sealed move anywhere: its signature, its books, the order of its events.
     Verify(verify::Args),
-    /// Who hears of what happens at the border, and whether it was taken.
+    /// Which receivers get the events of the border, and whether they accepted them.
     Webhook(webhook::Args),
+}
+
+/// Arguments of `banjia rehearse`.
+#[derive(Debug, clap::Args)]
+struct RehearseArgs {
+    #[command(flatten)]
+    rehearsal: rehearse::Args,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    by: By,
+}
+
+impl RehearseArgs {
+    fn run(&self, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+        let by = self.by.at(clock::now()).actor;
+        self.database.with(async |store| rehearse::run(&store, &self.rehearsal, by, clock::now, printer).await)
+    }
 }
 
 /// How the process was asked to log, over what a configuration file says.
@@ -118,14 +127,18 @@ pub(crate) struct LogChoice {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = LogChoice { level: cli.level, format: cli.log_format };
-    let mut printer = Printer::new();
+    let mut printer = Printer::default();
     let done = match cli.command {
-        Command::Audit(args) => audit::run(&args, &mut printer),
+        Command::Audit(DatabaseArgs { command, database }) => {
+            database.with(async |store| audit::run(&store, &command, clock::now(), &mut printer).await)
+        }
         Command::Border(args) => border::run(args, &mut printer),
         Command::Campaign(args) => campaign::run(&args, &mut printer),
         Command::Captures(args) => captures::run(&args, &mut printer),
         Command::Check(args) => Ok(check::run(&args, &mut printer)),
-        Command::Cuts(args) => cuts::run(args, &mut printer),
+        Command::Cuts(DatabaseArgs { command, database }) => {
+            database.with(async |store| cuts::run(&store, &command, clock::now(), &mut printer).await)
+        }
         Command::Demo(args) => demo::run(&args, &log, &mut printer),
         Command::Key(args) => key::run(&args, &mut printer),
         Command::Parity(args) => Ok(parity::run(&args, &log, &mut printer)),
@@ -133,7 +146,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Move(args) => moves::run(&args, &mut printer),
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
         Command::Region(args) => region::run(args, &mut printer),
-        Command::Rehearse(args) => rehearse::run(&args, &mut printer),
+        Command::Rehearse(args) => args.run(&mut printer),
         Command::Replay(args) => replay::run(&args, &log, &mut printer),
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
         Command::Scan(args) => scan::run(&args, &mut printer),

@@ -4,7 +4,6 @@
 //! without `--yes` and the figure; every change is audited with who did it; a running gateway takes a change up within
 //! seconds, without a restart.
 
-mod accounts;
 mod inquire;
 
 pub(super) use inquire::{Affected, affected};
@@ -16,6 +15,7 @@ use crate::config::mask::Mask;
 use anyhow::bail;
 use banjia_border::policy::Policy;
 use banjia_border::registry::embedded;
+use banjia_cli::accounts;
 use banjia_control::policies::{self, ActivationOutcome, NewDates};
 use banjia_store::{Actor, PolicyState, Store};
 use banjia_types::calendar;

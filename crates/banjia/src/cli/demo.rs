@@ -50,7 +50,7 @@ pub(super) struct Args {
 enum Story {
     /// A provider closes a border: traffic from many places, a new list, the dry run, mails, a brownout, the day, the audit.
     Border,
-    /// A business leaves a vendor that will close: survey, plan, record, shadow, parity, a drill, a canary that steps back, the date,
+    /// A business leaves a vendor that will close: survey, plan, record, shadow, parity, a rehearsal, a canary that steps back, the date,
     /// a signed report.
     Move(MoveArgs),
 }

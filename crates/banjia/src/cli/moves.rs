@@ -14,6 +14,7 @@ use super::{Printer, input};
 use crate::clock;
 use crate::config::mask::Mask;
 use anyhow::Context as _;
+use banjia_cli::rehearse::share;
 use banjia_control::moves::fit::Needed;
 use banjia_control::moves::{self, MoveCommand};
 use banjia_movement::spec::MoveSpec;
@@ -202,11 +203,4 @@ fn stage(text: &str) -> Result<Stage, String> {
         .into_iter()
         .find(|stage| stage.as_str() == text)
         .ok_or_else(|| "say record, shadow, canary or live".to_owned())
-}
-
-/// A part of the conversations as people write it: 5% or 0.05.
-pub(super) fn share(text: &str) -> Result<Share, String> {
-    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
-    let fraction = number.trim().parse::<f64>().ok().and_then(|number| Share::of_fraction(number / whole));
-    fraction.ok_or_else(|| "say a part of the conversations as 5% or 0.05".to_owned())
 }

@@ -1,4 +1,4 @@
-//! A drill of the source's block by its command, on a running gateway under traffic.
+//! A rehearsal of the source's block by its command, on a running gateway under traffic.
 
 use crate::process::{Running, banjia, run, sandbox};
 use crate::sealing::MOVE;
@@ -21,7 +21,7 @@ fn traffic(address: String, stop: Arc<AtomicBool>) -> tokio::task::JoinHandle<Ve
         while !stop.load(Ordering::Acquire) {
             pace.tick().await;
             let (status, target) = status_of(&address, "gpt-4o").await;
-            assert_eq!(status, 200, "no caller sees anything of a drill");
+            assert_eq!(status, 200, "no caller sees anything of a rehearsal");
             answered.push(target);
         }
         answered
@@ -29,7 +29,7 @@ fn traffic(address: String, stop: Arc<AtomicBool>) -> tokio::task::JoinHandle<Ve
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drill_sends_its_conversations_away_and_brings_them_back_and_says_so() {
+async fn rehearsal_proves_both_ways() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (_sandbox, vendors) = sandbox(folder, &[]);
@@ -40,7 +40,7 @@ async fn a_drill_sends_its_conversations_away_and_brings_them_back_and_says_so()
     let (code, said) = rehearse(folder, &["--for", "3s"]);
     assert!(code == Some(1) && said.contains("start `banjia serve`"), "{said}");
     let (code, said) = rehearse(folder, &["--report"]);
-    assert!(code == Some(1) && said.contains("no drill of spring"), "{said}");
+    assert!(code == Some(1) && said.contains("no rehearsal of spring"), "{said}");
 
     let (mut gateway, address) = serve(folder);
     let stop = Arc::new(AtomicBool::new(false));
@@ -48,12 +48,12 @@ async fn a_drill_sends_its_conversations_away_and_brings_them_back_and_says_so()
     let arguments = ["rehearse", "spring", "--for", "5s", "--share", "100%", "--by", "kim"];
     let said = loop {
         // The gateway takes up the moves of its database within seconds of its start.
-        let mut drill = Running::start(banjia(folder).args(arguments));
-        let first = drill.wait_for("");
+        let mut rehearsal = Running::start(banjia(folder).args(arguments));
+        let first = rehearsal.wait_for("");
         if !first.contains("no gateway looks") {
-            let there = drill.wait_for("There:");
-            let back = drill.wait_for("Back:");
-            assert!(drill.end().success(), "{there}\n{back}");
+            let there = rehearsal.wait_for("There:");
+            let back = rehearsal.wait_for("Back:");
+            assert!(rehearsal.end().success(), "{there}\n{back}");
             break format!("{first}\n{there}\n{back}");
         }
     };

@@ -167,7 +167,7 @@ impl Days {
             loaded = self.stage.loaded().await?.context("a move stays")?;
             self.screen.event(&clock(at), &seen.worse(), printer);
         }
-        if self.plot.drill(&self.stage, &loaded, at).await? {
+        if self.plot.rehearse(&self.stage, &loaded, at).await? {
             self.stage.hand_over().await?;
             loaded = self.stage.loaded().await?.context("a move stays")?;
         }

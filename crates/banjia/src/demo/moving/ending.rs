@@ -3,12 +3,13 @@
 use super::days::{Days, date};
 use super::plot::did;
 use super::{ENDS, MOVE, SOURCE_UNTIL, ZONE, say, sealing, stage::moment};
-use crate::cli::{Printer, show_parity, table, tell_drill, tell_verified};
+use crate::cli::{Printer, show_parity, table};
 use crate::demo::books;
 use crate::demo::client::End;
 use crate::demo::mix::{Mix, WEEKS};
 use anyhow::Context as _;
 use banjia_border::country::Lang;
+use banjia_cli::{rehearse, verify};
 use banjia_control::moves::{self, Loaded, rehearsal};
 use banjia_control::report::parity_html;
 use banjia_movement::balance::Balance;
@@ -43,7 +44,7 @@ pub(super) async fn tell(days: &Days, store: &Store, printer: &mut Printer) -> a
     timeline(days, &loaded, &mut wrong, printer);
     balance(days, store, &mut wrong, printer).await?;
     printer.line("\nThe signed report (banjia verify):\n");
-    tell_verified(&sealed.verified, true, printer);
+    verify::report(&sealed.verified, true, printer);
     say(
         &format!(
             "The same report with one request more in its books: {}",
@@ -85,13 +86,13 @@ async fn closed(days: &Days, wrong: &mut Wrong, printer: &mut Printer) -> anyhow
     Ok(())
 }
 
-/// The drill that was held while the source still answered.
+/// The rehearsal that was held while the source still answered.
 async fn rehearsed(store: &Store, loaded: &Loaded, wrong: &mut Wrong, printer: &mut Printer) -> anyhow::Result<()> {
-    let held = rehearsal::last(store, loaded).await?.context("there was no drill")?;
-    printer.line("\nThe drill (banjia rehearse):\n");
+    let held = rehearsal::last(store, loaded).await?.context("there was no rehearsal")?;
+    printer.line("\nThe rehearsal (banjia rehearse):\n");
     let times = rehearsal::times(store, &held).await?;
-    let is_proven = tell_drill(MOVE, (&held, &times), printer) == ExitCode::SUCCESS;
-    wrong.must(is_proven, || "the drill did not prove both ways".to_owned());
+    let is_proven = rehearse::report(MOVE, (&held, &times), printer) == ExitCode::SUCCESS;
+    wrong.must(is_proven, || "the rehearsal did not prove both ways".to_owned());
     Ok(())
 }
 

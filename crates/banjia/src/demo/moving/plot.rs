@@ -21,11 +21,11 @@ const CARELESS: f64 = 0.3;
 const FAILING: f64 = 0.9;
 /// How long it fails after callers have left it.
 const RECOVERS_AFTER: Duration = Duration::from_hours(3);
-/// The hours at which the person looks at parity, orders the drill, and takes the source's key away.
+/// The hours at which the person looks at parity, orders the rehearsal, and takes the source's key away.
 const LOOKS_AT: u32 = 15;
 const DRILLS_AT: u32 = 9;
 const ENDS_AT: u32 = 9;
-/// The drill: half a working day, on a part of the conversations.
+/// The rehearsal: half a working day, on a part of the conversations.
 const DRILL: (Duration, Share) = (Duration::from_hours(8), Share::of(5_000));
 
 /// Who does what, and how far the story is.
@@ -37,7 +37,7 @@ pub(super) struct Plot {
     failing: Option<VendorName>,
     failed: Trouble,
     is_closed: bool,
-    is_drilled: bool,
+    is_rehearsed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,14 +144,14 @@ impl Plot {
     }
 
     /// When the second destination has taken its place, the person lets the source's block be rehearsed. True when it was ordered.
-    pub(super) async fn drill(&mut self, stage: &Stage, loaded: &Loaded, now: Timestamp) -> anyhow::Result<bool> {
+    pub(super) async fn rehearse(&mut self, stage: &Stage, loaded: &Loaded, now: Timestamp) -> anyhow::Result<bool> {
         let (stage_of, is_workday) = (loaded.of.stage(), loaded.of.spec().blackout(now).is_none());
         let is_ready = (At::Shadow..At::Live).contains(&stage_of) && !loaded.of.state().used.is_empty();
         let is_time = is_ready && is_workday && hour(now) == DRILLS_AT && self.failed != Trouble::Now;
-        if self.is_drilled || !is_time {
+        if self.is_rehearsed || !is_time {
             return Ok(false);
         }
-        self.is_drilled = true;
+        self.is_rehearsed = true;
         let (span, share) = DRILL;
         let reason = "to see what happens when the source refuses, while it still answers";
         let order = Order { by: PERSON, reason, at: now };
@@ -166,7 +166,7 @@ impl Plot {
 
     /// Whether everything that was arranged came to pass.
     pub(super) fn is_played(&self) -> bool {
-        self.is_closed && self.is_drilled && self.failed == Trouble::Over
+        self.is_closed && self.is_rehearsed && self.failed == Trouble::Over
     }
 }
 
@@ -190,8 +190,8 @@ pub(super) fn did(what: &What) -> String {
         What::SourcePassed => "the source's date".to_owned(),
         What::Cut { .. } => "the deadline cuts over".to_owned(),
         What::Held => "the deadline passes, the move holds".to_owned(),
-        What::RehearsalBegan { share, .. } => format!("a drill begins for {share}"),
-        What::RehearsalEnded { .. } => "the drill ends".to_owned(),
+        What::RehearsalBegan { share, .. } => format!("a rehearsal begins for {share}"),
+        What::RehearsalEnded { .. } => "the rehearsal ends".to_owned(),
         What::CredentialsRemoved { vendor, .. } => format!("credentials of {vendor} are removed"),
         What::Sealed { .. } => "sealed".to_owned(),
         What::Warned { .. } => "a warning".to_owned(),

@@ -16,51 +16,53 @@ const WIDTH_MAX: usize = 120;
 
 /// Where a command speaks to people.
 #[derive(Debug)]
-pub(crate) struct Printer {
+pub struct Printer {
     out: io::Stdout,
     err: io::Stderr,
 }
 
-impl Printer {
-    pub(super) fn new() -> Self {
+impl Default for Printer {
+    fn default() -> Self {
         Self { out: io::stdout(), err: io::stderr() }
     }
+}
 
+impl Printer {
     /// One or more lines of the answer, to standard output. What looks like a key is starred.
-    pub(crate) fn line(&mut self, text: &str) {
+    pub fn line(&mut self, text: &str) {
         self.put_line(&visible(&mask_keys(text)));
     }
 
     /// As [`Printer::line`], for a new key that must be shown, or for data that another program
     /// reads.
-    pub(crate) fn line_as_it_is(&mut self, text: &str) {
+    pub fn line_as_it_is(&mut self, text: &str) {
         self.put_line(&visible(text));
     }
 
     /// As [`Printer::line`], for a text with our own colours. Values of others must be visible in
     /// it already.
-    pub(crate) fn styled_line(&mut self, text: &str) {
+    pub fn styled_line(&mut self, text: &str) {
         self.put_line(&visible_styled(&mask_keys(text)));
     }
 
     /// One or more lines about the work, to standard error. What looks like a key is starred.
-    pub(crate) fn note(&mut self, text: &str) {
+    pub fn note(&mut self, text: &str) {
         self.put_note(&visible(&mask_keys(text)));
     }
 
     /// As [`Printer::note`], for a new key that must be shown.
-    pub(crate) fn note_as_it_is(&mut self, text: &str) {
+    pub fn note_as_it_is(&mut self, text: &str) {
         self.put_note(&visible(text));
     }
 
     /// As [`Printer::note`], for a text with our own colours. Values of others must be visible in
     /// it already.
-    pub(crate) fn styled_note(&mut self, text: &str) {
+    pub fn styled_note(&mut self, text: &str) {
         self.put_note(&visible_styled(&mask_keys(text)));
     }
 
     /// What went wrong, to standard error.
-    pub(crate) fn error(&mut self, text: &str) {
+    pub fn error(&mut self, text: &str) {
         let (on, off) = if self.is_color() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
         self.put_note(&format!("{on}error:{off} {}", visible(text)));
     }
@@ -75,17 +77,17 @@ impl Printer {
     }
 
     /// Whether somebody watches standard output as it comes.
-    pub(crate) fn is_watched(&self) -> bool {
+    pub fn is_watched(&self) -> bool {
         self.out.is_terminal()
     }
 
     /// Whether colours and drawings are welcome.
-    pub(crate) fn is_color(&self) -> bool {
+    pub fn is_color(&self) -> bool {
         self.out.is_terminal() && self.err.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
     }
 
     /// How many columns a report may take.
-    pub(crate) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let columns =
             columns.or_else(|| comfy_table::Table::new().width().map(usize::from).filter(|_| self.is_watched()));

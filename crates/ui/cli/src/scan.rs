@@ -2,7 +2,7 @@
 
 mod walk;
 
-use super::{Printer, table};
+use crate::{Printer, table};
 use anyhow::Context as _;
 use banjia_scan::report::{sentence, setting};
 use banjia_scan::{Confidence, Finding, Kind, Report, Skip};
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `banjia scan`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub struct Args {
     /// A folder or a file.
     path: PathBuf,
     /// How the report looks.
@@ -45,7 +45,11 @@ enum FailOn {
     Any,
 }
 
-pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+/// Scans and prints the report.
+///
+/// # Errors
+/// A path that cannot be read.
+pub fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let report = walk::scan(&args.path, args.all)?;
     match args.format {
         Format::Table => show(&report, printer),

@@ -2,7 +2,7 @@
 //!
 //! Rule: it needs the report and nothing else, neither a database nor a configuration nor a network.
 
-use super::{Printer, input};
+use crate::{Printer, input};
 use anyhow::{Context as _, bail};
 use banjia_movement::seal::{Verified, verify};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const KEY_DIGITS: usize = 64;
 
 /// Arguments of `banjia verify`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub struct Args {
     /// The report that `banjia move seal` wrote.
     report: PathBuf,
     /// The key that must have signed it, as its owner told you: 64 hexadecimal digits.
@@ -29,7 +29,11 @@ fn key(text: &str) -> Result<String, String> {
     if is_key { Ok(text) } else { Err("a key is 64 hexadecimal digits".to_owned()) }
 }
 
-pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+/// Checks a report and prints what it says.
+///
+/// # Errors
+/// A report that cannot be read, does not verify, or is signed by another key.
+pub fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let found = match verify(&read(&args.report)?) {
         Ok(found) => found,
         Err(error) => bail!("{}: {error}", args.report.display()),
@@ -39,7 +43,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     {
         bail!("{}: it is signed by the key {}, and not by {key}", args.report.display(), found.key);
     }
-    tell(&found, args.key.is_some(), printer);
+    report(&found, args.key.is_some(), printer);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -47,8 +51,8 @@ fn read(file: &Path) -> anyhow::Result<String> {
     input::text(file, REPORT_BYTES_MAX).context("this is no report of a move")
 }
 
-/// What a report that holds says.
-pub(crate) fn tell(found: &Verified, is_key_known: bool, printer: &mut Printer) {
+/// Prints what a report that holds says.
+pub fn report(found: &Verified, is_key_known: bool, printer: &mut Printer) {
     let (head, sum) = (&found.report.head, &found.sum);
     printer.line(&format!("The report of the move {} is as it was signed, and its content holds.", head.id));
     printer.line(&format!("- made at {} by {}; SHA-256 {}", head.at, head.by, found.hash));

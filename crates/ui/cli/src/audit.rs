@@ -1,18 +1,15 @@
 //! `banjia audit`: the chain, checked and shown.
 
-use super::database::DatabaseArgs;
-use super::{Printer, table};
-use crate::clock;
+use crate::{Printer, table};
 use anyhow::{Context as _, anyhow};
 use banjia_control::audit::{self, ChainHead};
 use banjia_store::{Actor, Store};
+use banjia_types::Timestamp;
 use std::process::ExitCode;
 
-/// Arguments of `banjia audit`.
-pub(super) type Args = DatabaseArgs<Command>;
-
+/// Commands of `banjia audit`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub enum Command {
     /// Check that nothing was changed, removed or moved, that each erased body was erased by
     /// retention, and that policies, exemptions, appeals, campaigns and moves in the database are
     /// those of the audit; judge every stored verdict again.
@@ -43,13 +40,19 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    args.database.with(async |store| match &args.command {
-        Command::Verify { head } => verify(&store, head.as_deref(), printer).await,
-        Command::List { last } => list(&store, *last, printer).await,
-        Command::Export => export(&store, printer).await,
-        Command::Forget { rule_set, days, by } => forget(&store, rule_set, *days, by, printer).await,
-    })
+/// Does what a command says.
+///
+/// # Errors
+/// The database, or a command that cannot be carried out.
+pub async fn run(store: &Store, command: &Command, now: Timestamp, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Verify { head } => verify(store, head.as_deref(), printer).await,
+        Command::List { last } => list(store, *last, printer).await,
+        Command::Export => export(store, printer).await,
+        Command::Forget { rule_set, days, by } => {
+            forget(store, rule_set, *days, Actor { actor: by, at: now }, printer).await
+        }
+    }
 }
 
 fn read_head(text: &str) -> anyhow::Result<ChainHead> {
@@ -106,9 +109,14 @@ async fn export(store: &Store, printer: &mut Printer) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-async fn forget(store: &Store, rule_set: &str, days: u32, by: &str, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let audit::Forgotten { verdicts, before } =
-        audit::forget(store, rule_set, days, Actor { actor: by, at: clock::now() }).await?;
+async fn forget(
+    store: &Store,
+    rule_set: &str,
+    days: u32,
+    by: Actor<'_>,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitCode> {
+    let audit::Forgotten { verdicts, before } = audit::forget(store, rule_set, days, by).await?;
     printer.line(&format!("The bodies of {verdicts} verdicts of {rule_set} from before {before} were erased."));
     Ok(ExitCode::SUCCESS)
 }

@@ -3,17 +3,14 @@
 //! Rule: lifting a cut is a person's act. It is recorded with its time, and a running gateway takes it up at its next
 //! reload (SIGHUP) or start.
 
-use super::database::DatabaseArgs;
-use super::{Printer, table};
-use crate::clock;
+use crate::{Printer, table};
 use banjia_store::Store;
+use banjia_types::Timestamp;
 use std::process::ExitCode;
 
-/// Arguments of `banjia cuts`.
-pub(super) type Args = DatabaseArgs<Command>;
-
+/// Commands of `banjia cuts`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub enum Command {
     /// List the vendors that are cut.
     List {
         /// Show those that were lifted too.
@@ -27,11 +24,15 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    args.database.with(async |store| match args.command {
-        Command::List { all } => list(&store, all, printer).await,
-        Command::Lift { vendor } => lift(&store, &vendor, printer).await,
-    })
+/// Does what a command says.
+///
+/// # Errors
+/// The database.
+pub async fn run(store: &Store, command: &Command, now: Timestamp, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List { all } => list(store, *all, printer).await,
+        Command::Lift { vendor } => lift(store, vendor, now, printer).await,
+    }
 }
 
 async fn list(store: &Store, all: bool, printer: &mut Printer) -> anyhow::Result<ExitCode> {
@@ -52,8 +53,7 @@ async fn list(store: &Store, all: bool, printer: &mut Printer) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-async fn lift(store: &Store, vendor: &str, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let now = clock::now();
+async fn lift(store: &Store, vendor: &str, now: Timestamp, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     if store.lift_cut(&vendor.into(), now).await? {
         printer.line(&format!(
             "{vendor} may be asked again from the gateway's next reload (SIGHUP) or start. Recorded at {now}."

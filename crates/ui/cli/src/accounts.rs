@@ -1,6 +1,6 @@
 //! Exemptions, appeals, and accounts that want no more notices.
 
-use super::super::{Printer, table};
+use crate::{Printer, table};
 use anyhow::bail;
 use banjia_control::accounts::{self, AccountError, AppealAnswer, NewExemption};
 use banjia_store::{Actor, Store};
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// `banjia border exempt`.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Exempt {
+pub enum Exempt {
     /// Serve an account until a day, although a rule says otherwise.
     Add {
         /// The account.
@@ -38,7 +38,7 @@ pub(crate) enum Exempt {
 
 /// `banjia border unsubscribe`.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Unsubscribe {
+pub enum Unsubscribe {
     /// Record that an account wants no more notices. Mandatory campaigns notify it anyway.
     Add {
         /// The account.
@@ -58,7 +58,7 @@ pub(crate) enum Unsubscribe {
 
 /// `banjia border appeal`.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum AppealCommand {
+pub enum AppealCommand {
     /// Record what an account objects.
     Open {
         /// The account.
@@ -80,12 +80,11 @@ pub(crate) enum AppealCommand {
     List,
 }
 
-pub(super) async fn exempt(
-    store: &Store,
-    what: &Exempt,
-    by: Actor<'_>,
-    printer: &mut Printer,
-) -> anyhow::Result<ExitCode> {
+/// Does what a command says.
+///
+/// # Errors
+/// The database, or a command that cannot be carried out.
+pub async fn exempt(store: &Store, what: &Exempt, by: Actor<'_>, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     match what {
         Exempt::Add { account, until, owner, reason, id } => {
             let command = NewExemption { account, until: *until, owner, reason, id: id.as_deref() };
@@ -112,7 +111,11 @@ pub(super) async fn exempt(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn unsubscribe(
+/// Does what a command says.
+///
+/// # Errors
+/// The database, or a command that cannot be carried out.
+pub async fn unsubscribe(
     store: &Store,
     what: &Unsubscribe,
     by: Actor<'_>,
@@ -143,7 +146,11 @@ pub(super) async fn unsubscribe(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn appeal(
+/// Does what a command says.
+///
+/// # Errors
+/// The database, or a command that cannot be carried out.
+pub async fn appeal(
     store: &Store,
     what: &AppealCommand,
     by: Actor<'_>,

@@ -9,7 +9,7 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 /// A table with `header` and cells of one paragraph each: hidden characters in cells, line breaks
 /// too, are shown; columns whose header ends in a space-free `>` mark are aligned right (the mark
 /// is not shown).
-pub(crate) fn table(header: &[&str], rows: &[Vec<String>], width: usize) -> String {
+pub fn table(header: &[&str], rows: &[Vec<String>], width: usize) -> String {
     let mut table = Table::new();
     table.load_style(STYLE);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));

@@ -14,13 +14,19 @@ const WITHIN: Duration = Duration::from_mins(2);
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The whole text of a file.
-pub(super) fn text(path: &Path, bytes_max: u64) -> anyhow::Result<String> {
+///
+/// # Errors
+/// A file that cannot be read, or one with more than `bytes_max` bytes.
+pub fn text(path: &Path, bytes_max: u64) -> anyhow::Result<String> {
     let bounds = Bounds::any_kind(bytes_max, WITHIN);
     read_text(path, bounds).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// A file to be read line by line, as long as it is.
-pub(super) fn lines(path: &Path) -> anyhow::Result<impl BufRead + use<>> {
+///
+/// # Errors
+/// A file that cannot be opened.
+pub fn lines(path: &Path) -> anyhow::Result<impl BufRead + use<>> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(LineBound::new(BufReader::new(file), LINE_BYTES_MAX))
 }
