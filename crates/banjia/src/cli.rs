@@ -182,3 +182,14 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     };
     Ok(builder.enable_all().build()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn options_of_all_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -49,8 +49,7 @@ const FLOORS: &[&[&str]] = &[
 const JOINED: &[(&str, &str)] = &[("emulate", "attempt"), ("embeddings", "attempt")];
 
 /// Imports of a higher floor that are allowed for now. An exception that no file needs is reported.
-/// A recorded stream is parsed by the emulation's parser of events.
-const EXCEPTIONS: &[(&str, &str)] = &[("capture", "attempt")];
+const EXCEPTIONS: &[(&str, &str)] = &[];
 
 /// A room and the rooms that it imports, each with the first line that does.
 type Graph<'a> = BTreeMap<&'a str, BTreeMap<&'a str, (&'a str, usize)>>;
@@ -146,15 +145,14 @@ fn imports(file: &File, is_top: bool) -> Vec<(usize, &str)> {
         }
         let roots: &[&str] = if is_top { &["crate::", "super::"] } else { &["crate::"] };
         for root in roots {
-            for (at, _) in code.match_indices(root) {
-                let rest = &code[at + root.len()..];
+            for rest in code.split(root).skip(1) {
                 if let Some(list) = rest.strip_prefix('{') {
                     open = !list.contains('}');
                     let names = list.split(',').map(|part| part.trim().split([':', ' ', '}']).next());
                     found.extend(names.flatten().map(|name| (number, name)));
                 } else {
-                    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-                    found.push((number, &rest[..end]));
+                    let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                    found.extend(name.map(|name| (number, name)));
                 }
             }
         }

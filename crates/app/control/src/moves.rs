@@ -27,7 +27,7 @@ pub use command::{MoveCommand, execute};
 pub use evidence::{Seen, gather};
 pub use known::KnownMoves;
 pub use progress::{Progress, progress};
-pub use reconciler::{MoveReconciler, OnPage, Ticked};
+pub use reconciler::{MoveReconciler, OnPage, OnStep, Ticked};
 pub use verdicts::parity;
 
 use banjia_movement::gate::Evidence;

@@ -41,13 +41,14 @@ pub(crate) struct Accepted {
     pub(crate) entry: Entry,
     pub(crate) reservation: Reservation,
     pub(crate) check: BorderCheck,
-    pub(crate) accepted_at: Moment,
+    /// When it was accepted.
+    pub(crate) moment: Moment,
 }
 
 /// The response to a request that was not admitted. Boxed, because it is rare and large.
 pub(crate) type Refused = Box<Response<Body>>;
 
-impl<'a> Guard<'a> {
+impl Guard<'_> {
     /// Admits a request that has no row in the ledger if it is served.
     ///
     /// # Errors

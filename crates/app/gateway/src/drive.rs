@@ -132,7 +132,7 @@ impl Drive {
         conversation: Option<&str>,
         accepted: Accepted,
     ) -> Box<Self> {
-        let Accepted { entry, reservation, check, accepted_at: now } = accepted;
+        let Accepted { entry, reservation, check, moment: now } = accepted;
         let conversation = sticky_key(&route, key, &request, conversation);
         let (routing, choice) = Routing::choose(&state, &route, conversation, &request, &check, (now, &entry));
         let (exchange, actions) = Exchange::new(plan(&route, &request, &choice.order), now);

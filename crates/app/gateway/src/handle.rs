@@ -74,7 +74,7 @@ async fn pipeline(
     let request = InferenceRequest { id, header, endpoint, head, body, tell_cost, client };
     let conversation = headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
     let border_headers = check.headers();
-    let accepted = Accepted { entry, reservation, check, accepted_at };
+    let accepted = Accepted { entry, reservation, check, moment: accepted_at };
     let mut response = Drive::begin(state, route, &key.key, request, conversation, accepted).respond().await;
     let headers = response.headers_mut();
     limits.annotate(headers);

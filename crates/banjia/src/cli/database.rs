@@ -23,14 +23,14 @@ pub(super) struct Database {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct By {
     /// Who does it, for the audit and for the log of a move.
-    #[arg(long = "by", global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
-    name: String,
+    #[arg(long, global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
+    by: String,
 }
 
 impl By {
     /// The person, acting at this moment.
     pub(super) fn at(&self, at: Timestamp) -> Actor<'_> {
-        Actor { actor: &self.name, at }
+        Actor { actor: &self.by, at }
     }
 }
 

@@ -83,8 +83,8 @@ pub(super) enum Command {
         #[command(flatten)]
         why: Why,
         /// Which route.
-        #[arg(long, value_parser = route)]
-        route: RouteName,
+        #[arg(long)]
+        route: String,
         /// Back to the first destination instead of on to the second.
         #[arg(long)]
         back: bool,
@@ -132,7 +132,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
             }
             Command::Switch { why, route, back } => {
                 let to = if *back { ActiveDestination::First } else { ActiveDestination::Second };
-                (why, MoveCommand::Switch { route, to })
+                (why, MoveCommand::Switch { route: RouteName::from(route), to })
             }
         };
         let order = Order { by: by.actor, reason: &why.reason, at: by.at };
@@ -192,10 +192,6 @@ fn new(file: &Path, database: &Database, by: Actor<'_>, printer: &mut Printer) -
         printer.note("There is no configuration here, so whether its routes and targets exist was not looked at.");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn route(text: &str) -> Result<RouteName, std::convert::Infallible> {
-    Ok(text.into())
 }
 
 fn stage(text: &str) -> Result<Stage, String> {

@@ -6,7 +6,7 @@ use banjia_store::Store;
 use banjia_types::{RouteName, Share, Stage, calendar};
 
 /// What a person orders of a move.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum MoveCommand<'a> {
     /// Pauses automatic advancement. Deadlines, a source block and failing gates still take effect.
     Pause,
@@ -29,7 +29,7 @@ pub enum MoveCommand<'a> {
     /// Rolls a route to its other destination.
     Switch {
         /// The route.
-        route: &'a RouteName,
+        route: RouteName,
         /// The destination.
         to: ActiveDestination,
     },
@@ -52,7 +52,7 @@ pub async fn execute(store: &Store, id: &str, command: MoveCommand<'_>, by: Orde
             let until = source_until.map(moment).transpose()?.unwrap_or(deadline);
             order(store, id, |mv| stage::redate(mv, deadline, until, by)).await?
         }
-        MoveCommand::Switch { route, to } => order(store, id, |mv| stage::switch(mv, route, to, by)).await?,
+        MoveCommand::Switch { route, to } => order(store, id, |mv| stage::switch(mv, &route, to, by)).await?,
     };
     load(store, id).await
 }

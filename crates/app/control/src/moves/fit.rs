@@ -6,8 +6,8 @@ use banjia_types::{RouteName, Target, VendorName};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The routes of a configuration, each with its targets as the file writes them.
-pub type ConfiguredRoutes = Vec<(RouteName, Vec<String>)>;
+/// A route of a configuration, with its targets as the file writes them.
+pub type ConfiguredRoute = (RouteName, Vec<String>);
 
 /// Which targets of a move the configuration must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +71,14 @@ impl fmt::Display for Misfit {
 }
 
 /// Every part of a move that the configuration lacks.
-pub fn misfits(spec: &MoveSpec, routes: &ConfiguredRoutes, needed: Needed) -> Vec<Misfit> {
+pub fn misfits(spec: &MoveSpec, routes: &[ConfiguredRoute], needed: Needed) -> Vec<Misfit> {
     let mut found = Vec::new();
     for moved in &spec.routes {
-        let route = moved.route.clone();
-        match routes.iter().find(|(name, _)| *name == route) {
-            Some((_, known)) => found.extend(missing_targets(moved, known, needed)),
-            None => {
-                let known = routes.iter().map(|(name, _)| name.to_string()).collect();
-                found.push(Misfit::NoRoute { route, known });
-            }
+        if let Some((_, known)) = routes.iter().find(|(name, _)| *name == moved.route) {
+            found.extend(missing_targets(moved, known, needed));
+        } else {
+            let known = routes.iter().map(|(name, _)| name.to_string()).collect();
+            found.push(Misfit::NoRoute { route: moved.route.clone(), known });
         }
     }
     found
@@ -141,7 +139,7 @@ mod tests {
 
     fn said(routes: &[(&str, &[&str])], needed: Needed) -> Vec<String> {
         let targets = |targets: &[&str]| targets.iter().map(|target| (*target).to_owned()).collect();
-        let routes = routes.iter().map(|(route, known)| ((*route).into(), targets(known))).collect();
+        let routes: Vec<_> = routes.iter().map(|(route, known)| ((*route).into(), targets(known))).collect();
         misfits(&spec(), &routes, needed).iter().map(ToString::to_string).collect()
     }
 

@@ -29,7 +29,7 @@ pub async fn progress(store: &Store, seen: &Seen<'_>, key: Option<&EncryptionKey
     let mv = &seen.loaded.of;
     // From live on there is no step forward that anything could stand in the way of.
     let has_next = mv.stage() < Stage::Live;
-    let unmet = mv.gates_ahead(&evidence, seen.now).into_iter().filter(|gate| gate.says != GateStatus::Pass);
+    let unmet = mv.gates_ahead(&evidence, seen.now).into_iter().filter(|gate| gate.status != GateStatus::Pass);
     Progress {
         obstacle: mv.obstacle(seen.now).filter(|_| has_next),
         unmet: unmet.filter(|_| has_next).collect(),

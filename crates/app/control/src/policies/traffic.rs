@@ -1,7 +1,7 @@
 //! What a policy would do to recorded traffic.
 
 use super::PolicyError;
-use banjia_border::affected::{self as counted, Affected, Inquiry, Seen};
+use banjia_border::affected::{self as counted, Affected, DailyTraffic, Inquiry};
 use banjia_border::facts::AccountFacts;
 use banjia_border::policy::{Exemption, Policy};
 use banjia_store::{Period, Store, TrafficRow};
@@ -19,9 +19,9 @@ pub(super) const GUARD_DAYS: u32 = 30;
 pub type FindRecord<'a> = dyn Fn(&AccountId) -> Option<Arc<AccountFacts>> + 'a;
 
 /// Recorded traffic in the form of the border's core.
-pub fn seen(rows: Vec<TrafficRow>) -> Vec<Seen> {
+pub fn seen(rows: Vec<TrafficRow>) -> Vec<DailyTraffic> {
     rows.into_iter()
-        .map(|row| Seen {
+        .map(|row| DailyTraffic {
             account: row.account,
             key: row.key,
             network: row.network,
@@ -36,7 +36,7 @@ pub fn seen(rows: Vec<TrafficRow>) -> Vec<Seen> {
         .collect()
 }
 
-async fn recorded(store: &Store, since: Duration, to: Timestamp) -> Result<Vec<Seen>, PolicyError> {
+async fn recorded(store: &Store, since: Duration, to: Timestamp) -> Result<Vec<DailyTraffic>, PolicyError> {
     Ok(seen(store.traffic(Period { from: to - since, to: to + Duration::from_millis(1) }).await?))
 }
 
@@ -140,7 +140,7 @@ fn judge(
     (policy, present): (&Policy, Option<&Policy>),
     granted: &[Exemption],
     at: Timestamp,
-    seen: &[Seen],
+    seen: &[DailyTraffic],
     record: &FindRecord<'_>,
 ) -> Effect {
     let mut effect = Effect::default();

@@ -6,7 +6,8 @@ use banjia_movement::spec::MoveSpec;
 
 /// Everything that does not fit, as sentences.
 pub(super) fn misfits(spec: &MoveSpec, loaded: &Loaded, needed: Needed) -> Vec<String> {
-    let routes = loaded.config.gateway.routes.iter().map(|route| (route.name.clone(), route.targets.clone())).collect();
+    let routes = loaded.config.gateway.routes.iter();
+    let routes: Vec<_> = routes.map(|route| (route.name.clone(), route.targets.clone())).collect();
     let sentence = |misfit: fit::Misfit| {
         let (wanted, known) = misfit.names();
         let near = nearest(&wanted, known.iter().map(String::as_str));
