@@ -1,4 +1,5 @@
-//! `cargo xtask geo FILE.mmdb`: makes the built-in table of countries from a country database in MaxMind's format.
+//! `cargo xtask geo FILE.mmdb`: makes the built-in table of countries from a country database in
+//! MaxMind's format.
 
 use anyhow::{Context, Result};
 use banjia_border::geo::{GeoTable, Range, encode};

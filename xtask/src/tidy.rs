@@ -1,24 +1,33 @@
 //! The house rules that a compiler does not know.
 //!
-//! Rules: a check is a function from the tree to findings, so that its test can hand it a tree that breaks the rule; a
-//! finding says where, what and what to do. Function length, unwraps and printing are clippy's part.
+//! A check is a function from the tree to findings, so that its test can hand it a tree that breaks
+//! the rule. A finding says where, what and what to do. Function length, unwraps and printing are
+//! clippy's part.
 
 mod changelog;
 mod clocks;
+mod comment_width;
+mod dist;
 mod floors;
 mod layers;
 mod names;
 mod profiles;
+mod ratchet;
+mod retired_names;
 mod sizes;
+mod test_names;
 mod text;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
 /// Folders that hold nothing of ours.
 const LEFT_OUT: [&str; 7] = [".git", "target", "node_modules", ".venv", "__pycache__", "corpus", "artifacts"];
+
+/// The rules that older places may still break, by number.
+const RATCHETS: [&ratchet::Rule; 3] = [&comment_width::RULE, &retired_names::RULE, &test_names::RULE];
 
 /// One thing that is not as the house wants it.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,10 +138,22 @@ pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
         text::module_files,
         changelog::check,
         clocks::check,
+        dist::check,
         floors::check,
         profiles::check,
     ];
-    checks.iter().flat_map(|check| check(tree)).collect()
+    let old_debts = RATCHETS.iter().flat_map(|rule| ratchet::check(tree, rule));
+    checks.iter().flat_map(|check| check(tree)).chain(old_debts).collect()
+}
+
+/// Lowers the numbers of old debts to what the tree has now. Returns the path of the file.
+///
+/// # Errors
+/// If the file of numbers cannot be read or written.
+pub(crate) fn lower_ratchets(root: &Path) -> Result<&'static str> {
+    let text = ratchet::lowered(&Tree::read(root)?, &RATCHETS).map_err(Error::msg)?;
+    fs::write(root.join(ratchet::PATH), text).with_context(|| format!("{} cannot be written", ratchet::PATH))?;
+    Ok(ratchet::PATH)
 }
 
 /// The floors of the gateway and what each file imports, for a person.

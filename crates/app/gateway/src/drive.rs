@@ -112,13 +112,18 @@ struct ResponseSummary {
 }
 
 impl ResponseSummary {
-    /// The reason for the target, in one word.
+    /// The reason for the target, as the ledger stores it.
     fn reason(&self) -> Option<&'static str> {
         match self {
             Self { is_rehearsed: true, .. } => Some("rehearsal"),
             Self { is_after_rehearsal: true, .. } => Some("after_rehearsal"),
             Self { why, .. } => why.map(Why::as_str),
         }
+    }
+
+    /// The reason for the target, as clients read it: the ledger's word, but for a move's.
+    fn shown_reason(&self) -> Option<&'static str> {
+        self.reason().map(|reason| if reason == Why::RouteMove.as_str() { "move" } else { reason })
     }
 }
 

@@ -53,7 +53,7 @@ impl Drive {
         if let Some(target_ix) = self.summary.target_ix {
             headers.insert(TARGET, self.route.targets[target_ix].label.clone());
         }
-        if let Some(reason) = self.summary.reason().filter(|_| self.routing.decision.is_some()) {
+        if let Some(reason) = self.summary.shown_reason().filter(|_| self.routing.decision.is_some()) {
             headers.insert(REASON, HeaderValue::from_static(reason));
         }
         headers.insert(ATTEMPTS, HeaderValue::from(self.exchange.sends()));

@@ -63,7 +63,7 @@ async fn each_stage_sends_the_way_that_it_says_and_the_ledger_knows_why() {
         for stream in [false, true] {
             let answer = rig.ask(MOVING, stream).await;
             assert_eq!(target(&answer), expected, "{stage}");
-            assert_eq!(answer.header("x-banjia-reason"), "course", "{stage}");
+            assert_eq!(answer.header("x-banjia-reason"), "move", "{stage}");
         }
     }
     assert!(rig.rows().await.iter().take(12).all(|row| row.reason.as_deref() == Some("course")));
@@ -253,7 +253,7 @@ async fn a_rehearsed_block_is_met_by_callers_as_the_true_one_and_changes_nothing
     assert_eq!(back, drilled, "the drill's conversations are known until its end is in the log");
     set(&rig, route_move(Stage::Record));
     let answer = ask_as(&rig, "user-0").await;
-    assert_eq!(answer.header("x-banjia-reason"), "course");
+    assert_eq!(answer.header("x-banjia-reason"), "move");
 }
 
 #[tokio::test]
