@@ -1,5 +1,6 @@
 """Rows 4, 5, 9 and 10: configuration files that are cut off, hang, hold secrets in wrong places, or are bad in one part."""
 
+import functools
 import os
 import random
 import signal
@@ -162,7 +163,10 @@ def hanging_commands(folder):
         check(done.returncode != 0 and "banjia.toml" in done.stderr + done.stdout, f"banjia {command} ended with {done.returncode}: {done.stderr}")
         seen.append(f"{' '.join(command)} {time.monotonic() - began:.1f} s")
     # A person may give `check` a pipe, so it waits for one for two minutes; Ctrl-C ends it.
-    waiting = subprocess.Popen([BANJIA, "check"], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # A shell that runs the tests in the background has them ignore SIGINT, and children inherit that.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    waiting = subprocess.Popen([BANJIA, "check"], cwd=folder, preexec_fn=heed, **quiet)
     time.sleep(1)
     waiting.send_signal(signal.SIGINT)
     try:
