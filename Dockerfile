@@ -13,16 +13,19 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cp "$(cargo xtask dist)" /banjia && mkdir -p /empty
+    cp "$(cargo xtask dist)" /banjia
 
-# glibc, a list of certificates and an entry for the user `nonroot` (65532); no shell and no package manager.
-FROM gcr.io/distroless/cc-debian12:nonroot
+# The same Debian as the build's, for its glibc.
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 65532 --no-create-home --shell /usr/sbin/nologin banjia \
+    && install --directory --owner=banjia --mode=0700 /var/lib/banjia
 COPY --from=build /banjia /usr/local/bin/banjia
-COPY --from=build --chown=65532:65532 /empty /var/lib/banjia
 COPY LICENSE NOTICE /usr/share/doc/banjia/
 WORKDIR /var/lib/banjia
 VOLUME /var/lib/banjia
 EXPOSE 8080
+USER banjia
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/banjia"]
 CMD ["serve", "--config", "/etc/banjia/banjia.toml"]
