@@ -37,6 +37,8 @@ from rig import BANJIA, KEY, WIRES, free_port, wait_for  # noqa: E402
 SOURCE, OTHER = "openai/gpt-4o", "zhipu/glm-4.7"
 REQUESTS, REPEATS, AT_ONCE = 40, 2, 6
 MOVES = 12
+# Kills in one database. A look reads every move, so with thousands of them it would be the looks that are tested.
+KILLS_A_DATABASE = 20
 # The first look at moves comes this long after the start.
 LOOK_AFTER = 2.0
 # How long a look takes, at most, until the kill.
@@ -288,6 +290,15 @@ DUE = ["created", "cut", "source_passed", "paged"]
 
 
 def tick(chance, sandbox, kills):
+    cut_short, made = 0, 0
+    for begun in range(0, kills, KILLS_A_DATABASE):
+        found = tick_in_one_database(chance, sandbox, min(KILLS_A_DATABASE, kills - begun))
+        cut_short, made = cut_short + found[0], made + found[1]
+    return f"moves: {kills} kills, {cut_short} of them in the middle of a look; {made} moves, each brought to live once"
+
+
+def tick_in_one_database(chance, sandbox, kills):
+    """Kills in the middle of looks; how many were, and how many moves were made."""
     with tempfile.TemporaryDirectory(prefix="banjia-crash-") as name:
         folder = pathlib.Path(name)
         # A route is moved by one move at a time, so each has its own.
@@ -321,7 +332,7 @@ def tick(chance, sandbox, kills):
         said = banjia(folder, "move", "list")
         check(len(re.findall(r"^ m\d+ +live ", said, re.M)) == made, f"not every move is live:\n{said}")
         sound(folder)
-        return f"moves: {kills} kills, {cut_short} of them in the middle of a look; {made} moves, each brought to live once"
+        return cut_short, made
 
 
 def make_move(folder, name):
