@@ -27,7 +27,7 @@ use crate::clock;
 use crate::config::LogFormat;
 use banjia_cli::{audit, cuts, input, rehearse, scan, verify};
 use clap::{Parser, Subcommand};
-use database::{By, Database, DatabaseArgs};
+use database::{ActorArgs, Database, DatabaseArgs};
 use std::process::ExitCode;
 
 pub(crate) use banjia_cli::{Printer, stop, table};
@@ -106,7 +106,7 @@ struct RehearseArgs {
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
-    by: By,
+    by: ActorArgs,
 }
 
 impl RehearseArgs {

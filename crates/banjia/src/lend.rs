@@ -1,12 +1,15 @@
-//! The gateway's legs, lent to the control plane as a function: neither knows the other, and both meet here.
+//! The gateway's side requests, lent to the control plane as a function: neither knows the other,
+//! and both meet here.
 //!
-//! Rules: what comes back is redacted as captures are; while legs are asked beside a running gateway, they follow the moves' courses,
-//! so that a source that is left in the meantime is not asked any more, and a vendor that refused the gateway is not asked either.
+//! - Answers are redacted as captures are.
+//! - Side requests that are sent beside a running gateway follow the moves and cuts in the
+//!   database: a source that is left meanwhile, or a vendor that refused the gateway, is not asked
+//!   any more.
 
 use anyhow::anyhow;
 use banjia_control::campaigns::Contact;
-use banjia_control::leg::{NotSent, Question, Reply};
 use banjia_control::moves::{self, KnownMoves};
+use banjia_control::side_request::{NotSent, Question, Reply};
 use banjia_gateway::config::{AccountConfig, RedactConfig};
 use banjia_gateway::{Clock, Gateway, Redactor, SideRequest, SideRequestParts, SideRequests, Snapshot};
 use banjia_store::Store;
@@ -16,17 +19,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How old the courses may be by which a source is asked. Its date is in the course, and holds to the millisecond.
-const COURSES_EVERY: Duration = Duration::from_secs(2);
+/// Time between two readings of the moves. A source's end date is part of its move, so it holds to
+/// the millisecond.
+const READ_EVERY: Duration = Duration::from_secs(2);
 
 /// An answer on its way.
 pub(crate) type Coming = Pin<Box<dyn Future<Output = Result<Reply, NotSent>> + Send>>;
 
-/// Legs without a gateway, with the cuts and courses of this database.
+/// Opens side requests without a gateway, with the cuts and moves of this database.
 ///
 /// # Errors
 /// The database.
-pub(crate) async fn legs(snapshot: Snapshot, store: &Store) -> anyhow::Result<SideRequests> {
+pub(crate) async fn side_requests(snapshot: Snapshot, store: &Store) -> anyhow::Result<SideRequests> {
     let parts = SideRequestParts {
         snapshot,
         upstream: Upstream::new(&banjia_upstream::Config::default())?,
@@ -37,42 +41,45 @@ pub(crate) async fn legs(snapshot: Snapshot, store: &Store) -> anyhow::Result<Si
     Ok(Gateway::side_requests_only(parts).await?)
 }
 
-/// Keeps the courses and cuts of such legs new. Never ends.
-pub(crate) async fn follow(legs: &SideRequests, store: &Store) {
+/// Keeps the moves and cuts of such side requests up to date. Never ends.
+pub(crate) async fn follow(side_requests: &SideRequests, store: &Store) {
     let mut known = KnownMoves::new(store.clone());
     loop {
-        tokio::time::sleep(COURSES_EVERY).await;
+        tokio::time::sleep(READ_EVERY).await;
         match known.route_moves().await {
             Ok(route_moves) => {
-                for problem in legs.set_route_moves(route_moves).err().into_iter().flatten() {
+                for problem in side_requests.set_route_moves(route_moves).err().into_iter().flatten() {
                     tracing::warn!("{problem}");
                 }
             }
-            Err(error) => tracing::warn!(%error, "the moves were not read; their courses stay as they were"),
+            Err(error) => tracing::warn!(%error, "the moves were not read; they stay in force as they were"),
         }
-        if let Err(error) = legs.take_cuts().await {
-            tracing::warn!(%error, "whom other processes were refused by was not read");
+        if let Err(error) = side_requests.take_cuts().await {
+            tracing::warn!(%error, "the cuts of other processes were not read");
         }
     }
 }
 
-/// Lends legs.
+/// Lends side requests to the control plane.
 ///
 /// # Errors
 /// Patterns that cannot be used.
-pub(crate) fn lend(legs: &SideRequests, redact: &RedactConfig) -> anyhow::Result<impl Fn(Question) -> Coming + use<>> {
+pub(crate) fn lend(
+    side_requests: &SideRequests,
+    redact: &RedactConfig,
+) -> anyhow::Result<impl Fn(Question) -> Coming + use<>> {
     let redactor = Redactor::compile(redact)
         .map_err(|problems| anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    let (legs, redactor) = (legs.clone(), Arc::new(redactor));
+    let (side_requests, redactor) = (side_requests.clone(), Arc::new(redactor));
     Ok(move |question: Question| -> Coming {
-        let (legs, redactor) = (legs.clone(), redactor.clone());
-        Box::pin(async move { ask(&legs, &redactor, question).await })
+        let (side_requests, redactor) = (side_requests.clone(), redactor.clone());
+        Box::pin(async move { ask(&side_requests, &redactor, question).await })
     })
 }
 
-async fn ask(legs: &SideRequests, redactor: &Redactor, question: Question) -> Result<Reply, NotSent> {
+async fn ask(side_requests: &SideRequests, redactor: &Redactor, question: Question) -> Result<Reply, NotSent> {
     let Question { route, target, endpoint, body, account, network } = question;
-    let asked = legs.ask(SideRequest { route, target, endpoint, body, account, network }).await;
+    let asked = side_requests.ask(SideRequest { route, target, endpoint, body, account, network }).await;
     let answered = asked.map_err(|why| NotSent(why.to_string()))?;
     let mut answer = answered.answer;
     let redactions = answer.as_mut().map_or(0, |answer| redactor.redact(answer));

@@ -132,6 +132,27 @@ pub struct Rehearsal {
 }
 
 impl RouteMove {
+    /// A route on its way from `source` to `destination`: nothing is recorded, copied or rehearsed,
+    /// no conversation has moved, and no date is set.
+    pub fn new(of: &str, route: RouteName, stage: Stage, (source, destination): (Target, Target)) -> Self {
+        Self {
+            of: of.to_owned(),
+            route,
+            stage,
+            source,
+            destination,
+            second: None,
+            share: Share::NONE,
+            source_until: None,
+            is_source_dead: false,
+            record: Share::NONE,
+            repeat: Share::NONE,
+            shadow: Share::NONE,
+            spend_left: Vec::new(),
+            rehearsal: None,
+        }
+    }
+
     /// Whether the source may be asked at this moment, for any traffic kind.
     pub fn may_ask_source(&self, now: Timestamp) -> bool {
         !self.is_source_dead && self.stage != Stage::Sealed && self.source_until.is_none_or(|until| now < until)

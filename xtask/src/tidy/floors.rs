@@ -49,15 +49,12 @@ const FLOORS: &[&[&str]] = &[
 /// an attempt, a response that is emulated, or embeddings in parts, and each calls the others.
 const JOINED: &[(&str, &str)] = &[("emulate", "attempt"), ("embeddings", "attempt")];
 
-/// Imports of a higher floor that are allowed for now. An exception that no file needs is reported.
-const EXCEPTIONS: &[(&str, &str)] = &[];
-
 /// A room and the rooms that it imports, each with the first line that does.
 type Graph<'a> = BTreeMap<&'a str, BTreeMap<&'a str, (&'a str, usize)>>;
 
 /// Every import that breaks the list of floors, and every room that the list does not have.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    check_floors(&graph(tree), FLOORS, EXCEPTIONS)
+    check_floors(&graph(tree), FLOORS)
 }
 
 /// The floors, the highest first, with the rooms that each room imports.
@@ -73,15 +70,9 @@ pub(crate) fn show(tree: &Tree) -> String {
     text
 }
 
-fn check_floors(graph: &Graph<'_>, floors: &[&[&str]], exceptions: &[(&str, &str)]) -> Vec<Finding> {
+fn check_floors(graph: &Graph<'_>, floors: &[&[&str]]) -> Vec<Finding> {
     let floor = |room: &str| floors.iter().position(|rooms| rooms.contains(&room));
     let mut findings = Vec::new();
-    for (room, imported) in exceptions {
-        if graph.get(room).is_none_or(|imports| !imports.contains_key(imported)) {
-            let message = format!("{room} does not import {imported} any more: remove it from EXCEPTIONS");
-            findings.push(Finding::new("xtask/src/tidy/floors.rs", 1, message));
-        }
-    }
     for (&room, imports) in graph {
         let Some(own) = floor(room) else {
             let path = format!("{FOLDER}{room}.rs");
@@ -90,8 +81,7 @@ fn check_floors(graph: &Graph<'_>, floors: &[&[&str]], exceptions: &[(&str, &str
         };
         for (&imported, &(path, line)) in imports {
             // A room without a floor is reported once, by its own name.
-            let is_excepted = exceptions.contains(&(room, imported));
-            if !is_excepted && floor(imported).is_some_and(|other| other <= own) {
+            if floor(imported).is_some_and(|other| other <= own) {
                 let message = format!("{room} imports {imported}, which is not below it (`cargo xtask floors`)");
                 findings.push(Finding::new(path, line, message));
             }
@@ -185,7 +175,7 @@ mod tests {
         let files: Vec<_> = files.iter().map(|(name, text)| (format!("{FOLDER}{name}"), *text)).collect();
         let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
         let tree = Tree::of(&files);
-        check_floors(&graph(&tree), floors, &[]).iter().map(ToString::to_string).collect()
+        check_floors(&graph(&tree), floors).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -236,21 +226,6 @@ mod tests {
     fn a_declared_test_file_hides_no_import() {
         let ground = "#[cfg(test)]\nmod tests;\nuse crate::roof::Tile;\n";
         assert_eq!(found(&[("roof.rs", ""), ("ground.rs", ground)], TWO).len(), 1);
-    }
-
-    #[test]
-    fn an_exception_allows_one_import() {
-        let tree = Tree::of(&[
-            ("crates/app/gateway/src/roof.rs", ""),
-            ("crates/app/gateway/src/ground.rs", "use crate::roof::Tile;\n"),
-        ]);
-        assert_eq!(check_floors(&graph(&tree), TWO, &[("ground", "roof")]), []);
-    }
-
-    #[test]
-    fn an_exception_that_nobody_needs_is_found() {
-        let tree = Tree::of(&[("crates/app/gateway/src/roof.rs", ""), ("crates/app/gateway/src/ground.rs", "")]);
-        assert_eq!(check_floors(&graph(&tree), TWO, &[("ground", "roof")]).len(), 1);
     }
 
     #[test]

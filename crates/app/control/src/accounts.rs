@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 /// Why a use case of an account was not carried out. The text is for people.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// The database.
+    /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The calendar has no day after the last day of an exemption.
@@ -45,13 +45,13 @@ pub enum AccountError {
 /// The command of [`exempt`].
 #[derive(Clone, Copy, Debug)]
 pub struct NewExemption<'a> {
-    /// The account.
+    /// The id of the account that is served.
     pub account: &'a str,
     /// The last day on which it is served (UTC).
     pub until: NaiveDate,
     /// The person who answers for it.
     pub owner: &'a str,
-    /// Why.
+    /// The reason, for the audit.
     pub reason: &'a str,
     /// The id of the exemption. `None` makes one from the account and the day.
     pub id: Option<&'a str>,
@@ -123,7 +123,7 @@ pub async fn subscribe(store: &Store, account: &str, by: Actor<'_>) -> Result<()
 /// Records what an account objects. Returns the number of the appeal.
 ///
 /// # Errors
-/// The database.
+/// The database cannot be read or written.
 pub async fn open_appeal(store: &Store, account: &str, said: &str, by: Actor<'_>) -> Result<i64, AccountError> {
     Ok(store.open_appeal(&account.into(), said, by).await?)
 }
@@ -133,9 +133,9 @@ pub async fn open_appeal(store: &Store, account: &str, said: &str, by: Actor<'_>
 pub struct AppealAnswer<'a> {
     /// The number of the appeal.
     pub appeal: i64,
-    /// Whether it is granted. Granting changes nothing else: [`exempt`] serves the account.
+    /// True if the appeal is granted. Granting changes nothing else: [`exempt`] serves the account.
     pub is_granted: bool,
-    /// What is answered.
+    /// The answer, in the operator's words.
     pub said: &'a str,
 }
 

@@ -20,7 +20,7 @@ const RULE_SETS: [&str; 2] = ["policy", "sanctions"];
 /// Why a use case of the audit was not carried out. The text is for people.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// The database.
+    /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is no such rule set.
@@ -31,7 +31,7 @@ pub enum AuditError {
 /// Hands over every entry of the chain, the oldest first.
 ///
 /// # Errors
-/// The database.
+/// The database cannot be read or written.
 pub async fn each_entry(reader: &mut AuditReader, mut take: impl FnMut(AuditRow)) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
@@ -64,7 +64,7 @@ pub struct Checked {
 /// the chain says of them. Without `head`, the database's own note of the head is used.
 ///
 /// # Errors
-/// The database.
+/// The database cannot be read or written.
 pub async fn check(store: &Store, head: Option<ChainHead>) -> Result<Checked, StoreError> {
     // One state of the database for all of it: a running gateway goes on writing.
     let mut reader = store.audit_reader().await?;

@@ -33,16 +33,16 @@ pub struct NewCampaign<'a> {
     pub mandatory: Option<&'a str>,
     /// The recorded traffic that is judged.
     pub traffic: Period,
-    /// How much traffic makes an account affected.
+    /// The least traffic that makes an account affected.
     pub thresholds: Thresholds,
 }
 
 /// Result of [`create`].
 #[derive(Debug)]
 pub struct CampaignCreated {
-    /// The policy.
+    /// The policy in force that the campaign announces.
     pub policy: Policy,
-    /// Who gets mails, and who has no address.
+    /// The accounts that get mails, and those without an address.
     pub audience: Audience,
     /// The recipients that have unsubscribed from notices.
     pub unsubscribed: Vec<AccountId>,
@@ -157,9 +157,9 @@ pub async fn send_due(
 pub struct DueNotice {
     /// The id of the campaign.
     pub campaign: String,
-    /// The step.
+    /// The step of the campaign whose notice is due.
     pub step: Step,
-    /// The recipient.
+    /// The account and address that the notice goes to.
     pub to: Recipient,
     /// Why the recipient gets no mail: it has unsubscribed, and the campaign is not mandatory.
     pub unsubscribed: Option<Unsubscribed>,
@@ -185,18 +185,18 @@ pub async fn due_notices(store: &Store, id: Option<&str>, now: Timestamp) -> Res
 /// Where a campaign stands.
 #[derive(Debug)]
 pub struct CampaignStatus {
-    /// The campaign.
+    /// The campaign as it is stored.
     pub campaign: Campaign,
-    /// How many accounts are notified.
+    /// The number of accounts that are notified.
     pub recipients: usize,
-    /// How many notices are in each state.
+    /// The number of notices in each state.
     pub notices: BTreeMap<NoticeState, u64>,
 }
 
 /// Where every campaign stands.
 ///
 /// # Errors
-/// The database.
+/// The database cannot be read or written.
 pub async fn status(store: &Store) -> Result<Vec<CampaignStatus>, CampaignError> {
     let mut found = Vec::new();
     for campaign in store.campaigns().await? {
@@ -293,9 +293,9 @@ pub async fn record_bounce(store: &Store, mail: &[u8], now: Timestamp) -> Result
 /// The requests of a recipient in a period.
 #[derive(Debug)]
 pub struct RecipientTraffic {
-    /// Requests.
+    /// The number of requests.
     pub requests: u64,
-    /// Refused requests.
+    /// The number of requests that the border refused.
     pub refused: u64,
     /// When the last request came.
     pub last: Timestamp,
@@ -304,7 +304,7 @@ pub struct RecipientTraffic {
 /// Result of [`callers`].
 #[derive(Debug)]
 pub struct Callers {
-    /// How many accounts the campaign notifies.
+    /// The number of accounts that the campaign notifies.
     pub recipients: usize,
     /// The recipients that sent requests.
     pub traffic: BTreeMap<AccountId, RecipientTraffic>,

@@ -6,7 +6,7 @@
 //! - [`mail`]: one mail over SMTP, with an answer that says whether it can have been taken
 //! - [`templates`]: the words of a notice, in English and Chinese, replaceable
 //! - [`bounces`]: mails that came back
-//! - [`leg`]: asking a target outside of a caller's request
+//! - [`side_request`]: asking a target outside of a caller's request
 //! - [`moves`]: what is due of each move, done once whoever looks
 //! - [`survey`]: traffic into a survey, and what it would lose elsewhere
 //! - [`plan`]: where each route goes, what it costs and by when
@@ -22,7 +22,6 @@ pub mod accounts;
 pub mod audit;
 pub mod bounces;
 pub mod campaigns;
-pub mod leg;
 pub mod mail;
 pub mod moves;
 pub mod parity;
@@ -31,6 +30,7 @@ pub mod policies;
 pub mod replay;
 pub mod report;
 pub mod runner;
+pub mod side_request;
 pub mod sink;
 pub mod survey;
 pub mod templates;

@@ -287,7 +287,7 @@ fn body(event: &Event) -> serde_json::Value {
     serde_json::to_value(event).expect("names, numbers and texts are always JSON")
 }
 
-/// The courses of all moves, for a gateway. Of two moves of one route the one that is not sealed rules, else the older one.
+/// How every route moves, for a gateway. Of two moves of one route the one that is not sealed rules, else the older one.
 ///
 /// # Errors
 /// The database, or a move that cannot be read. [`KnownMoves::route_moves`] goes on with those that
@@ -316,8 +316,8 @@ async fn courses_of(store: &Store, moves: impl IntoIterator<Item = &Loaded>) -> 
     found
 }
 
-/// Nothing is spent on copies while nobody knows how much was spent; everything else of the course
-/// stands.
+/// Nothing is spent on copies while nobody knows how much was spent; everything else of the move
+/// stays in force.
 fn without_copies(mut route_move: RouteMove) -> RouteMove {
     (route_move.repeat, route_move.shadow) = (Share::NONE, Share::NONE);
     for left in &mut route_move.spend_left {

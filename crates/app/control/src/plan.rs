@@ -49,7 +49,7 @@ pub struct PlanCommand<'a> {
     pub rate: &'a Rate,
     /// When the source stops answering.
     pub deadline: Timestamp,
-    /// The present.
+    /// The time at which the plan is made.
     pub now: Timestamp,
 }
 

@@ -22,7 +22,7 @@ const REFUSED_SHARE_MAX: f64 = 0.9;
 /// Why a use case of a policy was not carried out. The text is for people.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// The database.
+    /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The stored text of a policy cannot be parsed by this version.
@@ -164,8 +164,8 @@ async fn doubts(store: &Store, policy: &Policy, at: Timestamp) -> Result<Vec<Dou
     if requests > 0 && refused as f64 > REFUSED_SHARE_MAX * requests as f64 {
         doubts.push(Doubt::RefusesTraffic { refused, requests });
     }
-    for row in store.policies_in_force().await?.iter().filter(|row| row.id == policy.id()) {
-        let diff = diff(parse(row)?.list(), policy.list());
+    if let Some(row) = find_in_force(store, policy.id()).await? {
+        let diff = diff(parse(&row)?.list(), policy.list());
         if diff.is_steep() {
             doubts.push(Doubt::DropsPlaces(diff.removed));
         }
@@ -235,8 +235,12 @@ pub async fn in_force(store: &Store, id: &str) -> Result<Policy, PolicyError> {
 }
 
 async fn row_in_force(store: &Store, id: &str) -> Result<PolicyRow, PolicyError> {
-    let row = store.policies_in_force().await?.into_iter().find(|row| row.id == id);
-    row.ok_or_else(|| PolicyError::NotInForce(id.to_owned()))
+    find_in_force(store, id).await?.ok_or_else(|| PolicyError::NotInForce(id.to_owned()))
+}
+
+/// The version of a policy that is in force, if there is one. There is at most one.
+async fn find_in_force(store: &Store, id: &str) -> Result<Option<PolicyRow>, StoreError> {
+    Ok(store.policies_in_force().await?.into_iter().find(|row| row.id == id))
 }
 
 /// The one policy in force.

@@ -15,7 +15,7 @@ mod run;
 
 pub use cost::Known;
 
-use crate::leg::{NotSent, Question, Reply};
+use crate::side_request::{NotSent, Question, Reply};
 use banjia_store::{EncryptionKey, Period, Store, StoreError};
 use banjia_types::{Money, RouteName, Target};
 use reader::{Reader, Step};

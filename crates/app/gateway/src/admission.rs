@@ -14,7 +14,7 @@ use crate::snapshot::Key;
 use crate::state::State;
 use banjia_border::facts::AccountFacts;
 use banjia_store::Slot;
-use banjia_types::Moment;
+use banjia_types::{Moment, Operation};
 use http::{HeaderMap, Response};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub(crate) struct Guard<'a> {
     pub(crate) runtime: &'a RuntimeState,
     pub(crate) context: &'a RequestContext,
     pub(crate) headers: &'a HeaderMap,
-    /// The endpoint, as the ledger records it.
-    pub(crate) endpoint: &'static str,
+    /// The operation, which the ledger records.
+    pub(crate) operation: Operation,
 }
 
 /// A request with a key, whose caller the border serves.
@@ -96,7 +96,7 @@ impl Guard<'_> {
         let mut entry = self.state.books.accept(slot, self.context, at);
         entry.row.account = Some(key.account.clone());
         entry.row.key = Some(key.id.clone());
-        entry.row.endpoint = Cow::Borrowed(self.endpoint);
+        entry.row.endpoint = Cow::Borrowed(self.operation.as_str());
         entry.row.border = check.note();
         entry
     }

@@ -111,7 +111,7 @@ enum State {
 }
 
 struct Stream {
-    legs: Vec<UpstreamStream>,
+    streams: Vec<UpstreamStream>,
     shape: Option<Box<StreamEmulation>>,
 }
 
@@ -203,7 +203,7 @@ impl Attempt {
     /// The usage of a stream, as far as the vendor has reported it.
     pub(crate) fn usage(&self) -> ReportedUsage {
         match &self.state {
-            State::Stream(stream) => add_up(stream.legs.iter().map(UpstreamStream::usage)),
+            State::Stream(stream) => add_up(stream.streams.iter().map(UpstreamStream::usage)),
             State::Over(usage) => *usage,
             _ => ReportedUsage::Missing,
         }
@@ -214,9 +214,9 @@ impl Attempt {
         let Self { vendor_call, state, .. } = self;
         let State::Stream(mut stream) = state else { return };
         if let Some(shape) = &mut stream.shape {
-            shape.keep_reasoning(&vendor_call.state.replay, &vendor_call.account);
+            shape.keep_reasoning(&vendor_call.state.reasoning, &vendor_call.account);
         }
-        for upstream_stream in stream.legs {
+        for upstream_stream in stream.streams {
             upstream_stream.finish(cx, after);
         }
     }
@@ -226,13 +226,13 @@ impl Stream {
     fn new(vendor_call: &VendorCall, encoded: Encoded) -> Self {
         let Encoded { body, notes, .. } = encoded;
         let body = vendor_call.with_reasoning(body, &notes);
-        let legs = (0..notes.requests()).map(|_| UpstreamStream::new(vendor_call, body.clone(), &notes)).collect();
-        Self { legs, shape: StreamEmulation::new(&notes, &vendor_call.state.held) }
+        let streams = (0..notes.requests()).map(|_| UpstreamStream::new(vendor_call, body.clone(), &notes)).collect();
+        Self { streams, shape: StreamEmulation::new(&notes, &vendor_call.state.held) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Frame>) -> Poll<Progress> {
         let (mut moved, mut open) = (false, false);
-        for (number, upstream_stream) in (0_u32..).zip(&mut self.legs) {
+        for (number, upstream_stream) in (0_u32..).zip(&mut self.streams) {
             if upstream_stream.is_over() {
                 continue;
             }

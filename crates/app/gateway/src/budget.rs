@@ -7,7 +7,7 @@ use std::sync::Mutex;
 /// What copies may still cost. A currency that is not named has no bound.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
-    /// As the course said it.
+    /// The budget as the move gave it.
     given: Vec<Money>,
     left: Mutex<Vec<Money>>,
 }
@@ -17,7 +17,7 @@ impl Budget {
         Self { given: given.to_vec(), left: Mutex::new(given.to_vec()) }
     }
 
-    /// Whether a course with this much says nothing new: then what was spent since still counts.
+    /// Checks whether a move gives the same budget as before. What was spent then still counts.
     pub(crate) fn was_given(&self, given: &[Money]) -> bool {
         self.given == given
     }

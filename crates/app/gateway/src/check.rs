@@ -18,7 +18,7 @@ use crate::live::RuntimeState;
 use crate::request::RequestContext;
 use crate::state::State;
 use banjia_border::facts::AccountFacts;
-use banjia_types::{Outcome, VerdictKind};
+use banjia_types::{Operation, Outcome, VerdictKind};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -52,13 +52,14 @@ pub(crate) fn check<B>(state: &State, asker: Asker, request: &Request<B>, contex
     }
     let headers = request.headers();
     let account = account(headers, &runtime);
-    let check = Guard { state, runtime: &runtime, context, headers, endpoint: "check" }.check_border(account.as_ref());
+    let guard = Guard { state, runtime: &runtime, context, headers, operation: Operation::BorderCheck };
+    let check = guard.check_border(account.as_ref());
     let mut entry = match state.books.try_place() {
         Ok(slot) => state.books.accept(slot, context, context.at.moment),
         Err(failure) => return failure.response(),
     };
     entry.row.account = account.map(|account| account.id.clone());
-    entry.row.endpoint = Cow::Borrowed("check");
+    entry.row.endpoint = Cow::Borrowed(guard.operation.as_str());
     entry.row.border = check.note();
     let mut response = if let Some(mut failure) = check.refusal() {
         if asker == Asker::Nginx {

@@ -121,9 +121,12 @@ impl ResponseSummary {
         }
     }
 
-    /// The reason for the target, as clients read it: the ledger's word, but for a move's.
+    /// The reason for the target, as clients read it. The ledger keeps its older word for a move.
     fn shown_reason(&self) -> Option<&'static str> {
-        self.reason().map(|reason| if reason == Why::RouteMove.as_str() { "move" } else { reason })
+        match self {
+            Self { is_rehearsed: false, is_after_rehearsal: false, why: Some(Why::RouteMove), .. } => Some("move"),
+            _ => self.reason(),
+        }
     }
 }
 

@@ -44,8 +44,8 @@ async fn emulated(
     checks: Option<Checks>,
 ) -> Result<FullResponse, AttemptError> {
     let (vendor_call, notes, checks) = (&vendor_call, &notes, checks.as_ref());
-    let legs = (0..notes.requests()).map(|_| one(vendor_call, body.clone(), notes, checks));
-    let answers: Vec<Parsed> = stream::iter(legs).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
+    let requests = (0..notes.requests()).map(|_| one(vendor_call, body.clone(), notes, checks));
+    let answers: Vec<Parsed> = stream::iter(requests).buffered(FAN_OUT_AT_ONCE_MAX).try_collect().await?;
     let usage = add_up(answers.iter().map(|answer| answer.usage));
     // The texts keep the memory of the parts accounted for until these are joined.
     let (values, texts): (Vec<_>, Vec<_>) = answers.into_iter().map(|answer| (answer.value, answer.text)).unzip();

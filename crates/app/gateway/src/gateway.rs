@@ -77,7 +77,7 @@ pub enum StartError {
     Seal(#[source] StoreError),
 }
 
-/// What legs without a gateway are made of: for a command that asks targets and serves nobody.
+/// The parts of side requests without a gateway, for a command that asks targets and serves nobody.
 pub struct SideRequestParts {
     /// The compiled configuration.
     pub snapshot: Snapshot,
@@ -93,7 +93,7 @@ pub struct SideRequestParts {
 
 impl fmt::Debug for SideRequestParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LegsParts").field("courses", &self.route_moves).finish_non_exhaustive()
+        f.debug_struct("SideRequestParts").field("route_moves", &self.route_moves).finish_non_exhaustive()
     }
 }
 
@@ -138,7 +138,8 @@ impl Gateway {
         Ok(Handle { addr, state, accepting: Arc::new(accepting), may_accept })
     }
 
-    /// Legs without a listener and without a ledger, so that they can be asked beside a running gateway.
+    /// Opens side requests without a listener and without a ledger, so that they can be sent beside a
+    /// running gateway.
     ///
     /// # Errors
     /// No knowledge of earlier cuts.
@@ -178,11 +179,11 @@ fn open(base: Base, blocked: &[VendorName]) -> Arc<State> {
         evidence: Evidence::new(store.audit_writer()),
         recorder: Recorder::start(&store, capture.clone(), clock.clone()),
         copies,
-        quota: SideRequestLimiter::new(at_once_max, capture.config.copies_per_minute_max),
+        side_request_limiter: SideRequestLimiter::new(at_once_max, capture.config.copies_per_minute_max),
         upstream,
         store,
         health: HealthRules::default(),
-        replay: ReasoningCache::default(),
+        reasoning: ReasoningCache::default(),
         implausible: ImplausibleUsage::default(),
         affinity: Affinity::default(),
         drain,
@@ -263,7 +264,7 @@ impl Handle {
 
     async fn write_the_rest(&self) {
         self.state.copies.finish().await;
-        self.state.quota.close();
+        self.state.side_request_limiter.close();
         self.state.after.close();
         let ledger = async {
             if let Some(ledger) = &self.state.books.writer
@@ -282,12 +283,12 @@ impl Handle {
         self.state.live.set_policies(rules);
     }
 
-    /// How routes move from now on: one course for each route that moves; the others do not. Requests under way keep the
-    /// course they began with, but a source whose date has come is not asked again by them either.
+    /// Sets the moves of all routes: a route without one does not move. Requests in flight keep the
+    /// move that they began with, but they do not ask a source whose end date has passed.
     ///
     /// # Errors
-    /// Courses that do not fit their route: it or a target is not there. Such a route keeps the course that it has; where it has none the
-    /// new one still keeps the source from being asked after its date. The other courses are taken.
+    /// The moves whose route or target does not exist. Such a route keeps its current move; if it
+    /// has none, the new end date still applies. All other moves take effect.
     pub fn set_route_moves(&self, route_moves: BTreeMap<RouteName, RouteMove>) -> Result<(), Vec<Problem>> {
         self.state.live.set_route_moves(route_moves)
     }
@@ -301,13 +302,13 @@ impl Handle {
     }
 
     /// A door to targets outside of callers' requests.
-    pub fn legs(&self) -> SideRequests {
+    pub fn side_requests(&self) -> SideRequests {
         SideRequests { state: self.state.clone() }
     }
 
-    /// How recording, copies of requests and legs went since the start.
+    /// Counts of recordings, copies and side requests since the start.
     pub fn stats(&self) -> (CaptureStats, CopyStats, SideRequestStats) {
-        (self.state.recorder.stats(), self.state.copies.stats(), self.state.quota.stats())
+        (self.state.recorder.stats(), self.state.copies.stats(), self.state.side_request_limiter.stats())
     }
 
     /// The number of answers with token counts that cannot be true, since the start.

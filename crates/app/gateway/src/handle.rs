@@ -36,8 +36,8 @@ async fn pipeline(
     let runtime = state.runtime();
     let serve = &runtime.snapshot.serve;
     let (parts, body) = request.into_parts();
-    let (headers, name) = (&parts.headers, endpoint.as_str());
-    let guard = Guard { state: &state, runtime: &runtime, context: &context, headers, endpoint: name };
+    let headers = &parts.headers;
+    let guard = Guard { state: &state, runtime: &runtime, context: &context, headers, operation: endpoint };
     let (Admitted { key, check }, slot) = guard.enter_with_place().await?;
     let now = moment();
     let reservation = admit::reserve(&key, now);

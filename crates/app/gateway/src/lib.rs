@@ -5,7 +5,7 @@
 //! be served), `check` (the same for other APIs), `route_move` (what a
 //! move asks), `drive` (runs an exchange with a vendor), `emulate` (what a vendor cannot do), `ledger` (the entry that ends once), `held` (bytes in memory), `overload` and `wrong_keys` (what is
 //! turned away), `capture` (what is
-//! recorded), `copies` and `legs` (asking outside of a request), `error` (the only
+//! recorded), `copies` and `side_requests` (asking outside of a request), `error` (the only
 //! maker of error bodies).
 
 mod admission;
@@ -64,6 +64,6 @@ pub use gateway::{Gateway, Handle, Parts, SideRequestParts, StartError};
 pub use problem::Problem;
 pub use redact::Redactor;
 pub use side_request_limiter::SideRequestStats;
-pub use side_requests::{LegAnswer, NotAsked, SideRequest, SideRequests};
+pub use side_requests::{NotAsked, SideRequest, SideRequestAnswer, SideRequests};
 pub use snapshot::{Profiles, Snapshot, TargetFacts};
 pub use stop_times::StopTimes;

@@ -10,7 +10,7 @@ use crate::problem::nearest;
 use crate::request::RequestContext;
 use crate::snapshot::{Route, Snapshot};
 use crate::state::State;
-use banjia_types::RouteName;
+use banjia_types::{Operation, RouteName};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn answer(
     answer: impl FnOnce(&Snapshot) -> Response<Body>,
 ) -> Response<Body> {
     let runtime = state.runtime();
-    match (Guard { state, runtime: &runtime, context, headers, endpoint: "models" }).enter() {
+    match (Guard { state, runtime: &runtime, context, headers, operation: Operation::Models }).enter() {
         Ok(Admitted { check, .. }) => {
             let mut response = answer(&runtime.snapshot);
             check.annotate(&mut response);

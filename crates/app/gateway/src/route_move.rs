@@ -121,8 +121,8 @@ fn check_one(name: &RouteName, route_move: &RouteMove, routes: &BTreeMap<RouteNa
     let mut problems = Vec::new();
     let place = format!("moves.{}.{name}", route_move.of);
     if route_move.route != *name {
-        let message = format!("the course is of the route {:?}", route_move.route.as_str());
-        problems.push(Problem::new(&place, message, "give each course under its own route"));
+        let message = format!("the move is of the route {:?}", route_move.route.as_str());
+        problems.push(Problem::new(&place, message, "give each move under its own route"));
     }
     let Some(route) = routes.get(name.as_str()) else {
         let hint = near(name.as_str(), routes.keys().map(RouteName::as_str))

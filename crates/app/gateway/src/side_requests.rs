@@ -54,7 +54,7 @@ pub struct SideRequest {
 
 /// The outcome of a side request.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LegAnswer {
+pub struct SideRequestAnswer {
     /// The answer in OpenAI's form, if there was one.
     pub answer: Option<Value>,
     /// `answered`, or `refused` with a class.
@@ -125,7 +125,7 @@ pub struct SideRequests {
 
 impl std::fmt::Debug for SideRequests {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Legs").finish_non_exhaustive()
+        f.debug_struct("SideRequests").finish_non_exhaustive()
     }
 }
 
@@ -143,7 +143,7 @@ impl SideRequests {
     ///
     /// # Errors
     /// [`NotAsked`]: nothing was sent.
-    pub async fn ask(&self, request: SideRequest) -> Result<LegAnswer, NotAsked> {
+    pub async fn ask(&self, request: SideRequest) -> Result<SideRequestAnswer, NotAsked> {
         let runtime = self.state.runtime();
         let route = runtime.routes.get(request.route.as_str()).ok_or(NotAsked::NoRoute(request.route))?.clone();
         let target_ix = route.targets.iter().position(|live| live.target == request.target);
@@ -181,7 +181,7 @@ impl SideRequests {
 
     /// Returns the counts since the start.
     pub fn stats(&self) -> SideRequestStats {
-        self.state.quota.stats()
+        self.state.side_request_limiter.stats()
     }
 
     /// Waits until the blocks of vendors that refused our region are written. Only for use without a
@@ -193,13 +193,13 @@ impl SideRequests {
 }
 
 /// Sends a request within all limits. They are checked when it is sent, not when it was queued.
-pub(crate) async fn ask_found(state: &Arc<State>, found: Found) -> Result<LegAnswer, NotAsked> {
-    let _place = state.quota.place().await.ok_or(NotAsked::Stopping)?;
+pub(crate) async fn ask_found(state: &Arc<State>, found: Found) -> Result<SideRequestAnswer, NotAsked> {
+    let _place = state.side_request_limiter.place().await.ok_or(NotAsked::Stopping)?;
     if let Err(not_asked) = may_ask(state, &found) {
-        state.quota.count_refused(not_asked == NotAsked::Spent);
+        state.side_request_limiter.count_refused(not_asked == NotAsked::Spent);
         return Err(not_asked);
     }
-    state.quota.count_asked();
+    state.side_request_limiter.count_asked();
     let (route, request) = (&found.route, &found.request);
     let target = &route.targets[found.target_ix];
     let call = VendorCall {
@@ -216,7 +216,7 @@ pub(crate) async fn ask_found(state: &Arc<State>, found: Found) -> Result<LegAns
         Err(_) => Err(Failure::too_late()),
     };
     let total_ms = u32::try_from(moment().since(begun).as_millis()).unwrap_or(u32::MAX);
-    let unanswered = LegAnswer {
+    let unanswered = SideRequestAnswer {
         answer: None,
         outcome: Outcome::Refused,
         class: None,
@@ -239,7 +239,7 @@ pub(crate) async fn ask_found(state: &Arc<State>, found: Found) -> Result<LegAns
                 route_move.budget.spend(cost);
             }
             let answer = serde_json::from_slice(&body).ok();
-            Ok(LegAnswer { answer, outcome: Outcome::Answered, usage, cost, ..unanswered })
+            Ok(SideRequestAnswer { answer, outcome: Outcome::Answered, usage, cost, ..unanswered })
         }
         Err(failure) => {
             // The target was left or blocked after the first part was sent, so a later part was not sent.
@@ -252,7 +252,12 @@ pub(crate) async fn ask_found(state: &Arc<State>, found: Found) -> Result<LegAns
             }
             let said = Some(failure.vendor_said()).filter(|said| !said.is_empty()).unwrap_or(failure.message());
             let said = Some(said.to_owned());
-            Ok(LegAnswer { class: failure.class, said, may_differ_later: failure.may_differ_later(), ..unanswered })
+            Ok(SideRequestAnswer {
+                class: failure.class,
+                said,
+                may_differ_later: failure.may_differ_later(),
+                ..unanswered
+            })
         }
     }
 }

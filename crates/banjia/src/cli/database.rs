@@ -21,13 +21,13 @@ pub(super) struct Database {
 
 /// The person who changes something.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct By {
+pub(super) struct ActorArgs {
     /// Who does it, for the audit and for the log of a move.
     #[arg(long, global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
     by: String,
 }
 
-impl By {
+impl ActorArgs {
     /// The person, acting at this moment.
     pub(super) fn at(&self, at: Timestamp) -> Actor<'_> {
         Actor { actor: &self.by, at }
@@ -51,7 +51,7 @@ pub(super) struct AuditedArgs<C: clap::Subcommand> {
     #[command(flatten)]
     pub(super) database: Database,
     #[command(flatten)]
-    pub(super) by: By,
+    pub(super) by: ActorArgs,
 }
 
 impl Database {

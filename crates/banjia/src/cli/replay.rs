@@ -1,6 +1,6 @@
 //! `banjia replay`: recorded requests, asked again.
 //!
-//! Rules: what is asked goes through the gateway's legs, with all their bounds; every question is accounted for at the end; a run
+//! Rules: what is asked goes through the gateway's side requests, with all their bounds; every question is accounted for at the end; a run
 //! that was ended by whatever is simply run again.
 
 use super::captures::moment;
@@ -158,8 +158,8 @@ async fn ask(
     known: impl Fn(&Target) -> Known,
 ) -> anyhow::Result<Sums> {
     let store: &Store = &replay.store;
-    let legs = lend::legs(snapshot, store).await?;
-    let question = lend::lend(&legs, &capture.redact)?;
+    let side_requests = lend::side_requests(snapshot, store).await?;
+    let question = lend::lend(&side_requests, &capture.redact)?;
     let bounds = Bounds { at_once_max: capture.copies_at_once_max, spend_max: args.spend_max };
     let bar = bar(plan.to_ask());
     let is_interrupted = AtomicBool::new(false);
@@ -183,11 +183,11 @@ async fn ask(
         ended = interrupted => ended.and_then(|()| {
             Err(anyhow!("ended at once; what was answered is recorded, and the next run asks the rest"))
         }),
-        () = lend::follow(&legs, store) => Err(anyhow!("the moves are not followed any more")),
+        () = lend::follow(&side_requests, store) => Err(anyhow!("the moves are not followed any more")),
     };
     bar.finish_and_clear();
     // However it ended: that a vendor refused us must be on record before this process is gone.
-    legs.finish().await;
+    side_requests.finish().await;
     sums
 }
 

@@ -119,22 +119,8 @@ mod tests {
     const STAGES: [Stage; 5] = [Stage::Record, Stage::Shadow, Stage::Canary, Stage::Live, Stage::Sealed];
 
     fn route_move(stage: Stage, share: Share) -> RouteMove {
-        RouteMove {
-            of: "leave".to_owned(),
-            route: "gpt-4o".into(),
-            stage,
-            source: "openai/gpt-4o".parse().unwrap(),
-            destination: "zhipu/glm-4.6".parse().unwrap(),
-            second: None,
-            share,
-            source_until: Some(DATE),
-            is_source_dead: false,
-            record: Share::NONE,
-            repeat: Share::NONE,
-            shadow: Share::NONE,
-            spend_left: Vec::new(),
-            rehearsal: None,
-        }
+        let targets = ("openai/gpt-4o".parse().unwrap(), "zhipu/glm-4.6".parse().unwrap());
+        RouteMove { share, source_until: Some(DATE), ..RouteMove::new("leave", "gpt-4o".into(), stage, targets) }
     }
 
     fn check(stage: Stage, share: Share, [source, destination, second]: [Priority; 3]) {

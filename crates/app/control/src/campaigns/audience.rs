@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Where an account's mails go.
 #[derive(Clone, Debug)]
 pub struct Contact {
-    /// The address.
+    /// The mail address.
     pub email: String,
     /// The language of its mails.
     pub language: Lang,
@@ -37,7 +37,7 @@ impl fmt::Debug for Directory<'_> {
 /// The recipients of a campaign, and the affected accounts that have no address.
 #[derive(Debug, Default)]
 pub struct Audience {
-    /// Who gets mails.
+    /// The accounts that get mails.
     pub recipients: Vec<Recipient>,
     /// Affected accounts without an address.
     pub without_address: Vec<AccountId>,

@@ -9,7 +9,7 @@ use banjia_store::StoreError;
 /// Why a use case of a campaign was not carried out. The text is for people.
 #[derive(Debug, thiserror::Error)]
 pub enum CampaignError {
-    /// The database.
+    /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The policy of the campaign.
@@ -21,7 +21,7 @@ pub enum CampaignError {
     /// The settings of mail.
     #[error(transparent)]
     Mail(#[from] MailError),
-    /// Sending.
+    /// The notices cannot be sent.
     #[error(transparent)]
     Run(#[from] RunError),
     /// There is no such campaign.
@@ -47,7 +47,7 @@ pub enum CampaignError {
     NotRecipient {
         /// The id of the campaign.
         campaign: String,
-        /// The account.
+        /// The id of the account that gets no notices.
         account: String,
     },
     /// The campaign has no recipients at all.

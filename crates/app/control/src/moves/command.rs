@@ -14,7 +14,7 @@ pub enum MoveCommand<'a> {
     Resume,
     /// Names the stage, in place of gates.
     Override {
-        /// The stage.
+        /// The stage that the move gets.
         to: Stage,
         /// In canary, the part of the conversations. `None` takes the first step of the text.
         share: Option<Share>,
@@ -28,9 +28,9 @@ pub enum MoveCommand<'a> {
     },
     /// Rolls a route to its other destination.
     Switch {
-        /// The route.
+        /// The route that changes its destination.
         route: RouteName,
-        /// The destination.
+        /// The destination that answers from now on.
         to: ActiveDestination,
     },
 }

@@ -23,7 +23,7 @@ pub enum Needed {
 pub enum Misfit {
     /// The route does not exist.
     NoRoute {
-        /// The route.
+        /// The route that the move names.
         route: RouteName,
         /// The routes that exist.
         known: Vec<String>,
@@ -32,9 +32,9 @@ pub enum Misfit {
     NoTarget {
         /// The part that the target plays in the move: "source", "destination", "second destination".
         role: &'static str,
-        /// The target.
+        /// The target that the move names.
         target: Target,
-        /// The route.
+        /// The route that lacks it.
         route: RouteName,
         /// The targets that the route has.
         known: Vec<String>,

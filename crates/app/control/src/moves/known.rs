@@ -4,7 +4,7 @@
 //! - A move is read whole once, and then only what was added to it.
 //! - What is kept is the log and nothing that the log does not say, so another process's events
 //!   only add to it.
-//! - A move that cannot be read any more is kept as it was: its course still stands. At the first
+//! - A move that cannot be read any more is kept as it was, and stays in force. At the first
 //!   reading that is the move after its last event that can be read.
 
 use super::{Loaded, MoveError, ReadMove, catch_up, courses_of, read};
@@ -26,7 +26,7 @@ impl KnownMoves {
         Self { store, moves: Vec::new() }
     }
 
-    /// The courses of all moves, like [`super::route_moves`], also of those that cannot be read any
+    /// How every route moves, like [`super::route_moves`], also of those that cannot be read any
     /// more.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl KnownMoves {
         };
         let is_news = found.error.as_ref().map(ToString::to_string) != said.as_ref().map(ToString::to_string);
         if let (Some(error), true) = (&mut found.error, is_news) {
-            tracing::error!(id = row.id, "a move cannot be read, and keeps the course that it has: {error}");
+            tracing::error!(id = row.id, "a move cannot be read, and stays in force as it was: {error}");
         }
         found
     }

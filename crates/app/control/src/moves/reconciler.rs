@@ -57,7 +57,7 @@ pub struct Ticked {
 
 impl std::fmt::Debug for MoveReconciler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mover").field("holder", &self.holder).finish_non_exhaustive()
+        f.debug_struct("MoveReconciler").field("holder", &self.holder).finish_non_exhaustive()
     }
 }
 
@@ -165,8 +165,8 @@ impl MoveReconciler {
         calls.len() as u64
     }
 
-    /// The courses of all moves, like [`super::route_moves`]. Nothing is read twice, and a move that
-    /// cannot be read any more keeps its last known course.
+    /// How every route moves, like [`super::route_moves`]. Nothing is read twice, and a move that
+    /// cannot be read any more stays in force as it was last read.
     ///
     /// # Errors
     /// The database.

@@ -5,8 +5,8 @@
 //! leaves the pair as it is. Where the key, the balance, the model or the region is refused, nothing more is asked.
 
 use super::Sides;
-use crate::leg::{NotSent, Question, Reply};
 use crate::moves::add_up;
+use crate::side_request::{NotSent, Question, Reply};
 use banjia_parity::judge::{self, Preference};
 use banjia_parity::{Answer, Pair};
 use banjia_store::{Capture, Store, StoreError};

@@ -114,7 +114,7 @@ impl Effect {
 pub struct Recorded {
     /// How far back.
     pub since: Duration,
-    /// The present.
+    /// The end of the period: the time of the question.
     pub now: Timestamp,
 }
 
@@ -129,7 +129,7 @@ pub async fn effect(
     recorded: Recorded,
     record: &FindRecord<'_>,
 ) -> Result<Effect, PolicyError> {
-    let row = store.policies_in_force().await?.into_iter().find(|row| row.id == policy.id());
+    let row = super::find_in_force(store, policy.id()).await?;
     let present = row.as_ref().map(super::parse).transpose()?;
     let granted = store.exemptions().await?;
     let seen = self::recorded(store, recorded.since, recorded.now).await?;
@@ -161,7 +161,7 @@ fn judge(
 /// The accounts that a policy hits, each with the evidence from recorded traffic.
 ///
 /// # Errors
-/// The database.
+/// The database cannot be read or written.
 pub async fn affected(
     store: &Store,
     policy: &Policy,

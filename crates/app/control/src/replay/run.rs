@@ -2,8 +2,8 @@
 
 use super::reader::{Asking, Step};
 use super::{Bounds, Known, Replay, Sums};
-use crate::leg::{NotSent, Question, Reply};
 use crate::moves::add_up;
+use crate::side_request::{NotSent, Question, Reply};
 use banjia_store::{Capture, StoreError};
 use banjia_types::{ErrorClass, Money, Outcome, Target};
 use std::collections::HashMap;

@@ -6,7 +6,7 @@ use banjia_types::Timestamp;
 /// Why a use case of a webhook was not carried out. The text is for people.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// The database.
+    /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No webhook has that name.
@@ -26,7 +26,7 @@ fn known_names(known: &[String]) -> String {
 /// Where a webhook stands.
 #[derive(Debug)]
 pub struct WebhookStatus {
-    /// The webhook.
+    /// The webhook as the database knows it.
     pub listener: Listener,
     /// Events that its receiver accepted.
     pub delivered: u64,
@@ -41,7 +41,7 @@ pub struct WebhookStatus {
 /// Where every webhook stands.
 ///
 /// # Errors
-/// The database.
+/// The database cannot be read or written.
 pub async fn status(store: &Store) -> Result<Vec<WebhookStatus>, StoreError> {
     let mut found = Vec::new();
     for listener in store.webhooks().await? {

@@ -102,13 +102,13 @@ pub(super) struct Gathered {
 pub(super) async fn held(vendor_call: VendorCall, encoded: Encoded, checks: Checks) -> Result<Gathered, AttemptError> {
     let Encoded { body, notes, .. } = encoded;
     let body = vendor_call.with_reasoning(body, &notes);
-    let legs = (0..notes.requests()).map(|_| held_leg(&vendor_call, body.clone(), &notes, &checks));
-    let legs = try_join_all(legs).await?;
-    let usage = add_up(legs.iter().map(|upstream_stream| upstream_stream.usage));
+    let streams = (0..notes.requests()).map(|_| held_stream(&vendor_call, body.clone(), &notes, &checks));
+    let streams = try_join_all(streams).await?;
+    let usage = add_up(streams.iter().map(|upstream_stream| upstream_stream.usage));
     let mut shape = StreamEmulation::new(&notes, &vendor_call.state.held);
     let mut frames = Vec::new();
     let mut hold = Hold::new(&vendor_call.state.held);
-    for (number, upstream_stream) in (0_u32..).zip(legs) {
+    for (number, upstream_stream) in (0_u32..).zip(streams) {
         let from = frames.len();
         frames.extend(upstream_stream.frames);
         hold.join(upstream_stream.hold);
@@ -117,12 +117,12 @@ pub(super) async fn held(vendor_call: VendorCall, encoded: Encoded, checks: Chec
         }
     }
     if let Some(shape) = &mut shape {
-        shape.keep_reasoning(&vendor_call.state.replay, &vendor_call.account);
+        shape.keep_reasoning(&vendor_call.state.reasoning, &vendor_call.account);
     }
     Ok(Gathered { frames, usage, hold })
 }
 
-async fn held_leg(
+async fn held_stream(
     vendor_call: &VendorCall,
     body: Bytes,
     notes: &Notes,

@@ -76,7 +76,7 @@ impl VendorCall {
 
     /// Puts back the reasoning that this vendor wants with a tool's result.
     pub(crate) fn with_reasoning(&self, body: Bytes, notes: &Notes) -> Bytes {
-        if notes.replay_reasoning { self.state.replay.put_back(&self.account, body) } else { body }
+        if notes.replay_reasoning { self.state.reasoning.put_back(&self.account, body) } else { body }
     }
 
     /// Keeps the reasoning beside the tool calls of a whole answer.
@@ -84,7 +84,7 @@ impl VendorCall {
         for choice in answer.get("choices").and_then(Value::as_array).into_iter().flatten() {
             let mut gather = ReasoningCollector::default();
             gather.add(choice.get("message").unwrap_or(&Value::Null));
-            gather.keep(&self.state.replay, &self.account);
+            gather.keep(&self.state.reasoning, &self.account);
         }
     }
 

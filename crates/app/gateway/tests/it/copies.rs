@@ -186,7 +186,7 @@ async fn the_border_the_residency_and_dates_hold_for_legs_too() {
         config.accounts.push(AccountConfig { residence: Some("SG".parse().unwrap()), ..AccountConfig::new("sg") });
     })
     .await;
-    let legs = rig.gateway.legs();
+    let legs = rig.gateway.side_requests();
     let source_target = "leaving/gpt-4o";
     let refused = legs.ask(ask(source_target, Some("hk"))).await.unwrap_err();
     assert_eq!(refused, NotAsked::NotServed(source_target.parse().unwrap()));
@@ -244,7 +244,7 @@ async fn a_shadow_does_not_leave_for_a_vendor_that_does_not_serve_the_caller() {
 #[tokio::test]
 async fn a_leg_tells_errors_retries_nothing_and_a_region_block_is_final() {
     let rig = Rig::new().await;
-    let legs = rig.gateway.legs();
+    let legs = rig.gateway.side_requests();
     let request = || SideRequest { route: MOVING.into(), ..ask("openai/gpt-4o", Some("acme")) };
     rig.fault("openai", Fault::Overload);
     let busy = legs.ask(request()).await.unwrap();

@@ -76,7 +76,7 @@ async fn a_leg_that_is_held_back_on_its_way_is_not_told_as_the_targets_refusal()
         account: None,
         network: None,
     };
-    assert_eq!(rig.gateway.legs().ask(request).await, Err(NotAsked::Left(target)));
+    assert_eq!(rig.gateway.side_requests().ask(request).await, Err(NotAsked::Left(target)));
     assert_eq!(vendor.asked(), 1);
 }
 

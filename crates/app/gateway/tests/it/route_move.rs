@@ -13,22 +13,9 @@ pub(crate) const DESTINATION: &str = "zhipu/glm-4.6";
 const SECOND: &str = "alibaba/qwen-plus";
 
 pub(crate) fn route_move(stage: Stage) -> RouteMove {
-    RouteMove {
-        of: "leave".to_owned(),
-        route: MOVING.into(),
-        stage,
-        source: SOURCE.parse().unwrap(),
-        destination: DESTINATION.parse().unwrap(),
-        second: Some(SECOND.parse().unwrap()),
-        share: Share::NONE,
-        source_until: None,
-        is_source_dead: false,
-        record: Share::NONE,
-        repeat: Share::NONE,
-        shadow: Share::NONE,
-        spend_left: Vec::new(),
-        rehearsal: None,
-    }
+    let targets = (SOURCE.parse().unwrap(), DESTINATION.parse().unwrap());
+    let second = Some(SECOND.parse().unwrap());
+    RouteMove { second, ..RouteMove::new("leave", MOVING.into(), stage, targets) }
 }
 
 pub(crate) fn set(rig: &Rig, route_move: RouteMove) {
@@ -219,7 +206,7 @@ async fn a_denial_that_another_process_met_is_final_here_too() {
     assert_eq!(rig.asked("openai"), 1);
 }
 
-fn drill(share: Share, until: Timestamp) -> RouteMove {
+fn rehearsal(share: Share, until: Timestamp) -> RouteMove {
     RouteMove { rehearsal: Some(Rehearsal { share, until }), ..route_move(Stage::Record) }
 }
 
@@ -227,7 +214,7 @@ fn drill(share: Share, until: Timestamp) -> RouteMove {
 async fn a_rehearsed_block_is_met_by_callers_as_the_true_one_and_changes_nothing() {
     let rig = Rig::new().await;
     let end = rig.clock.now() + Duration::from_hours(1);
-    set(&rig, drill(Share::of(5_000), end));
+    set(&rig, rehearsal(Share::of(5_000), end));
     let mut drilled = 0;
     for number in 0..40 {
         let answer = ask_as(&rig, &format!("user-{number}")).await;
@@ -259,7 +246,7 @@ async fn a_rehearsed_block_is_met_by_callers_as_the_true_one_and_changes_nothing
 #[tokio::test]
 async fn a_rehearsal_with_a_destination_that_is_down_shows_what_clients_would_see() {
     let rig = Rig::new().await;
-    set(&rig, drill(Share::ALL, rig.clock.now() + Duration::from_hours(1)));
+    set(&rig, rehearsal(Share::ALL, rig.clock.now() + Duration::from_hours(1)));
     rig.fault("zhipu", Fault::Arrears);
     rig.fault("alibaba", Fault::Arrears);
     rig.ask(MOVING, false).await.is_error(429, Some("insufficient_quota"));

@@ -1,6 +1,6 @@
 //! What a comparison asks somebody for: vectors of the answers, and a judge.
 //!
-//! Rules: asked goes through the gateway's legs, with all their bounds, and in the name of the account whose request it is and as from
+//! Rules: asked goes through the gateway's side requests, with all their bounds, and in the name of the account whose request it is and as from
 //! where its end user called; nothing of it is kept, so the same files may give another verdict on these two axes.
 
 use super::super::database::Database;
@@ -47,8 +47,8 @@ impl Ask {
         let (embed, judge) = (self.embed.as_ref().map(asked).transpose()?, self.judge.as_ref().map(asked).transpose()?);
         self.database.with(async |store| {
             let callers = &fill::callers_of(captures, &store).await?;
-            let legs = lend::legs(snapshot, &store).await?;
-            let ask = lend::lend(&legs, &capture.redact)?;
+            let side_requests = lend::side_requests(snapshot, &store).await?;
+            let ask = lend::lend(&side_requests, &capture.redact)?;
             let filling = async {
                 // A judge that may not judge costs nothing.
                 if let Some(judge) = &judge {
@@ -63,9 +63,9 @@ impl Ask {
             };
             let done = tokio::select! {
                 done = filling => done,
-                () = lend::follow(&legs, &store) => bail!("the moves are not followed any more"),
+                () = lend::follow(&side_requests, &store) => bail!("the moves are not followed any more"),
             };
-            legs.finish().await;
+            side_requests.finish().await;
             done
         })
     }

@@ -1,8 +1,9 @@
-//! Moves, looked at while the gateway runs: what is due is done, and the gateway learns its courses.
+//! Brings moves forward while the gateway runs, and tells the gateway how its routes move.
 //!
-//! Rules: one process looks at a database's moves, by a lease; a course that does not fit its route changes nothing but the
-//! log, and no other course waits for it; a source's date stands in its course, so it holds even when nothing is looked at any
-//! more; a vendor that refused another process of ours (a replay, say) is cut here within one look.
+//! - One process at a time looks at the moves of a database. It holds a lease.
+//! - A move that does not fit its route is logged and changes nothing. No other move waits for it.
+//! - A source's end date is part of what the gateway is told, so it applies even if no look follows.
+//! - A vendor that refused another process of ours, for example a replay, is cut here within one look.
 
 use crate::clock;
 use crate::compose::Running;
@@ -18,21 +19,22 @@ use uuid::Uuid;
 
 const EVERY: Duration = Duration::from_secs(2);
 
-/// See the module's text.
+/// The task that brings moves forward, polled by the main loop of `serve`.
 #[derive(Debug)]
 pub(super) struct MoveTask {
     mover: MoveReconciler,
     ticks: Interval,
-    /// The courses that were read last.
+    /// How routes move, as it was read last.
     route_moves: BTreeMap<RouteName, RouteMove>,
     /// The number of the last change that was handed over.
     version: i64,
-    /// The number of the last change whose courses could not be taken, so that it is told once.
+    /// The number of the last change with a move that does not fit its route, so that it is logged
+    /// once.
     unfit: Option<i64>,
 }
 
 impl MoveTask {
-    /// Hands the courses of this moment to the gateway, before the first request can miss them.
+    /// Tells the gateway how routes move now, before it accepts the first request.
     pub(super) async fn open(
         running: &Running,
         config: &Config,
@@ -105,7 +107,7 @@ impl MoveTask {
             Err(_) if self.unfit == Some(version) => {}
             Err(problems) => {
                 for problem in problems {
-                    tracing::error!("{problem}: the course of this route stays as it was");
+                    tracing::error!("{problem}: the move of this route stays as it was");
                 }
                 self.unfit = Some(version);
             }
@@ -113,7 +115,7 @@ impl MoveTask {
         Ok(())
     }
 
-    /// The courses that were read last.
+    /// How routes move, as it was read last.
     pub(super) const fn route_moves(&self) -> &BTreeMap<RouteName, RouteMove> {
         &self.route_moves
     }

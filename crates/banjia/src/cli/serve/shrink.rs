@@ -104,7 +104,6 @@ fn most_of(what: &str, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use banjia_types::Share;
 
     fn inventory(keys: usize, routes: &[(&str, &[&str])]) -> Inventory {
         let routes = routes.iter().map(|(name, targets)| {
@@ -118,22 +117,9 @@ mod tests {
     }
 
     fn route_move(stage: Stage) -> RouteMove {
-        RouteMove {
-            of: "q3".into(),
-            route: "one".into(),
-            stage,
-            source: "openai/gpt-4o".parse().unwrap(),
-            destination: "zhipu/glm-4.7".parse().unwrap(),
-            second: Some("deepseek/chat".parse().unwrap()),
-            share: Share::NONE,
-            source_until: None,
-            is_source_dead: false,
-            record: Share::NONE,
-            repeat: Share::NONE,
-            shadow: Share::NONE,
-            spend_left: Vec::new(),
-            rehearsal: None,
-        }
+        let targets = ("openai/gpt-4o".parse().unwrap(), "zhipu/glm-4.7".parse().unwrap());
+        let second = Some("deepseek/chat".parse().unwrap());
+        RouteMove { second, ..RouteMove::new("q3", "one".into(), stage, targets) }
     }
 
     fn lost(old: &Inventory, new: &Inventory, route_moves: &[RouteMove]) -> Vec<String> {

@@ -152,7 +152,7 @@ impl Stage {
         let replay = Replay { store: self.running().store.clone(), key: self.key.clone(), wanted };
         let known = |_: &Target| Known::default();
         let plan = replay.plan(known).await?;
-        let ask = lend(&self.running().handle.legs(), &self.gateway.capture.redact)?;
+        let ask = lend(&self.running().handle.side_requests(), &self.gateway.capture.redact)?;
         let bounds = Bounds { at_once_max: self.gateway.capture.copies_at_once_max, spend_max: None };
         Ok(replay.run((&plan, bounds), known, ask, |_| ControlFlow::Continue(())).await?)
     }

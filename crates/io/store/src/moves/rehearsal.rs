@@ -39,7 +39,7 @@ impl Store {
             let (target, outcome) = (rows::target(vendor, model), rows::outcome(&outcome)?);
             Ok(ReasonCount { target, outcome, requests: requests.cast_unsigned() })
         };
-        Ok(readable("ends of requests of a drill", found.into_iter().map(count)))
+        Ok(readable("ends of requests of a rehearsal", found.into_iter().map(count)))
     }
 
     /// Times of a route's answers in a period: of those with this reason, and of the others.
