@@ -1,14 +1,15 @@
 //! The pure functions that every request passes through: `cargo bench --manifest-path bench/Cargo.toml`.
 
 use banjia_bench::cases;
-use banjia_types::Operation;
+use banjia_types::{Operation, RequestId, Timestamp};
 use banjia_wire::{
-    BodyLimits, Decoder, Framer, Head, Notes, Profile, decode_answer, embedded_profiles, encode, splice_model,
+    BodyLimits, Decoder, Framer, Head, Identity, Notes, Profile, decode_answer, embedded_profiles, encode, splice_model,
 };
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
+use uuid::Uuid;
 
 fn profile(name: &str) -> Arc<Profile> {
     let find =
@@ -65,6 +66,7 @@ fn answers(criterion: &mut Criterion) {
             Bytes::from_static(b"data: [DONE]\n\n"),
         ])
         .collect();
+    let identity = Identity { request: RequestId(Uuid::from_u128(7)), created: Timestamp(1_720_483_200_123) };
     let mut group = criterion.benchmark_group("answer");
     group.throughput(Throughput::Elements(chunks.len() as u64));
     group.bench_function("frame a 50-chunk stream", |b| {
@@ -85,7 +87,7 @@ fn answers(criterion: &mut Criterion) {
         group.bench_function(format!("decode a 50-chunk stream, {name}"), |b| {
             let mut frames = Vec::new();
             b.iter(|| {
-                let mut decoder = Decoder::new(&profile, &notes);
+                let mut decoder = Decoder::new(&profile, &notes, identity);
                 for chunk in &chunks {
                     decoder.feed(chunk, &mut frames);
                     frames.clear();
@@ -99,7 +101,7 @@ fn answers(criterion: &mut Criterion) {
     let (plain, notes) = (profile("openai-compatible"), Notes::default());
     group.throughput(Throughput::Bytes(whole.len() as u64));
     group.bench_function("decode a whole answer", |b| {
-        b.iter(|| decode_answer(&plain, &notes, Operation::ChatCompletions, black_box(&whole)));
+        b.iter(|| decode_answer(&plain, &notes, Operation::ChatCompletions, identity, black_box(&whole)));
     });
     group.finish();
 }

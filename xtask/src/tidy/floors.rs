@@ -20,6 +20,8 @@ const FLOORS: &[&[&str]] = &[
     &["handle"],
     &["drive", "models", "check"],
     &["attempt", "admission"],
+    &["answer"],
+    &["call"],
     &["admit"],
     &["state"],
     &["capture", "copies", "live_config"],
@@ -44,10 +46,6 @@ const FLOORS: &[&[&str]] = &[
         "stop_times",
     ],
 ];
-
-/// Files that are part of another room although they stand beside it: what is begun for a target is
-/// an attempt, a response that is emulated, or embeddings in parts, and each calls the others.
-const JOINED: &[(&str, &str)] = &[("emulate", "attempt"), ("embeddings", "attempt")];
 
 /// A room and the rooms that it imports, each with the first line that does.
 type Graph<'a> = BTreeMap<&'a str, BTreeMap<&'a str, (&'a str, usize)>>;
@@ -102,7 +100,7 @@ fn graph(tree: &Tree) -> Graph<'_> {
     for &(own, file) in &files {
         let own_file = file.path.strip_prefix(FOLDER).and_then(|path| path.strip_suffix(".rs")) == Some(own);
         for (line, name) in imports(file, own_file) {
-            if let Some(&imported) = rooms.get(joined(name)).filter(|name| **name != own) {
+            if let Some(&imported) = rooms.get(name).filter(|name| **name != own) {
                 graph.entry(own).or_default().entry(imported).or_insert((&file.path, line));
             }
         }
@@ -114,11 +112,7 @@ fn graph(tree: &Tree) -> Graph<'_> {
 fn room(path: &str) -> Option<&str> {
     let inside = path.strip_prefix(FOLDER)?;
     let name = inside.split('/').next().map(|name| name.strip_suffix(".rs").unwrap_or(name))?;
-    (name != "lib").then(|| joined(name))
-}
-
-fn joined(name: &str) -> &str {
-    JOINED.iter().find(|(part, _)| *part == name).map_or(name, |(_, room)| room)
+    (name != "lib").then_some(name)
 }
 
 /// The names that follow `crate::` in a file's code, also as a list in braces, with their lines. In

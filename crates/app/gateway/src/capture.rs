@@ -80,7 +80,7 @@ pub(crate) struct Recorded {
     pub(crate) account: Option<AccountId>,
     pub(crate) route: RouteName,
     pub(crate) target: Target,
-    pub(crate) ask: Arc<InferenceRequest>,
+    pub(crate) request: Arc<InferenceRequest>,
     pub(crate) answer: Option<Bytes>,
     /// Whether the answer is a stream of events.
     pub(crate) is_stream: bool,
@@ -94,18 +94,18 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     fn bytes(&self) -> usize {
-        self.ask.body.len() + self.answer.as_ref().map_or(0, Bytes::len)
+        self.request.body.len() + self.answer.as_ref().map_or(0, Bytes::len)
     }
 
     /// The redacted capture; `None` if the request is not JSON, which no accepted request is.
     fn capture(self, redactor: &Redactor) -> Option<Capture> {
-        let mut request = serde_json::from_slice(&self.ask.body).ok()?;
+        let mut request = serde_json::from_slice(&self.request.body).ok()?;
         let parsed = |bytes: &Bytes| {
             if self.is_stream { chat::assemble(bytes, self.usage.as_ref()) } else { serde_json::from_slice(bytes).ok() }
         };
         let mut answer = self.answer.as_ref().and_then(parsed);
         let redactions = redactor.redact(&mut request) + answer.as_mut().map_or(0, |answer| redactor.redact(answer));
-        let client = self.ask.client.as_ref().and_then(|agent| agent.to_str().ok());
+        let client = self.request.client.as_ref().and_then(|agent| agent.to_str().ok());
         Some(Capture {
             id: self.id,
             leg: self.leg,
@@ -114,8 +114,8 @@ impl Recorded {
             account: self.account,
             route: self.route,
             target: self.target,
-            endpoint: self.ask.endpoint.as_str().to_owned(),
-            stream: self.ask.head.stream,
+            endpoint: self.request.operation.as_str().to_owned(),
+            stream: self.request.head.stream,
             client: client.map(|agent| agent.chars().take(CLIENT_LEN_MAX).collect()),
             request,
             answer,

@@ -8,7 +8,6 @@
 
 mod border_cutoff;
 mod deadline_timer;
-mod named;
 mod output_buffer;
 mod recording;
 mod respond;
@@ -16,8 +15,9 @@ mod routing;
 
 use crate::admission::Accepted;
 use crate::admit::Reservation;
-use crate::attempt::{Attempt, AttemptError, FullResponse, Progress, VendorCall};
+use crate::attempt::{Attempt, Progress};
 use crate::body::ByteStream;
+use crate::call::{AttemptError, FullResponse, VendorCall, server_error};
 use crate::clock::moment;
 use crate::error::Failure;
 use crate::ledger::Entry;
@@ -64,8 +64,6 @@ pub(crate) struct Drive {
     /// Given back to the limits at the end.
     reservation: Option<Reservation>,
     failures: Failures,
-    /// True if the target's responses pass through unchanged, with the vendor's own ids.
-    names_itself: bool,
     summary: ResponseSummary,
     /// `None` if the exchange is not recorded.
     recording: Option<Box<Recording>>,
@@ -167,7 +165,6 @@ impl Drive {
             entry,
             reservation: Some(reservation),
             failures: Failures::default(),
-            names_itself: false,
             summary,
             recording,
         });
@@ -226,7 +223,7 @@ impl Drive {
             }
             Progress::Stopped(failure) => self.stop(send, failure),
             // The decoder ends every stream with `Done` or an error. Without either the response is incomplete.
-            Progress::Over => self.failed(send, &crate::attempt::server_error("the stream ended without an end")),
+            Progress::Over => self.failed(send, &server_error("the stream ended without an end")),
         }
     }
 
@@ -253,8 +250,6 @@ impl Drive {
     }
 
     fn frame(&mut self, send: u32, class: FrameClass, bytes: Bytes) {
-        let bytes =
-            if self.names_itself { bytes } else { named::named(bytes, self.request.id, self.entry.row.accepted_at) };
         let actions = self.exchange.on(Event::Frame { send, class, bytes: bytes.len(), frame: bytes }, self.now);
         if !self.summary.has_content && self.exchange.first_content().is_some() {
             self.content_began();
@@ -266,7 +261,7 @@ impl Drive {
     fn content_began(&mut self) {
         self.summary.has_content = true;
         let Some(attempt) = &mut self.attempt else { return };
-        let target_ix = attempt.goal;
+        let target_ix = attempt.target_ix;
         self.summary.first_content = self.now.since(attempt.begun);
         self.summary.losses = std::mem::take(&mut attempt.losses);
         // A rehearsal leaves no trace: its conversations return to their target.
@@ -277,7 +272,7 @@ impl Drive {
     }
 
     fn failed(&mut self, send: u32, error: &VendorError) {
-        let Some(target_ix) = self.attempt.as_ref().map(|attempt| attempt.goal) else { return };
+        let Some(target_ix) = self.attempt.as_ref().map(|attempt| attempt.target_ix) else { return };
         let vendor = &self.route.targets[target_ix].vendor;
         let failure = Failure::vendor(error, vendor.secret.as_ref());
         tracing::info!(
@@ -310,9 +305,9 @@ impl Drive {
             Observation::Answered { .. } | Observation::Abandoned => None,
         };
         if let Some(class) = class {
-            self.entry.row.failures.push((self.route.targets[attempt.goal].target.clone(), class));
+            self.entry.row.failures.push((self.route.targets[attempt.target_ix].target.clone(), class));
         }
-        lock(&self.route.targets[attempt.goal].breaker).observe(seen, &self.state.health, self.now);
+        lock(&self.route.targets[attempt.target_ix].breaker).observe(seen, &self.state.health, self.now);
     }
 
     fn perform(&mut self, actions: Actions<Bytes>) {
@@ -352,7 +347,6 @@ impl Drive {
         let target = &self.route.targets[target_ix];
         lock(&target.breaker).begin(&self.state.health, now);
         self.summary.begun = now;
-        self.names_itself = target.vendor.profile.is_pass_through();
         self.attempt = Some(Attempt::begin(call, send, target_ix, now));
     }
 
@@ -362,7 +356,7 @@ impl Drive {
         if let Err(failure) = call.may_ask() {
             return Some(failure.into());
         }
-        let is_source = self.route.route_move.as_deref()?.role(call.goal) == TargetRole::Source;
+        let is_source = self.route.route_move.as_deref()?.role(call.target_ix) == TargetRole::Source;
         if !is_source || self.routing.decision.is_none_or(|decision| decision.rehearsal != RehearsalPhase::Now) {
             return None;
         }
@@ -396,13 +390,13 @@ impl Drive {
         self.perform(actions);
     }
 
-    fn call(&self, goal: usize) -> VendorCall {
+    fn call(&self, target_ix: usize) -> VendorCall {
         VendorCall {
             state: self.state.clone(),
-            ask: self.request.clone(),
+            request: self.request.clone(),
             account: self.account.clone(),
-            live: self.route.clone(),
-            goal,
+            route: self.route.clone(),
+            target_ix,
         }
     }
 

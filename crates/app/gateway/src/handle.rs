@@ -17,19 +17,19 @@ use http::{Request, Response, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
-/// Serves one request of an endpoint.
+/// Serves one request of an operation.
 pub(crate) async fn handle(
     state: Arc<State>,
-    endpoint: Operation,
+    operation: Operation,
     request: Request<Incoming>,
     context: RequestContext,
 ) -> Response<Body> {
-    pipeline(state, endpoint, request, context).await.unwrap_or_else(|refused| *refused)
+    pipeline(state, operation, request, context).await.unwrap_or_else(|refused| *refused)
 }
 
 async fn pipeline(
     state: Arc<State>,
-    endpoint: Operation,
+    operation: Operation,
     request: Request<Incoming>,
     context: RequestContext,
 ) -> Result<Response<Body>, Refused> {
@@ -37,7 +37,7 @@ async fn pipeline(
     let serve = &runtime.snapshot.serve;
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let guard = Guard { state: &state, runtime: &runtime, context: &context, headers, operation: endpoint };
+    let guard = Guard { state: &state, runtime: &runtime, context: &context, headers, operation };
     let (Admitted { key, check }, slot) = guard.enter_with_place().await?;
     let now = moment();
     let reservation = admit::reserve(&key, now);
@@ -49,7 +49,7 @@ async fn pipeline(
             return Ok(refuse(&mut entry, &failure, Some(&limits), &check));
         }
     };
-    let (head, body) = match read(&state, serve, endpoint, body).await {
+    let (head, body) = match read(&state, serve, operation, body).await {
         Ok(read) => read,
         // No whole request came, so none is accepted. It counts against the limits all the same.
         Err(failure) => {
@@ -71,7 +71,8 @@ async fn pipeline(
     let tell_cost = headers.contains_key("x-banjia-cost");
     let client = if route.record == Share::NONE { None } else { headers.get(header::USER_AGENT).cloned() };
     let RequestContext { id, header, .. } = context;
-    let request = InferenceRequest { id, header, endpoint, head, body, tell_cost, client };
+    let accepted_on = entry.row.accepted_at;
+    let request = InferenceRequest { id, header, accepted_at: accepted_on, operation, head, body, tell_cost, client };
     let conversation = headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
     let border_headers = check.headers();
     let accepted = Accepted { entry, reservation, check, moment: accepted_at };
@@ -88,11 +89,11 @@ async fn pipeline(
 async fn read(
     state: &State,
     serve: &ServeConfig,
-    endpoint: Operation,
+    operation: Operation,
     body: Incoming,
 ) -> Result<(Head, Bytes), Failure> {
     let body = admit::read_body(body, state, serve).await?;
     let limits = BodyLimits { depth_max: serve.body_depth_max, ..BodyLimits::default() };
-    let head = Head::peek(&body, endpoint, &limits).map_err(Failure::bad_body)?;
+    let head = Head::peek(&body, operation, &limits).map_err(Failure::bad_body)?;
     Ok((head, body))
 }

@@ -1,8 +1,8 @@
 //! One request: where it came from, and what it asks for.
 
 use crate::clock::{Clock, Reading};
-use banjia_types::{Operation, RequestId};
-use banjia_wire::Head;
+use banjia_types::{Operation, RequestId, Timestamp};
+use banjia_wire::{Head, Identity};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use std::net::IpAddr;
@@ -38,11 +38,20 @@ impl RequestContext {
 pub(crate) struct InferenceRequest {
     pub(crate) id: RequestId,
     pub(crate) header: HeaderValue,
-    pub(crate) endpoint: Operation,
+    /// The time of an answer whose vendor gives none.
+    pub(crate) accepted_at: Timestamp,
+    pub(crate) operation: Operation,
     pub(crate) head: Head,
     pub(crate) body: Bytes,
     /// The client wants to know a stream's cost, which no header can tell: a comment after its end does.
     pub(crate) tell_cost: bool,
     /// The client's program, on routes that are recorded.
     pub(crate) client: Option<HeaderValue>,
+}
+
+impl InferenceRequest {
+    /// Returns the id and the time of its answer, for a vendor that gives none.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity { request: self.id, created: self.accepted_at }
+    }
 }

@@ -47,7 +47,7 @@ async fn send(state: &Arc<State>, copy: QueuedCopy, stop: CancellationToken) {
     let (id, name) = (request.id.to_string(), route.route.name.clone());
     let target = route.route.targets[target_ix].target.clone();
     let body = serde_json::from_slice(&request.body).unwrap_or_default();
-    let copied = match side_requests::request_of(body, &name, request.endpoint, &state.clock) {
+    let copied = match side_requests::request_of(body, &name, request.operation, &state.clock) {
         Ok(copied) => Arc::new(copied),
         Err(why) => return not_asked(state, &id, &NotAsked::BadRequest(why)),
     };
@@ -71,7 +71,7 @@ async fn send(state: &Arc<State>, copy: QueuedCopy, stop: CancellationToken) {
         account: Some(account),
         route: name,
         target,
-        ask: request,
+        request,
         answer: answer.answer.map(|answer| Bytes::from(answer.to_string())),
         is_stream: false,
         outcome: answer.outcome,

@@ -10,11 +10,10 @@
 //! - What is not sent is returned with its reason and counted.
 //! - A region block is final here too: the vendor is blocked for everybody.
 
-use crate::attempt::{AttemptError, FullResponse, VendorCall};
+use crate::answer;
 use crate::border::serves;
+use crate::call::{AttemptError, FullResponse, VendorCall};
 use crate::clock::{Clock, moment};
-use crate::embeddings;
-use crate::emulate::{self, checked::BadSchema, checked::Checks};
 use crate::error::Failure;
 use crate::live::LiveRoute;
 use crate::problem::Problem;
@@ -148,12 +147,12 @@ impl SideRequests {
         let route = runtime.routes.get(request.route.as_str()).ok_or(NotAsked::NoRoute(request.route))?.clone();
         let target_ix = route.targets.iter().position(|live| live.target == request.target);
         let target_ix = target_ix.ok_or(NotAsked::NoTarget(request.target))?;
-        let endpoint = request.endpoint.parse::<Operation>();
-        let endpoint = endpoint.map_err(|unknown| NotAsked::BadRequest(unknown.to_string()))?;
+        let operation = request.endpoint.parse::<Operation>();
+        let operation = operation.map_err(|unknown| NotAsked::BadRequest(unknown.to_string()))?;
         if lacks_data(&request.body) {
             return Err(NotAsked::DataNotKept);
         }
-        let prepared = request_of(request.body, &route.route.name, endpoint, &self.state.clock);
+        let prepared = request_of(request.body, &route.route.name, operation, &self.state.clock);
         let prepared = Arc::new(prepared.map_err(NotAsked::BadRequest)?);
         let account = request.account.as_ref().and_then(|account| runtime.snapshot.accounts.get(account).cloned());
         let now = self.state.clock.now();
@@ -204,10 +203,10 @@ pub(crate) async fn ask_found(state: &Arc<State>, found: Found) -> Result<SideRe
     let target = &route.targets[found.target_ix];
     let call = VendorCall {
         state: state.clone(),
-        ask: request.clone(),
+        request: request.clone(),
         account: found.account.clone().unwrap_or_else(|| "".into()),
-        live: route.clone(),
-        goal: found.target_ix,
+        route: route.clone(),
+        target_ix: found.target_ix,
     };
     let begun = moment();
     let mut losses = Vec::new();
@@ -307,14 +306,7 @@ async fn once(call: VendorCall, losses: &mut Vec<Loss>) -> Result<FullResponse, 
     let mut encoded = call.encode().map_err(Failure::refusal)?;
     *losses = std::mem::take(&mut encoded.losses);
     let vendor = call.vendor().clone();
-    let made = if call.ask.endpoint == Operation::Embeddings {
-        embeddings::answer(call, encoded).await
-    } else {
-        let checks = Checks::of(&encoded.notes, || call.client_tools())
-            .map_err(|BadSchema(message)| Failure::bad_request("response_format", message))?;
-        emulate::whole(call, encoded, checks).await
-    };
-    made.map_err(|error| match error {
+    answer::whole(call, encoded)?.await.map_err(|error| match error {
         AttemptError::Vendor(error) => Failure::vendor(&error, vendor.secret.as_ref()),
         AttemptError::Unfit(failure) | AttemptError::Stopped(failure) => *failure,
     })
@@ -324,14 +316,14 @@ async fn once(call: VendorCall, losses: &mut Vec<Loss>) -> Result<FullResponse, 
 pub(crate) fn request_of(
     mut body: Value,
     route: &RouteName,
-    endpoint: Operation,
+    operation: Operation,
     clock: &Clock,
 ) -> Result<InferenceRequest, String> {
     chat::strip_for_copy(&mut body);
     let members = body.as_object_mut().ok_or("it is no JSON object")?;
     members.insert("model".to_owned(), route.as_str().into());
     let body = Bytes::from(body.to_string());
-    let head = Head::peek(&body, endpoint, &BodyLimits::default()).map_err(|bad| bad.message)?;
-    let RequestContext { id, header, .. } = RequestContext::new(IpAddr::V4(Ipv4Addr::LOCALHOST), clock);
-    Ok(InferenceRequest { id, header, endpoint, head, body, tell_cost: false, client: None })
+    let head = Head::peek(&body, operation, &BodyLimits::default()).map_err(|bad| bad.message)?;
+    let RequestContext { id, header, at, .. } = RequestContext::new(IpAddr::V4(Ipv4Addr::LOCALHOST), clock);
+    Ok(InferenceRequest { id, header, accepted_at: at.wall, operation, head, body, tell_cost: false, client: None })
 }

@@ -63,9 +63,9 @@ pub(crate) struct Vendor {
 }
 
 impl Vendor {
-    /// Where requests to `endpoint` go; none when the vendor does not offer it.
-    pub(crate) const fn url(&self, endpoint: Operation) -> Option<&banjia_upstream::Endpoint> {
-        match endpoint {
+    /// Returns where requests of `operation` go; `None` if the vendor does not offer it.
+    pub(crate) const fn url(&self, operation: Operation) -> Option<&banjia_upstream::Endpoint> {
+        match operation {
             Operation::ChatCompletions => self.chat.as_ref(),
             Operation::Embeddings => self.embeddings.as_ref(),
             _ => None,
@@ -367,7 +367,7 @@ impl Check {
 fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Result<Vendor, String> {
     let said = |error: UpstreamError| error.to_string();
     let origin = Origin::parse(base).map_err(said)?;
-    let url = |endpoint| profile.path(endpoint).map(|path| banjia_upstream::Endpoint::new(base, path)).transpose();
+    let url = |operation| profile.path(operation).map(|path| banjia_upstream::Endpoint::new(base, path)).transpose();
     let form = match profile.auth() {
         Auth::Bearer => AuthForm::Bearer,
         Auth::Header { name } => AuthForm::Header(

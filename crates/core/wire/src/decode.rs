@@ -14,6 +14,7 @@
 mod answer;
 mod chunk;
 mod finish;
+mod identity;
 mod peek;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ mod tools;
 mod usage;
 
 pub use answer::{Answer, decode_answer};
+pub use identity::Identity;
 pub use usage::{ReportedUsage, TokenBounds};
 
 use crate::classify::{VendorError, hidden_error};
@@ -96,13 +98,13 @@ impl Progress {
 }
 
 impl Decoder {
-    /// A decoder for one answer to one request.
-    pub fn new(profile: &Arc<Profile>, notes: &Notes) -> Self {
+    /// Creates a decoder for one answer to one request.
+    pub fn new(profile: &Arc<Profile>, notes: &Notes, identity: Identity) -> Self {
         let untouched = profile.is_pass_through() && notes.renamed_tools.is_empty();
         Self {
             profile: Arc::clone(profile),
             framer: Framer::new(EVENT_BYTES_MAX),
-            regular: (!untouched).then(|| Regular::new(profile, notes)),
+            regular: (!untouched).then(|| Regular::new(profile, notes, identity)),
             bounds: notes.token_bounds,
             progress: Progress::default(),
             over: false,

@@ -21,7 +21,7 @@ mod quirks;
 mod sse;
 
 pub use classify::{VendorError, classify, mask_key};
-pub use decode::{Answer, Decoder, Frame, FrameKind, ReportedUsage, TokenBounds, decode_answer};
+pub use decode::{Answer, Decoder, Frame, FrameKind, Identity, ReportedUsage, TokenBounds, decode_answer};
 pub use embed::{
     Inputs, JoinError, base64_to_floats, floats_to_base64, join_embeddings, parse_inputs, split_inputs, with_inputs,
 };

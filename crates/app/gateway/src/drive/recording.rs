@@ -56,7 +56,7 @@ impl Drive {
             account: Some(self.account.clone()),
             route: self.route.route.name.clone(),
             target: self.route.targets[target_ix].target.clone(),
-            ask: self.request.clone(),
+            request: self.request.clone(),
             answer: Some(bytes).filter(|_| is_answered),
             is_stream,
             outcome,

@@ -5,6 +5,7 @@
 //! - An error inside a good status is an error.
 //! - A body that is no answer, or no UTF-8, is the vendor's failure and says what is wrong with it.
 
+use super::identity::{Identity, is_time};
 use super::usage::{self, ReportedUsage};
 use super::{finish, tools};
 use crate::classify::{VendorError, hidden_error};
@@ -37,6 +38,7 @@ pub fn decode_answer(
     profile: &Profile,
     notes: &Notes,
     operation: Operation,
+    identity: Identity,
     body: &Bytes,
 ) -> Result<Answer, VendorError> {
     // Looked at once and for all profiles: what is skipped below, or passed through, would not be
@@ -59,7 +61,7 @@ pub fn decode_answer(
         return Err(VendorError::server("the vendor's answer is not a JSON object"));
     };
     let finish = match operation {
-        Operation::ChatCompletions => mend_chat(profile, notes, answer)?,
+        Operation::ChatCompletions => mend_chat(profile, notes, identity, answer)?,
         Operation::Embeddings => mend_embeddings(answer)?,
         _ => return Err(VendorError::server(format!("answers of the operation `{operation}` cannot be read"))),
     };
@@ -119,8 +121,13 @@ fn untouched(
     Some(Ok(Answer { body: body.clone(), usage, finish }))
 }
 
-fn mend_chat(profile: &Profile, notes: &Notes, answer: &mut Map<String, Value>) -> Result<Vec<String>, VendorError> {
-    fill_envelope(answer, "chat.completion");
+fn mend_chat(
+    profile: &Profile,
+    notes: &Notes,
+    identity: Identity,
+    answer: &mut Map<String, Value>,
+) -> Result<Vec<String>, VendorError> {
+    fill_envelope(answer, "chat.completion", identity);
     let choices = match answer.get_mut("choices").and_then(Value::as_array_mut) {
         Some(choices) if !choices.is_empty() => choices,
         _ => return Err(VendorError::server("the vendor's answer has no choices")),
@@ -198,10 +205,12 @@ fn mend_embeddings(answer: &mut Map<String, Value>) -> Result<Vec<String>, Vendo
     Ok(Vec::new())
 }
 
-fn fill_envelope(answer: &mut Map<String, Value>, object: &str) {
-    fill(answer, "id", "chatcmpl-unnamed".into());
+fn fill_envelope(answer: &mut Map<String, Value>, object: &str, identity: Identity) {
+    fill(answer, "id", identity.id());
     fill(answer, "object", object.into());
-    fill(answer, "created", 0.into());
+    if answer.get("created").is_none_or(|created| !is_time(created)) {
+        answer.insert("created".into(), identity.created());
+    }
     fill(answer, "model", "".into());
     // OpenAI's document of 2026-08-21 knows it as a text that may be missing, not as null. Chunks
     // keep a null: no client minds it there, and taking it out would mean printing each of them

@@ -9,6 +9,7 @@
 //! - Members that no rule names stay.
 
 use super::finish;
+use super::identity::{Identity, is_time};
 use super::peek::{Seen, each_name, has_content};
 use super::tools::Calls;
 use super::usage::{self, ReportedUsage, TokenBounds};
@@ -21,8 +22,6 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 const OBJECT: &str = "chat.completion.chunk";
-/// The id of a stream whose vendor gives none.
-const NO_ID: &str = "chatcmpl-unnamed";
 
 /// The mending of one stream.
 #[derive(Debug)]
@@ -36,9 +35,10 @@ pub(super) struct Regular {
     usage: Option<Value>,
 }
 
-/// What every chunk of a stream repeats: the first that the vendor said.
-#[derive(Debug, Default)]
+/// What every chunk of a stream repeats: the first that the vendor said, or the identity.
+#[derive(Debug)]
 struct Envelope {
+    identity: Identity,
     id: Option<Value>,
     created: Option<Value>,
     model: Option<Value>,
@@ -52,13 +52,13 @@ struct Choice {
 }
 
 impl Regular {
-    pub(super) fn new(profile: &Profile, notes: &Notes) -> Self {
+    pub(super) fn new(profile: &Profile, notes: &Notes, identity: Identity) -> Self {
         Self {
             habits: profile.stream().clone(),
             renamed: notes.renamed_tools.clone(),
             include_usage: notes.include_usage,
             bounds: notes.token_bounds,
-            envelope: Envelope::default(),
+            envelope: Envelope { identity, id: None, created: None, model: None },
             choices: BTreeMap::new(),
             usage: None,
         }
@@ -74,6 +74,7 @@ impl Regular {
         goes_on
             && each_name(data, |name, value| match name {
                 b"role" | b"tool_calls" | b"function_call" | b"message" | b"flag" | b"delta_tag" => false,
+                b"created" if value.starts_with(b"0") => false,
                 b"object" if !value.starts_with(b"\"chat.completion.chunk\"") => false,
                 name if name == own_reasoning => false,
                 name => {
@@ -191,19 +192,23 @@ fn mend_delta(delta: &mut Map<String, Value>, habits: &StreamHabits) {
 impl Envelope {
     /// Takes a chunk's own envelope out of it and begins the mended one.
     fn open(&mut self, from: &mut Map<String, Value>) -> Map<String, Value> {
-        fn keep(kept: &mut Option<Value>, found: Option<Value>, fits: fn(&Value) -> bool, none: Value) -> Value {
-            if kept.is_none() {
-                *kept = found.filter(fits);
-            }
-            kept.clone().unwrap_or(none)
+        fn first(from: &mut Map<String, Value>, name: &str, fits: fn(&Value) -> bool) -> Option<Value> {
+            from.shift_remove(name).filter(fits)
         }
-        let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+        fn is_text(value: &Value) -> bool {
+            value.as_str().is_some_and(|text| !text.is_empty())
+        }
+        let (identity, id, created) = (self.identity, first(from, "id", is_text), first(from, "created", is_time));
         from.shift_remove("object");
         let mut chunk = Map::new();
-        chunk.insert("id".into(), keep(&mut self.id, from.shift_remove("id"), is_text, NO_ID.into()));
+        let id = self.id.get_or_insert_with(|| id.unwrap_or_else(|| identity.id()));
+        chunk.insert("id".into(), id.clone());
         chunk.insert("object".into(), OBJECT.into());
-        chunk.insert("created".into(), keep(&mut self.created, from.shift_remove("created"), Value::is_u64, 0.into()));
-        chunk.insert("model".into(), keep(&mut self.model, from.shift_remove("model"), is_text, "".into()));
+        let created = self.created.get_or_insert_with(|| created.unwrap_or_else(|| identity.created()));
+        chunk.insert("created".into(), created.clone());
+        // A later chunk may be the first to name the model.
+        self.model = self.model.take().or(first(from, "model", is_text));
+        chunk.insert("model".into(), self.model.clone().unwrap_or_else(|| "".into()));
         chunk
     }
 }

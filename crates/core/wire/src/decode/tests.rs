@@ -1,6 +1,7 @@
 use super::*;
-use banjia_types::Operation;
+use banjia_types::{Operation, RequestId, Timestamp};
 use proptest::prelude::*;
+use uuid::Uuid;
 
 fn profile(text: &str) -> Arc<Profile> {
     let text = format!("vendor = \"v\"\nsource = \"test\"\nas_of = \"2026\"\n{text}");
@@ -19,7 +20,7 @@ fn pass_through() -> Arc<Profile> {
 }
 
 fn run(profile: &Arc<Profile>, notes: &Notes, chunks: &[&[u8]]) -> Vec<Frame> {
-    let mut decoder = Decoder::new(profile, notes);
+    let mut decoder = Decoder::new(profile, notes, IDENTITY);
     let mut frames = Vec::new();
     for chunk in chunks {
         decoder.feed(&Bytes::copy_from_slice(chunk), &mut frames);
@@ -36,6 +37,8 @@ fn ends(frames: &[Frame]) -> usize {
     frames.iter().filter(|frame| matches!(frame.kind, FrameKind::Done | FrameKind::Error(_))).count()
 }
 
+/// What an answer without an id and a time gets.
+const IDENTITY: Identity = Identity { request: RequestId(Uuid::from_u128(7)), created: Timestamp(1_720_483_200_123) };
 const CHUNK: &str = r#"{"id":"i","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}"#;
 
 #[test]
@@ -103,7 +106,7 @@ fn reasoning_by_another_name_is_renamed() {
 
 #[test]
 fn an_endless_line_costs_bounded_memory() {
-    let mut decoder = Decoder::new(&pass_through(), &Notes::default());
+    let mut decoder = Decoder::new(&pass_through(), &Notes::default(), IDENTITY);
     let mut frames = Vec::new();
     let part = Bytes::from(vec![b'x'; 1 << 20]);
     for _ in 0..20 {
@@ -119,7 +122,8 @@ fn a_pass_through_answer_keeps_its_bytes() {
     let body = Bytes::from_static(
         br#"{ "choices":[{"finish_reason":"stop","x":1.0}],"usage":{"prompt_tokens":2,"completion_tokens":3}}"#,
     );
-    let answer = decode_answer(&pass_through(), &Notes::default(), Operation::ChatCompletions, &body).unwrap();
+    let answer =
+        decode_answer(&pass_through(), &Notes::default(), Operation::ChatCompletions, IDENTITY, &body).unwrap();
     assert_eq!(answer.body, body);
     assert_eq!(answer.usage.known().unwrap().total(), 5);
     for (body, class) in [
@@ -132,7 +136,8 @@ fn a_pass_through_answer_keeps_its_bytes() {
     ] {
         for profile in [pass_through(), regular()] {
             let error =
-                decode_answer(&profile, &Notes::default(), Operation::ChatCompletions, &Bytes::from(body)).unwrap_err();
+                decode_answer(&profile, &Notes::default(), Operation::ChatCompletions, IDENTITY, &Bytes::from(body))
+                    .unwrap_err();
             assert_eq!(error.class, class, "{body}");
         }
     }
@@ -176,7 +181,9 @@ fn implausible_usage_of_an_answer_is_unknown() {
     for usage in IMPLAUSIBLE {
         let body = format!(r#"{{"choices":[{{"message":{{"content":"a"}},"finish_reason":"stop"}}],"usage":{usage}}}"#);
         for profile in [pass_through(), regular()] {
-            let answer = decode_answer(&profile, &bounded(), Operation::ChatCompletions, &body.clone().into()).unwrap();
+            let answer =
+                decode_answer(&profile, &bounded(), Operation::ChatCompletions, IDENTITY, &body.clone().into())
+                    .unwrap();
             assert_eq!(answer.usage, ReportedUsage::Implausible, "{usage}");
             let shown: Value = serde_json::from_slice(&answer.body).unwrap();
             assert!(profile.is_pass_through() || shown.get("usage").is_none(), "{usage}");
@@ -192,7 +199,7 @@ fn implausible_usage_of_a_stream_is_unknown() {
             let finish = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
             let stream = Bytes::from(format!("data: {CHUNK}\n\n{finish}{counted}data: [DONE]\n\n"));
             for profile in [pass_through(), regular()] {
-                let mut decoder = Decoder::new(&profile, &bounded());
+                let mut decoder = Decoder::new(&profile, &bounded(), IDENTITY);
                 let mut frames = Vec::new();
                 decoder.feed(&stream, &mut frames);
                 decoder.end(&mut frames);
@@ -238,9 +245,14 @@ fn an_answer_that_is_no_utf8_is_the_vendors_failure() {
             let body: Vec<u8> =
                 body.bytes().flat_map(|byte| if byte == b'?' { bad.to_vec() } else { vec![byte] }).collect();
             for profile in [pass_through(), regular()] {
-                let error =
-                    decode_answer(&profile, &Notes::default(), Operation::ChatCompletions, &body.clone().into())
-                        .unwrap_err();
+                let error = decode_answer(
+                    &profile,
+                    &Notes::default(),
+                    Operation::ChatCompletions,
+                    IDENTITY,
+                    &body.clone().into(),
+                )
+                .unwrap_err();
                 assert_eq!((error.class, error.message.contains("UTF-8")), (ErrorClass::Server, true), "{error}");
             }
         }
@@ -331,9 +343,39 @@ proptest! {
         let body = Bytes::from(body);
         for profile in [pass_through(), regular()] {
             for operation in [Operation::ChatCompletions, Operation::Embeddings] {
-                prop_assert!(decode_answer(&profile, &Notes::default(), operation, &body).is_err());
+                prop_assert!(decode_answer(&profile, &Notes::default(), operation, IDENTITY, &body).is_err());
             }
             crate::classify::classify(&profile, status, Some("1"), &body);
         }
+    }
+}
+
+const OWN_ID: &str = "chatcmpl-00000000000000000000000000000007";
+
+#[test]
+fn chunks_without_an_id_and_a_time_get_the_same_ones() {
+    let bare = r#"data: {"choices":[{"index":0,"delta":{"content":"\"created\":0,"},"finish_reason":null}]}"#;
+    let zero = CHUNK.replace("\"created\":1", "\"created\":0");
+    let end = r#"data: {"id":"late","created":9,"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    let stream =
+        format!("{bare}\n\n{bare}\n\n{zero}\n\n{end}\n\ndata: [DONE]\n\n", zero = format_args!("data: {zero}"));
+    let shown = text(&run(&regular(), &Notes::default(), &[stream.as_bytes()]));
+    let chunks: Vec<&str> = shown.lines().filter(|line| line.contains("choices")).collect();
+    assert_eq!(chunks.len(), 4, "{shown}");
+    for chunk in chunks {
+        let named = format!(r#""id":"{OWN_ID}","object":"chat.completion.chunk","created":1720483200,"#);
+        assert!(chunk.contains(&named), "{chunk}");
+    }
+    assert!(shown.contains(r#"\"created\":0,"#), "the text of the answer stays: {shown}");
+}
+
+#[test]
+fn an_answer_without_an_id_and_a_time_gets_them() {
+    for envelope in ["", r#""id":null,"created":null,"#, r#""created":0,"#] {
+        let body = format!(r#"{{{envelope}"choices":[{{"message":{{"content":"x"}},"finish_reason":"stop"}}]}}"#);
+        let answer = decode_answer(&regular(), &Notes::default(), Operation::ChatCompletions, IDENTITY, &body.into());
+        let value: Value = serde_json::from_slice(&answer.unwrap().body).unwrap();
+        assert_eq!(value["id"], OWN_ID);
+        assert_eq!(value["created"], 1_720_483_200);
     }
 }

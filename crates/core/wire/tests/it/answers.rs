@@ -2,13 +2,17 @@
 //! request left to be undone. Lines that begin with `! ` stand for what is told beside the bytes.
 
 use crate::golden::{compare, folders, profile, root};
-use banjia_types::Operation;
-use banjia_wire::{Decoder, Frame, FrameKind, Notes, decode_answer};
+use banjia_types::{Operation, RequestId, Timestamp};
+use banjia_wire::{Decoder, Frame, FrameKind, Identity, Notes, decode_answer};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use uuid::Uuid;
+
+/// What an answer without an id and a time gets.
+const IDENTITY: Identity = Identity { request: RequestId(Uuid::from_u128(7)), created: Timestamp(1_720_483_200_123) };
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -30,7 +34,7 @@ fn told(case: &Path) -> (Operation, Notes) {
 
 /// What a client sees of a stream, and under it what only the gateway sees.
 fn seen_stream(vendor: &str, notes: &Notes, bytes: &Bytes, split: usize) -> String {
-    let mut decoder = Decoder::new(&profile(vendor), notes);
+    let mut decoder = Decoder::new(&profile(vendor), notes, IDENTITY);
     let mut frames: Vec<Frame> = Vec::new();
     for start in (0..bytes.len()).step_by(split) {
         decoder.feed(&bytes.slice(start..bytes.len().min(start + split)), &mut frames);
@@ -56,7 +60,7 @@ fn seen_stream(vendor: &str, notes: &Notes, bytes: &Bytes, split: usize) -> Stri
 }
 
 fn seen_answer(vendor: &str, operation: Operation, notes: &Notes, body: &Bytes) -> String {
-    match decode_answer(&profile(vendor), notes, operation, body) {
+    match decode_answer(&profile(vendor), notes, operation, IDENTITY, body) {
         Ok(answer) => {
             let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             let usage = answer.usage.known().map(|usage| format!("! usage: {usage:?}\n")).unwrap_or_default();

@@ -1,10 +1,9 @@
 //! One streamed answer of a vendor, from the request to its last byte.
 
-use super::vendor_call::{VendorCall, not_sent};
-use crate::attempt::{AttemptError, Work, add_up};
-use crate::emulate::checked::Checks;
-use crate::emulate::shape::StreamEmulation;
-use crate::emulate::unmet;
+use super::chat::checked::Checks;
+use super::chat::shape::StreamEmulation;
+use super::chat::unmet;
+use crate::call::{AttemptError, VendorCall, Work, add_up, not_sent, server_error};
 use crate::held::Hold;
 use banjia_upstream::ReplyBody;
 use banjia_wire::chat::{self, FirstChoice};
@@ -35,7 +34,7 @@ enum State {
 
 impl UpstreamStream {
     pub(super) fn new(vendor_call: &VendorCall, body: Bytes, notes: &Notes) -> Self {
-        let decoder = Decoder::new(&vendor_call.vendor().profile, notes);
+        let decoder = Decoder::new(&vendor_call.vendor().profile, notes, vendor_call.request.identity());
         let vendor_call = vendor_call.clone();
         let opening: Work<ReplyBody> = Box::pin(async move { vendor_call.open(body, true).await });
         Self { state: State::Opening(opening), decoder }
@@ -91,11 +90,11 @@ impl UpstreamStream {
 }
 
 /// A stream that was read to its end before any of it is sent.
-pub(super) struct Gathered {
-    pub(super) frames: Vec<Frame>,
-    pub(super) usage: ReportedUsage,
+pub(crate) struct Gathered {
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) usage: ReportedUsage,
     /// The memory of the frames.
-    pub(super) hold: Hold,
+    pub(crate) hold: Hold,
 }
 
 /// Reads a stream whose form was promised to its end, checks it, and asks once for a better one.
@@ -166,7 +165,7 @@ async fn read(vendor_call: &VendorCall, body: Bytes, notes: &Notes) -> Result<Ga
         }
         seen = frames.len();
         if bytes > HELD_BYTES_MAX {
-            return Err(super::server_error("the answer is too long to be checked").into());
+            return Err(server_error("the answer is too long to be checked").into());
         }
         if !hold.grow_to(bytes) {
             return Err(vendor_call.no_memory());

@@ -10,7 +10,7 @@
 pub(crate) mod checked;
 pub(crate) mod shape;
 
-use crate::attempt::{AttemptError, FullResponse, VendorCall, Work, add_up, server_error};
+use crate::call::{AttemptError, FullResponse, VendorCall, Work, add_up, server_error};
 use crate::error::Failure;
 use banjia_wire::chat::{FirstChoice, StopCutter, join_answers, sum_numbers};
 use banjia_wire::{Encoded, Notes, ReportedUsage};

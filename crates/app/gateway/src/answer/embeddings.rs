@@ -7,7 +7,7 @@
 //!   2026-11). It is loaded at first use, on a blocking thread because that takes a tenth of a
 //!   second.
 
-use crate::attempt::{AttemptError, FullResponse, VendorCall, add_up, server_error};
+use crate::call::{AttemptError, FullResponse, VendorCall, add_up, server_error};
 use crate::error::Failure;
 use banjia_wire::{Encoded, Notes, Refusal};
 use banjia_wire::{Inputs, join_embeddings, parse_inputs, split_inputs, with_inputs};
@@ -42,7 +42,7 @@ pub(crate) async fn answer(vendor_call: VendorCall, encoded: Encoded) -> Result<
     let answers: Vec<_> = stream::iter(calls).buffered(PARTS_AT_ONCE_MAX).try_collect().await?;
     let (answers, usages): (Vec<(Bytes, usize)>, Vec<_>) = answers.into_iter().unzip();
     let usage = add_up(usages);
-    let body = join_embeddings(&vendor_call.ask.head.model, &answers, usage, notes.base64_embeddings)
+    let body = join_embeddings(&vendor_call.request.head.model, &answers, usage, notes.base64_embeddings)
         .map_err(|error| server_error(&error.to_string()))?;
     Ok(FullResponse { body: vendor_call.state.held.count(body), usage })
 }

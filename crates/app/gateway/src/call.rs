@@ -1,6 +1,5 @@
-//! Everything needed to call one target.
+//! Everything needed to call one target, and the outcomes of a call.
 
-use super::{AttemptError, member};
 use crate::error::Failure;
 use crate::held::Hold;
 use crate::live::LiveRoute;
@@ -12,15 +11,51 @@ use crate::state::State;
 use banjia_types::{AccountId, ErrorClass, Operation};
 use banjia_upstream::{Call, Reply, ReplyBody, SendError};
 use banjia_wire::chat::{self, FirstChoice};
-use banjia_wire::{Answer, BodyLimits, Encoded, Head, Notes, Refusal, VendorError, classify, decode_answer, encode};
+use banjia_wire::{
+    Answer, BodyLimits, Encoded, Head, Notes, Refusal, ReportedUsage, VendorError, classify, decode_answer, encode,
+};
 use bytes::Bytes;
 use serde_json::Value;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// Maximum size of an error answer that is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// Maximum size of a whole answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T, AttemptError>> + Send>>;
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(crate) enum AttemptError {
+    /// The vendor failed.
+    Vendor(VendorError),
+    /// This target cannot honour the request, and asking it again would not help.
+    Unfit(Box<Failure>),
+    /// This gateway cannot continue with the request, and no other target would help.
+    Stopped(Box<Failure>),
+}
+
+impl From<VendorError> for AttemptError {
+    fn from(error: VendorError) -> Self {
+        Self::Vendor(error)
+    }
+}
+
+impl From<Failure> for AttemptError {
+    fn from(failure: Failure) -> Self {
+        Self::Unfit(Box::new(failure))
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct FullResponse {
+    pub(crate) body: Bytes,
+    pub(crate) usage: ReportedUsage,
+}
 
 /// One target and the request for it. Cheap to clone.
 ///
@@ -29,21 +64,21 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 #[derive(Clone)]
 pub(crate) struct VendorCall {
     pub(crate) state: Arc<State>,
-    pub(crate) ask: Arc<InferenceRequest>,
+    pub(crate) request: Arc<InferenceRequest>,
     pub(crate) account: AccountId,
-    pub(crate) live: Arc<LiveRoute>,
+    pub(crate) route: Arc<LiveRoute>,
     /// The index of the target in the route.
-    pub(crate) goal: usize,
+    pub(crate) target_ix: usize,
 }
 
 impl VendorCall {
     pub(crate) fn vendor(&self) -> &Arc<Vendor> {
-        &self.live.targets[self.goal].vendor
+        &self.route.targets[self.target_ix].vendor
     }
 
     /// The vendor's name for the model.
     pub(crate) fn model(&self) -> &str {
-        self.live.targets[self.goal].target.model.as_str()
+        self.route.targets[self.target_ix].target.model.as_str()
     }
 
     /// Checks whether the target may be called now.
@@ -52,26 +87,26 @@ impl VendorCall {
     /// The vendor has refused our region, or the target is a move's source and its end date has
     /// passed.
     pub(crate) fn may_ask(&self) -> Result<(), Failure> {
-        if self.live.targets[self.goal].block.is_blocked() {
+        if self.route.targets[self.target_ix].block.is_blocked() {
             return Err(Failure::broken(ErrorClass::Region));
         }
-        let Some(route_move) = self.live.route_move.as_deref() else { return Ok(()) };
-        if route_move.may_ask(self.goal, self.state.clock.now()) { Ok(()) } else { Err(Failure::source_left()) }
+        let Some(route_move) = self.route.route_move.as_deref() else { return Ok(()) };
+        if route_move.may_ask(self.target_ix, self.state.clock.now()) { Ok(()) } else { Err(Failure::source_left()) }
     }
 
     /// The client's request in the form that this target takes.
     pub(crate) fn encode(&self) -> Result<Encoded, Refusal> {
-        self.encode_this(&self.ask.head, &self.ask.body)
+        self.encode_this(&self.request.head, &self.request.body)
     }
 
     /// Another request for the same target, encoded.
     pub(crate) fn encode_this(&self, head: &Head, body: &Bytes) -> Result<Encoded, Refusal> {
-        encode(&self.vendor().profile, self.ask.endpoint, self.model(), head, body)
+        encode(&self.vendor().profile, self.request.operation, self.model(), head, body)
     }
 
     /// The client's tools.
     pub(crate) fn client_tools(&self) -> Value {
-        member(&self.ask.body, "tools")
+        member(&self.request.body, "tools")
     }
 
     /// Puts back the reasoning that this vendor wants with a tool's result.
@@ -92,7 +127,7 @@ impl VendorCall {
     /// it.
     pub(crate) fn repair(&self, failed: &FirstChoice, findings: &[String]) -> Result<Encoded, VendorError> {
         let request =
-            serde_json::from_slice(&self.ask.body).ok().and_then(|value| chat::repair(value, failed, findings));
+            serde_json::from_slice(&self.request.body).ok().and_then(|value| chat::repair(value, failed, findings));
         let request = request.ok_or_else(|| server_error("the answer could not be mended"))?;
         let body = Bytes::from(request.to_string());
         let head = Head::peek(&body, Operation::ChatCompletions, &BodyLimits::default())
@@ -107,13 +142,14 @@ impl VendorCall {
         self.may_ask()?;
         // Bytes that are not the client's are counted: a vendor that reads slowly keeps them in
         // memory.
-        let is_own = body.as_ptr_range() != self.ask.body.as_ptr_range();
+        let is_own = body.as_ptr_range() != self.request.body.as_ptr_range();
         let body = if is_own { self.state.held.count(body) } else { body };
-        let endpoint = self.vendor().url(self.ask.endpoint).ok_or_else(|| no_such_endpoint(self.ask.endpoint))?;
+        let endpoint =
+            self.vendor().url(self.request.operation).ok_or_else(|| no_such_endpoint(self.request.operation))?;
         let call = Call {
             credential: self.vendor().credential.as_ref(),
             stream,
-            request_id: Some(&self.ask.header),
+            request_id: Some(&self.request.header),
             // The caller has the deadline: an exchange its timer, a side request or the end of a
             // connection its time-out.
             timeouts: None,
@@ -146,7 +182,8 @@ impl VendorCall {
             Err(SendError::NoRoom { .. }) => return Err(self.no_memory()),
             Err(error) => return Err(not_sent(&error).into()),
         };
-        let mut answer = decode_answer(&self.vendor().profile, notes, self.ask.endpoint, &body)?;
+        let mut answer =
+            decode_answer(&self.vendor().profile, notes, self.request.operation, self.request.identity(), &body)?;
         if answer.body.as_ptr_range() != body.as_ptr_range() {
             answer.body = self.state.held.count(answer.body);
         }
@@ -161,8 +198,8 @@ impl VendorCall {
     }
 }
 
-fn no_such_endpoint(endpoint: Operation) -> VendorError {
-    let message = format!("the vendor offers no {endpoint:?} endpoint");
+fn no_such_endpoint(operation: Operation) -> VendorError {
+    let message = format!("the vendor offers no endpoint for `{operation}`");
     VendorError { class: ErrorClass::ModelGone, ..server_error(&message) }
 }
 
@@ -181,4 +218,15 @@ pub(crate) fn server_error(message: &str) -> VendorError {
         param: None,
         retry_after: None,
     }
+}
+
+/// The usage of several answers together.
+pub(crate) fn add_up(usages: impl IntoIterator<Item = ReportedUsage>) -> ReportedUsage {
+    usages.into_iter().fold(ReportedUsage::Missing, |sum, usage| sum + usage)
+}
+
+/// A member of the client's request, parsed; null if it is missing.
+pub(crate) fn member(body: &[u8], name: &str) -> Value {
+    let mut request: Value = serde_json::from_slice(body).unwrap_or_default();
+    request.get_mut(name).map(Value::take).unwrap_or_default()
 }
