@@ -6,6 +6,9 @@ use std::time::Duration;
 pub const MODEL: &str = "mock";
 /// The model whose stream has a pause before each chunk.
 pub const PACED_MODEL: &str = "mock-paced";
+/// The model whose answer has the form that the request asks for. Its vendor has no structured output of
+/// its own, so the gateway asks in words and checks the answer.
+pub const STRUCTURED_MODEL: &str = "mock-structured";
 /// The pause before each chunk of a paced stream.
 pub const PACE: Duration = Duration::from_millis(10);
 /// Chunks of content in a stream.
@@ -61,7 +64,30 @@ pub fn all() -> Vec<Case> {
             stream: false,
             aim: None,
         },
+        Case {
+            name: "structured",
+            what: "an answer whose JSON schema the gateway checks",
+            path: "/v1/chat/completions",
+            body: structured_body(),
+            connections: 64,
+            stream: false,
+            aim: None,
+        },
     ]
+}
+
+fn structured_body() -> String {
+    let mut body: serde_json::Value = serde_json::from_str(&chat_body(STRUCTURED_MODEL, false)).expect("our own JSON");
+    body["response_format"] = serde_json::json!({"type": "json_schema", "json_schema": {"name": "questions", "strict": true, "schema": {
+        "type": "object",
+        "properties": {
+            "questions": {"type": "array", "items": {"type": "string"}},
+            "floors": {"type": "integer"},
+        },
+        "required": ["questions", "floors"],
+        "additionalProperties": false,
+    }}});
+    body.to_string()
 }
 
 fn chat_body(model: &str, stream: bool) -> String {

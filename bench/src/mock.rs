@@ -3,7 +3,7 @@
 //! It writes HTTP/1.1 by hand: each chunk of a stream is one write, as real vendors send them, and nothing is computed per
 //! request. It understands just what the proxies here send: a length, no chunked bodies.
 
-use crate::cases::{CHUNKS, DIMENSIONS, PACE, PACED_MODEL};
+use crate::cases::{CHUNKS, DIMENSIONS, PACE, PACED_MODEL, STRUCTURED_MODEL};
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -20,6 +20,7 @@ const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// Everything that is ever answered, as it goes onto the wire.
 struct Answers {
     chat: Vec<u8>,
+    structured: Vec<u8>,
     embedding: Vec<u8>,
     stream_head: Vec<u8>,
     stream_chunks: Vec<Vec<u8>>,
@@ -43,6 +44,7 @@ pub async fn serve(listener: TcpListener) {
 /// What one request asks for.
 enum Asked {
     Chat,
+    Structured,
     Stream { paced: bool },
     Embedding,
     Nothing,
@@ -54,6 +56,7 @@ async fn connection(mut stream: TcpStream, answers: &Answers) -> anyhow::Result<
     while let Some((asked, length)) = request(&mut stream, &mut buffer).await? {
         let sent = match asked {
             Asked::Chat => stream.write_all(&answers.chat).await,
+            Asked::Structured => stream.write_all(&answers.structured).await,
             Asked::Embedding => stream.write_all(&answers.embedding).await,
             Asked::Stream { paced } => answers.stream(&mut stream, paced).await,
             Asked::Nothing => stream.write_all(&answers.refused).await,
@@ -100,6 +103,7 @@ fn parse(buffer: &[u8]) -> anyhow::Result<Option<(Asked, usize)>> {
     let asked = match request.path.unwrap_or_default() {
         _ if !known => Asked::Nothing,
         "/v1/chat/completions" if has("\"stream\":true") => Asked::Stream { paced: has(PACED_MODEL) },
+        "/v1/chat/completions" if has(STRUCTURED_MODEL) => Asked::Structured,
         "/v1/chat/completions" => Asked::Chat,
         "/v1/embeddings" => Asked::Embedding,
         _ => Asked::Nothing,
@@ -119,7 +123,8 @@ impl Answers {
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n\
             transfer-encoding: chunked\r\n\r\n";
         Self {
-            chat: whole(200, &chat_answer()),
+            chat: whole(200, &chat_answer(PROSE)),
+            structured: whole(200, &chat_answer(STRUCTURED)),
             embedding: whole(200, &embedding_answer()),
             stream_head: stream_head.to_vec(),
             stream_chunks,
@@ -192,14 +197,17 @@ fn usage(completion: usize) -> Value {
     json!({"prompt_tokens": 92, "completion_tokens": completion, "total_tokens": 92 + completion})
 }
 
-fn chat_answer() -> Value {
+const PROSE: &str = "First the weight of the piano and the width of the stairs, then whether the van can stop at both \
+    doors, then who packs the boxes, and last the day.";
+const STRUCTURED: &str =
+    r#"{"questions": ["How heavy is the piano?", "How wide are the stairs?", "Who packs?"], "floors": 3}"#;
+
+fn chat_answer(content: &str) -> Value {
     json!({
         "id": "chatcmpl-0123456789abcdef0123456789abcdef", "object": "chat.completion", "created": 1_764_000_000,
         "model": "mock", "system_fingerprint": null, "usage": usage(38),
         "choices": [{"index": 0, "logprobs": null, "finish_reason": "stop", "message": {
-            "role": "assistant", "refusal": null,
-            "content": "First the weight of the piano and the width of the stairs, then whether the van can stop at both \
-                doors, then who packs the boxes, and last the day.",
+            "role": "assistant", "refusal": null, "content": content,
         }}],
     })
 }

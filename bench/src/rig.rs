@@ -1,6 +1,6 @@
 //! What is started for a run: the floor and the gateway on one core, the mock vendor and the clients on another.
 
-use crate::cases::{Case, MODEL, PACED_MODEL};
+use crate::cases::{Case, MODEL, PACED_MODEL, STRUCTURED_MODEL};
 use crate::mock::UPSTREAM_KEY;
 use crate::{load, machine};
 use anyhow::{Context as _, ensure};
@@ -128,11 +128,13 @@ fn gateway_config(address: &str, upstream: &str, folder: &Path) -> anyhow::Resul
     let mut text = format!(
         "[serve]\nbind = {address:?}\n\n[store]\npath = {:?}\n\n\
          [[vendors]]\nname = \"mock\"\nprofile = \"openai-compatible\"\nbase = \"http://{upstream}/v1\"\ncredential = {UPSTREAM_KEY:?}\n\n\
+         [[vendors]]\nname = \"plain\"\nprofile = \"deepseek\"\nbase = \"http://{upstream}/v1\"\ncredential = {UPSTREAM_KEY:?}\n\n\
          [[accounts]]\nid = \"bench\"\n{limits}\n\n[[keys]]\nid = \"bench-key\"\naccount = \"bench\"\nhash = {hash:?}\n{limits}\n",
         folder.join("banjia.db").display().to_string(),
     );
     for model in [MODEL, PACED_MODEL] {
         write!(text, "\n[[routes]]\nname = {model:?}\ntargets = [\"mock/{model}\"]\n")?;
     }
+    write!(text, "\n[[routes]]\nname = {STRUCTURED_MODEL:?}\ntargets = [\"plain/{STRUCTURED_MODEL}\"]\n")?;
     Ok(text)
 }

@@ -34,6 +34,12 @@ struct Options {
     /// Seconds of load before each measurement.
     #[arg(long, default_value_t = 1.0)]
     warm: f64,
+    /// The highest median ratio of each case, for example `chat=1.5,stream=1.1`: beyond it the program fails.
+    #[arg(long, value_delimiter = ',', value_parser = bar, value_name = "CASE=RATIO")]
+    ratio_max: Vec<(String, f64)>,
+    /// The most idle memory of the gateway, in MiB: beyond it the program fails.
+    #[arg(long, value_name = "MIB")]
+    idle_memory_max: Option<f64>,
     /// The core of the proxy.
     #[arg(long, default_value_t = 0)]
     gateway_core: usize,
@@ -72,6 +78,16 @@ fn main() -> anyhow::Result<()> {
     local.block_on(&runtime, compare(&options, &chosen, &program))
 }
 
+/// Reads `CASE=RATIO`.
+fn bar(text: &str) -> Result<(String, f64), String> {
+    let (case, ratio) = text.split_once('=').ok_or("write CASE=RATIO, for example chat=1.5")?;
+    let ratio = ratio.parse().map_err(|_| format!("{ratio:?} is not a number"))?;
+    if !cases::all().iter().any(|known| known.name == case) {
+        return Err(format!("there is no case {case:?}"));
+    }
+    Ok((case.to_owned(), ratio))
+}
+
 fn chosen(options: &Options) -> anyhow::Result<Vec<Case>> {
     let all = cases::all();
     let names: Vec<&str> = all.iter().map(|case| case.name).collect();
@@ -106,20 +122,18 @@ async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::
         return only_gateway(options, chosen, &gateway).await;
     }
     let mut floor_idle = None;
-    let floor = match &options.against {
-        Some(path) => {
-            let path = std::path::absolute(path)?;
-            let (older, idle) = start_gateway("against", &path, &upstream, (options, chosen)).await?;
-            floor_idle = Some(idle);
-            older
-        }
-        None => {
-            let mut bare = Proxy::bare(&upstream, (&[core], &[load_core]))?;
-            bare.ready(chosen).await?;
-            bare
-        }
+    let floor = if let Some(path) = &options.against {
+        let path = std::path::absolute(path)?;
+        let (older, idle) = start_gateway("against", &path, &upstream, (options, chosen)).await?;
+        floor_idle = Some(idle);
+        older
+    } else {
+        let mut bare = Proxy::bare(&upstream, (&[core], &[load_core]))?;
+        bare.ready(chosen).await?;
+        bare
     };
 
+    let mut missed = Vec::new();
     for case in chosen {
         let mut rounds = Vec::new();
         for _ in 0..options.rounds {
@@ -132,11 +146,20 @@ async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::
         } else {
             println!("{}", report::case(case, floor.name, &rounds));
         }
+        let [ratio, ..] = report::spread(rounds.iter().map(Round::ratio));
+        for (_, most) in options.ratio_max.iter().filter(|(name, most)| name == case.name && ratio > *most) {
+            missed.push(format!("{}: the ratio is {ratio:.2}; at most {most:.2}", case.name));
+        }
     }
     print_memory(options, &gateway, idle)?;
     if let Some(idle) = floor_idle {
         print_memory(options, &floor, idle)?;
     }
+    let idle_mebibytes = idle as f64 / 1024.0 / 1024.0;
+    if let Some(most) = options.idle_memory_max.filter(|most| idle_mebibytes > *most) {
+        missed.push(format!("idle memory is {idle_mebibytes:.1} MiB; at most {most:.1} MiB"));
+    }
+    ensure!(missed.is_empty(), "the bars are missed: {}", missed.join("; "));
     Ok(())
 }
 
