@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_carries_its_evidence_the_dates_and_the_way_to_object() {
+    fn a_notice_has_evidence_dates_and_an_appeal() {
         let english = written("acme", "en");
         assert_eq!(english.subject, "Example AI: API service ends for some places on 2024-07-09 00:00 CST");
         for said in [
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_says_how_to_get_no_more_of_them_or_why_that_changes_nothing() {
+    fn a_notice_says_how_to_unsubscribe() {
         for (language, sentence) in [("en", "If you want no more of these mails"), ("zh", "如不希望再收到此类邮件")]
         {
             let heard = written("acme", language);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_does_not_say_how_to_get_no_more_is_used_only_where_that_changes_nothing() {
+    fn only_mandatory_notices_need_no_unsubscription() {
         let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
         std::fs::write(folder.path().join("notice.en.txt"), "Hello {{ account }}").unwrap_or_else(|e| panic!("{e}"));
         let templates = Templates::new("x", Some(folder.path())).unwrap_or_else(|e| panic!("{e}"));
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_replaces_single_templates_and_a_misspelt_name_is_an_error() {
+    fn a_misspelt_template_is_an_error() {
         let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
         std::fs::write(folder.path().join("notice.en.txt"), "{{ account }} {{ acount }}")
             .unwrap_or_else(|e| panic!("{e}"));

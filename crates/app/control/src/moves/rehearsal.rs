@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_left_proves_nothing_and_an_error_does() {
+    fn an_error_fails_a_rehearsal_but_a_client_gone_not() {
         let count = |outcome, requests| ReasonCount { target: None, outcome, requests };
         let drill = |blocked, back| RehearsalRecord {
             began_at: Timestamp(0),

@@ -39,7 +39,7 @@ fn set() -> Vec<Capture> {
 }
 
 #[test]
-fn legs_of_one_request_become_a_pair_and_the_rest_is_counted() {
+fn captures_of_one_request_become_a_pair() {
     let set = set();
     let sides = Sides::of(&set, None, None).unwrap();
     assert_eq!((sides.source.to_string(), sides.destination.to_string()), ("old/m".into(), "new/m".into()));
@@ -53,7 +53,7 @@ fn legs_of_one_request_become_a_pair_and_the_rest_is_counted() {
 }
 
 #[test]
-fn a_leg_told_twice_is_one_answer_and_one_abandoned_is_none() {
+fn a_repeated_capture_is_one_answer() {
     let mut set = set();
     set.push(capture("b", TrafficKind::Repeat, 0, "old/m"));
     set.push(Capture { outcome: Outcome::Abandoned, ..capture("b", TrafficKind::Repeat, 1, "old/m") });
@@ -91,7 +91,7 @@ fn one_target_may_be_held_against_itself() {
 }
 
 #[test]
-fn expectations_are_for_a_request_or_a_route_and_bad_lines_are_told() {
+fn an_expectation_names_a_request_or_a_route() {
     let text = "{\"id\": \"a\", \"contains\": \"x\"}\n\n{\"route\": \"chat\", \"regex\": \"y\"}\n";
     let read = Expectations::read_lines(text.as_bytes()).unwrap();
     assert_eq!((read.of("a", &"chat".into()).len(), read.of("b", &"chat".into()).len()), (2, 1));

@@ -114,7 +114,7 @@ async fn kept(replay: &Replay, leg: TrafficKind) -> Vec<Capture> {
 }
 
 #[tokio::test]
-async fn what_is_recorded_is_not_asked_again_and_answers_keep_the_requests_own_facts() {
+async fn a_recorded_request_is_not_asked_again() {
     let mut replay = replay(&["a", "b"], &[]).await;
     let (first, asked) = run(&replay, FOUR, |_| Ok(reply())).await;
     assert_eq!((first.answered, first.recorded, asked.len()), (2, 0, 2));
@@ -136,7 +136,7 @@ async fn what_is_recorded_is_not_asked_again_and_answers_keep_the_requests_own_f
 }
 
 #[tokio::test]
-async fn a_run_that_is_broken_off_loses_nothing_that_was_written_and_the_next_one_does_the_rest() {
+async fn the_next_run_does_the_rest_of_a_broken_one() {
     let ids: Vec<_> = (0..40).map(|n| n.to_string()).collect();
     let replay = replay(&ids.iter().map(String::as_str).collect::<Vec<_>>(), &[]).await;
     let plan = replay.plan(free).await.unwrap();
@@ -184,7 +184,7 @@ async fn a_run_that_is_broken_off_loses_nothing_that_was_written_and_the_next_on
 }
 
 #[tokio::test]
-async fn refusals_of_the_moment_are_asked_again_and_those_of_the_request_are_answers() {
+async fn only_refusals_of_the_moment_are_asked_again() {
     let replay = replay(&["bad", "busy", "good", "away"], &[]).await;
     let answer = |id: &str| match id {
         "bad" => Ok(refused(ErrorClass::BadRequest, false)),
@@ -202,7 +202,7 @@ async fn refusals_of_the_moment_are_asked_again_and_those_of_the_request_are_ans
 }
 
 #[tokio::test]
-async fn a_refused_key_or_region_ends_the_asking_of_that_target_alone() {
+async fn a_refused_key_ends_the_replay_of_one_target() {
     let mut replay = replay(&["a", "b", "c"], &[]).await;
     replay.wanted.repeats = 1;
     let one = Bounds { at_once_max: 1, ..FOUR };
@@ -237,7 +237,7 @@ async fn money_bounds_what_is_asked_over_all_runs() {
 }
 
 #[tokio::test]
-async fn no_more_are_under_way_than_may_be_and_a_stop_lets_them_end() {
+async fn a_replay_keeps_to_its_concurrency() {
     let ids: Vec<_> = (0..30).map(|n| n.to_string()).collect();
     let replay = replay(&ids.iter().map(String::as_str).collect::<Vec<_>>(), &[]).await;
     let plan = replay.plan(free).await.unwrap();
@@ -264,7 +264,7 @@ async fn no_more_are_under_way_than_may_be_and_a_stop_lets_them_end() {
 }
 
 #[tokio::test]
-async fn requests_are_chosen_by_source_and_number_and_each_is_asked_once() {
+async fn each_chosen_request_is_replayed_once() {
     let elsewhere = Capture { target: target("other/m"), ..recorded("a") };
     let left = Capture { outcome: Outcome::Abandoned, answer: None, ..recorded("left") };
     let foreign = Capture { route: "embed".into(), ..recorded("foreign") };
@@ -279,7 +279,7 @@ async fn requests_are_chosen_by_source_and_number_and_each_is_asked_once() {
 }
 
 #[test]
-fn the_most_that_a_question_costs_counts_copies_forms_and_limits() {
+fn the_cost_bound_counts_copies_forms_and_limits() {
     let known = priced(&target(OTHER));
     let most = |request: Value| known.at_most(&Capture { request, ..recorded("a") }).map(|most| most.micros);
     let plain = json!({ "messages": [], "max_tokens": 50 });

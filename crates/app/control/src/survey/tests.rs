@@ -26,7 +26,7 @@ fn a_shape_says_names_and_kinds_and_no_text() {
 }
 
 #[test]
-fn a_capture_of_a_counted_row_is_read_and_not_counted_again() {
+fn a_capture_of_a_counted_row_is_not_counted() {
     let id: banjia_types::RequestId = serde_json::from_value(json!("00000000-0000-0000-0000-000000000007")).unwrap();
     let mut row = Row::new(id, Timestamp(1_000), Timestamp(3_000), Outcome::Answered);
     row.route = Some("shop".into());
@@ -60,7 +60,7 @@ fn captures_of_an_unknown_operation_count_as_refused() {
 }
 
 #[test]
-fn losses_are_those_of_encoding_and_a_request_that_cannot_be_read_is_refused() {
+fn an_unreadable_request_counts_as_refused() {
     let texts: BTreeMap<_, _> = embedded_profiles().iter().copied().collect();
     let find = |name: &str| texts.get(name).map(|text| (*text).to_owned());
     let profile = |name: &str| Arc::new(Profile::parse(name, texts[name], &find).0.unwrap());

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_what_an_independent_program_computes() {
+    fn a_signature_equals_an_independent_programs() {
         // python3: base64.b64encode(hmac.new(bytes(range(32)), b"msg_1.1720483200.{}", "sha256").digest())
         let signer = Signer::read(&secret(&std::array::from_fn(|at| at as u8))).unwrap();
         let signed = signer.sign("msg_1", Timestamp(1_720_483_200_999), b"{}");

@@ -12,7 +12,7 @@ const MORNING: &str = "2024-06-25T10:00";
 const CUT_SHORT: Done = Done { sent: 0, later: 0, refused: 0, unknown: 0, unsubscribed: 0, is_cut_short: true };
 
 #[tokio::test]
-async fn a_server_that_takes_no_mail_of_this_sender_refuses_no_receiver() {
+async fn a_refused_sender_refuses_no_receiver() {
     let mut rig = Rig::new(&TWO).await;
     rig.sink.set(Mood::NoSender);
     let campaign = rig.campaign().await;
@@ -75,7 +75,7 @@ async fn another_round_or_date_ends_a_look_that_has_begun() {
 }
 
 #[tokio::test]
-async fn who_unsubscribes_while_the_rate_is_kept_gets_no_mail() {
+async fn an_unsubscription_during_the_run_is_kept() {
     let mut rig = Rig::new(&TWO).await;
     // A second between two mails, in which the second account changes its mind.
     let slow = SmtpConfig { per_minute_max: 60, ..config(&rig.sink) };

@@ -141,7 +141,7 @@ async fn talk(
 }
 
 #[tokio::test]
-async fn mails_go_out_over_a_connection_that_was_secured_and_nothing_of_them_in_the_clear() {
+async fn mails_are_sent_only_over_tls() {
     for (offer, tls) in [(Offer::Starttls, MailTls::Starttls), (Offer::Tls, MailTls::Tls)] {
         let front = Front::new(offer).await;
         let (done, notices) = front.campaign(front.config(tls)).await;
@@ -152,7 +152,7 @@ async fn mails_go_out_over_a_connection_that_was_secured_and_nothing_of_them_in_
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_said() {
+async fn an_unknown_certificate_ends_the_connection() {
     for (offer, tls) in [(Offer::Starttls, MailTls::Starttls), (Offer::Tls, MailTls::Tls)] {
         let front = Front::new(offer).await;
         for wrong in [
@@ -171,7 +171,7 @@ async fn a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_said()
 }
 
 #[tokio::test]
-async fn a_server_that_offers_only_the_clear_gets_no_mail_and_no_password() {
+async fn a_server_without_tls_gets_no_mail() {
     for tls in [MailTls::Starttls, MailTls::Tls] {
         let front = Front::new(Offer::Clear).await;
         let login = SmtpConfig { user: Some("u".to_owned()), password: Some(Secret::new("p4ss")), ..front.config(tls) };
@@ -187,7 +187,7 @@ async fn a_server_that_offers_only_the_clear_gets_no_mail_and_no_password() {
 }
 
 #[tokio::test]
-async fn answers_that_were_put_in_before_the_connection_was_secured_are_not_believed() {
+async fn answers_injected_before_tls_are_ignored() {
     let front = Front::new(Offer::Forged).await;
     front.sink.set(Mood::Never);
     let (done, notices) = front.campaign(front.config(MailTls::Starttls)).await;
@@ -207,7 +207,7 @@ async fn a_silent_server_is_waited_for_only_so_long() {
 }
 
 #[test]
-fn a_file_of_authorities_without_one_is_a_problem_at_the_start() {
+fn an_empty_file_of_authorities_is_a_problem() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("roots.pem");
     let made = || {

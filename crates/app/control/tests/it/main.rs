@@ -104,7 +104,7 @@ async fn runner(store: &Store, sink: &Sink, name: &str) -> Runner {
 const TWO: [(&str, &str); 2] = [("acme", "ops@acme.example"), ("zh-shop", "ops@shop.example")];
 
 #[tokio::test]
-async fn each_step_is_sent_once_on_its_day_in_the_accounts_language() {
+async fn each_step_is_sent_once_on_its_day() {
     let mut rig = Rig::new(&TWO).await;
     assert_eq!(rig.tick("2024-06-25T09:00").await, Done::default(), "before the hour");
     assert_eq!(rig.tick("2024-06-25T10:00").await.sent, 2);
@@ -125,7 +125,7 @@ async fn each_step_is_sent_once_on_its_day_in_the_accounts_language() {
 }
 
 #[tokio::test]
-async fn a_clock_that_steps_back_and_forth_sends_no_step_twice() {
+async fn clock_steps_send_no_step_twice() {
     let mut rig = Rig::new(&TWO).await;
     for when in
         ["2024-06-25T10:00", "2024-07-02T10:00", "2024-06-25T12:00", "2024-07-02T10:00", "2024-06-24", "2024-07-09"]
@@ -144,7 +144,7 @@ async fn a_clock_that_steps_back_and_forth_sends_no_step_twice() {
 }
 
 #[tokio::test]
-async fn a_pause_holds_mails_back_and_a_new_date_begins_a_round() {
+async fn a_new_date_begins_a_round_of_mails() {
     let mut rig = Rig::new(&TWO).await;
     rig.store.set_campaign("july", false, BY).await.unwrap();
     assert_eq!(rig.tick("2024-06-25T10:00").await, Done::default());
@@ -156,7 +156,7 @@ async fn a_pause_holds_mails_back_and_a_new_date_begins_a_round() {
 }
 
 #[tokio::test]
-async fn what_the_server_says_decides_whether_it_is_tried_again() {
+async fn the_servers_answer_decides_about_a_retry() {
     let mut rig = Rig::new(&TWO[..1]).await;
     rig.sink.set(Mood::Later);
     assert_eq!(rig.tick("2024-06-25T10:00").await.later, 1);
@@ -174,7 +174,7 @@ async fn what_the_server_says_decides_whether_it_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_mail_whose_result_nobody_saw_is_not_sent_again_by_itself() {
+async fn a_mail_without_a_result_is_not_sent_again() {
     let mut rig = Rig::new(&TWO[..1]).await;
     rig.sink.set(Mood::Lost);
     assert_eq!(rig.tick("2024-06-25T10:00").await.unknown, 1);
@@ -200,7 +200,7 @@ async fn what_an_ended_process_had_begun_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_ends_the_look_with_nothing_begun() {
+async fn an_absent_mail_server_begins_no_mail() {
     let mut rig = Rig::new(&TWO).await;
     let gone = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
     let mut wrong = config(&rig.sink);
@@ -218,7 +218,7 @@ async fn a_server_that_is_not_there_ends_the_look_with_nothing_begun() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_refused_and_the_others_are_told() {
+async fn an_invalid_address_stops_no_other_mail() {
     let forged = "ops@acme.example\r\nBcc: victim@example.com";
     let mut rig = Rig::new(&[("a", forged), ("b", "not an address"), ("c", "ops@c.example")]).await;
     let done = rig.tick("2024-06-25T10:00").await;

@@ -110,7 +110,7 @@ async fn stage_of(store: &Store) -> Stage {
 }
 
 #[tokio::test]
-async fn gates_bring_a_move_forward_one_stage_at_a_time_and_only_one_process_looks() {
+async fn gates_advance_a_move_one_stage_at_a_time() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
     moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     let again = moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap_err();
@@ -132,7 +132,7 @@ async fn gates_bring_a_move_forward_one_stage_at_a_time_and_only_one_process_loo
 }
 
 #[tokio::test]
-async fn a_destination_that_breaks_what_callers_need_stays_in_the_shadow() {
+async fn a_worse_destination_stays_in_the_shadow() {
     let (store, key) = recorded(Some("Of course! Here is your order.")).await;
     moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     let (mut mover, _) = mover(&store, &key, "one");
@@ -159,7 +159,7 @@ async fn a_report_on_a_destination_is_what_its_gates_read() {
 }
 
 #[tokio::test]
-async fn a_verdict_is_made_anew_when_there_are_new_copies_and_not_for_other_captures() {
+async fn new_copies_make_a_new_verdict() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
     let made = moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     let (mut mover, _) = mover(&store, &key, "one");
@@ -176,7 +176,7 @@ async fn a_verdict_is_made_anew_when_there_are_new_copies_and_not_for_other_capt
 }
 
 #[tokio::test]
-async fn a_source_that_refuses_is_left_at_once_and_people_are_called_once() {
+async fn a_source_that_refuses_is_left_at_once() {
     let (store, key) = recorded(None).await;
     moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     store.record_cut(&"openai".into(), after(3), &json!({ "said": "not here" })).await.unwrap();
@@ -190,7 +190,7 @@ async fn a_source_that_refuses_is_left_at_once_and_people_are_called_once() {
 }
 
 #[tokio::test]
-async fn an_order_is_in_the_log_with_its_reason_or_refused_with_ours() {
+async fn a_command_is_logged_with_its_reason() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
     moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();
     let said = |reason| Order { by: "lee", reason, at: after(1) };
@@ -209,7 +209,7 @@ async fn an_order_is_in_the_log_with_its_reason_or_refused_with_ours() {
 }
 
 #[tokio::test]
-async fn what_others_do_is_seen_although_nothing_is_read_twice() {
+async fn changes_of_other_processes_are_seen() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;
     let (mut mover, _) = mover(&store, &key, "one");
     assert!(mover.route_moves().await.unwrap().is_empty());
@@ -229,7 +229,7 @@ async fn what_others_do_is_seen_although_nothing_is_read_twice() {
 }
 
 #[tokio::test]
-async fn what_calls_people_is_told_to_those_who_listen_and_says_nothing_that_was_said() {
+async fn a_page_is_sent_once_to_every_listener() {
     let (store, key) = recorded(None).await;
     store.know_webhooks(&["ops"], START).await.unwrap();
     moves::make(&store, TEXT, Actor { actor: "kim", at: START }).await.unwrap();

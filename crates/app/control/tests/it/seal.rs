@@ -93,7 +93,7 @@ fn sealed(found: Sealing) -> (SignedReport, bool) {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_is_said_all_at_once_and_nothing_is_recorded() {
+async fn all_obstacles_of_a_seal_are_said_at_once() {
     let rig = Rig::new().await;
     rig.ledger.close().await.unwrap();
     let said: Vec<_> = rig.open(&["openai", "openai-2"]).await.iter().map(ToString::to_string).collect();
@@ -106,7 +106,7 @@ async fn what_stands_in_the_way_is_said_all_at_once_and_nothing_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_live_move_without_credentials_is_sealed_once_and_its_report_stays_the_same() {
+async fn a_sealed_report_stays_the_same() {
     let rig = Rig::new().await;
     for minutes_ago in [25, 20, 12] {
         rig.request("acme", "openai/gpt-4o", minutes_ago, Outcome::Answered);
@@ -168,7 +168,7 @@ async fn two_who_seal_at_once_get_one_report() {
 }
 
 #[tokio::test]
-async fn a_request_without_an_end_is_waited_for_and_what_a_killed_process_had_open_is_lost() {
+async fn a_seal_waits_for_open_requests() {
     let rig = Rig::new().await;
     rig.request("acme", "openai/gpt-4o", 11, Outcome::Answered);
     rig.go_live().await;

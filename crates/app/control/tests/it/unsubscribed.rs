@@ -8,7 +8,7 @@ use banjia_control::sink::Mood;
 use banjia_store::Changed;
 
 #[tokio::test]
-async fn who_has_unsubscribed_gets_no_mail_and_is_listed_with_the_reason() {
+async fn an_unsubscribed_account_gets_no_mail() {
     let mut rig = Rig::new(&TWO).await;
     let acme = "acme".into();
     assert_eq!(rig.store.unsubscribe(&acme, "by mail to appeals@", BY).await.unwrap(), Changed::Done);
@@ -31,7 +31,7 @@ async fn who_has_unsubscribed_gets_no_mail_and_is_listed_with_the_reason() {
 }
 
 #[tokio::test]
-async fn who_unsubscribes_between_two_attempts_is_not_tried_again() {
+async fn an_unsubscription_ends_the_attempts() {
     let mut rig = Rig::new(&TWO[..1]).await;
     rig.sink.set(Mood::Later);
     assert_eq!(rig.tick("2024-06-25T10:00").await.later, 1);
@@ -42,7 +42,7 @@ async fn who_unsubscribes_between_two_attempts_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_mandatory_campaign_tells_everybody_and_offers_no_way_out() {
+async fn a_mandatory_campaign_tells_everybody() {
     let mut rig = Rig::of(&TWO, Some("section 9 of our terms")).await;
     rig.store.unsubscribe(&"acme".into(), "by mail", BY).await.unwrap();
     assert_eq!(rig.tick("2024-06-25T10:00").await.sent, 2);
@@ -53,7 +53,7 @@ async fn a_mandatory_campaign_tells_everybody_and_offers_no_way_out() {
 }
 
 #[tokio::test]
-async fn a_mail_names_the_page_or_the_address_where_no_more_are_asked_for() {
+async fn a_mail_names_where_to_unsubscribe() {
     let said = |unsubscribe: Option<&str>, account: &str| {
         let json = r#"{"host":"h","from":"Example AI <notice@example.com>","reply_to":"appeals+1@example.com"}"#;
         let config = SmtpConfig {
@@ -77,7 +77,7 @@ async fn a_mail_names_the_page_or_the_address_where_no_more_are_asked_for() {
 }
 
 #[tokio::test]
-async fn the_longest_account_still_makes_a_header_that_can_be_read() {
+async fn the_longest_account_makes_a_readable_header() {
     let long = "account-".repeat(30);
     let mut rig = Rig::new(&[(&long, "ops@x.example")]).await;
     rig.runner = None;

@@ -99,7 +99,7 @@ async fn an_event_is_signed_and_holds_names_only() {
 }
 
 #[tokio::test]
-async fn what_was_not_written_down_is_sent_again_with_the_same_id() {
+async fn an_unrecorded_delivery_keeps_its_id() {
     let store = store(&["ops"]).await;
     let (addr, mut seen) = receiver(vec![0, 200]).await;
     let configs = [config("ops", addr, &["*"])];
@@ -136,7 +136,7 @@ async fn a_clock_set_back_lengthens_no_pause() {
 }
 
 #[tokio::test]
-async fn failures_and_redirects_are_tried_again_and_410_ends_it_until_a_person_says_otherwise() {
+async fn only_410_ends_the_delivery_of_events() {
     let store = store(&["ops"]).await;
     let (addr, mut seen) = receiver(vec![500, 302, 410, 200, 200]).await;
     let mut courier = WebhookDispatcher::new(store.clone(), &[config("ops", addr, &["*"])]).unwrap();
@@ -163,7 +163,7 @@ async fn failures_and_redirects_are_tried_again_and_410_ends_it_until_a_person_s
 }
 
 #[tokio::test]
-async fn each_hears_what_it_wants_and_one_that_fails_keeps_nobody_waiting() {
+async fn a_failing_receiver_delays_no_other() {
     let store = store(&["all", "policies"]).await;
     let (bad, _bad) = receiver(vec![500]).await;
     let (good, mut seen) = receiver(vec![200, 200]).await;
@@ -188,7 +188,7 @@ async fn each_hears_what_it_wants_and_one_that_fails_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn only_one_process_delivers_and_nothing_is_kept_where_nobody_listens() {
+async fn only_one_process_delivers_events() {
     let store = store(&[]).await;
     something_happens(&store).await;
     let (addr, _seen) = receiver(vec![]).await;

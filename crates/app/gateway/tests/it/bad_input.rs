@@ -123,7 +123,7 @@ async fn a_body_that_ends_early_is_not_a_request() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_closes_the_connection_and_nothing_else() {
+async fn bytes_that_are_no_http_close_one_connection() {
     let rig = Rig::new().await;
     for junk in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET\r\n\r\n", b"\0\0\0\0\r\n\r\n"] {
         let mut socket = TcpStream::connect(rig.gateway.addr).await.unwrap();
@@ -139,7 +139,7 @@ async fn what_is_no_http_closes_the_connection_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_a_target_cannot_honour_follows_the_routes_policy() {
+async fn an_unsupported_parameter_follows_the_routes_rule() {
     let rig = Rig::with(|config| {
         let mut lax = banjia_gateway::config::RouteConfig::new("lax", ["zhipu/glm-4.6"]);
         lax.losses.worst = banjia_types::LossLevel::Dropped;

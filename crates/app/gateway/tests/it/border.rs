@@ -70,7 +70,7 @@ async fn chat(rig: &Rig, hops: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn on_the_day_every_endpoint_answers_the_block_that_sdks_know() {
+async fn on_its_day_the_block_answers_on_every_endpoint() {
     let rig = rig("2024-07-09T00:01", |_| {}).await;
     for path in ["/v1/chat/completions", "/v1/embeddings", "/v1/models", "/v1/models/gpt-4o"] {
         for hops in [HONG_KONG, HONG_KONG_V6, "::ffff:47.75.0.1"] {
@@ -121,7 +121,7 @@ async fn from_the_notice_on_headers_tell_the_dates() {
 }
 
 #[tokio::test]
-async fn the_page_that_tells_more_is_linked_in_the_terms_of_both_standards() {
+async fn the_notice_page_is_linked_by_both_standards() {
     let rig = rig("2024-06-26", |_| {}).await;
     rig.gateway.set_border(rules(&EXAMPLE.replace("unknown = ", "link = \"https://example.com/border\"\nunknown = ")));
     let page = "<https://example.com/border>";
@@ -223,7 +223,7 @@ async fn the_accounts_record_counts_beside_the_address() {
 }
 
 #[tokio::test]
-async fn no_leg_leads_to_a_vendor_that_does_not_serve_the_caller() {
+async fn no_side_request_goes_where_callers_are_unserved() {
     let rig = Rig::with(behind_a_proxy).await;
     for hops in [HONG_KONG, HONG_KONG_V6] {
         let answer = chat(&rig, hops).await;
@@ -293,7 +293,7 @@ async fn read(response: Response<Incoming>) -> Answer {
 }
 
 #[tokio::test]
-async fn a_stream_that_began_before_the_moment_may_finish_where_the_policy_says_so() {
+async fn a_policy_may_let_streams_finish() {
     let rig = rig("2024-07-08T12:00", |_| {}).await;
     rig.slow(20);
     let response = begun(&rig, "finish", Duration::from_hours(1)).await;
@@ -305,7 +305,7 @@ async fn a_stream_that_began_before_the_moment_may_finish_where_the_policy_says_
 }
 
 #[tokio::test]
-async fn a_stream_that_began_before_the_moment_ends_with_it_where_the_policy_says_so() {
+async fn a_policy_may_end_streams_at_its_moment() {
     let rig = rig("2024-07-08T12:00", |_| {}).await;
     // The second piece would come in an hour: only the border ends this stream. How long before the moment it has to begin
     // depends on the machine, and one that came too late is simply refused.
@@ -328,7 +328,7 @@ async fn a_stream_that_began_before_the_moment_ends_with_it_where_the_policy_say
 }
 
 #[tokio::test]
-async fn a_paused_policy_refuses_nobody_and_the_place_is_still_recorded() {
+async fn a_paused_policy_still_records_the_place() {
     let rig = rig("2024-07-10", |_| {}).await;
     let mut paused = rules(EXAMPLE);
     paused.policies[0].is_paused = true;
@@ -417,7 +417,7 @@ async fn who_is_no_trusted_proxy_may_not_ask_and_off_is_off() {
 }
 
 #[tokio::test]
-async fn a_proxys_word_for_an_account_is_believed_only_where_that_is_said() {
+async fn the_account_header_needs_a_trusted_proxy() {
     for (is_believed, status) in [(true, 403), (false, 204)] {
         let rig = rig("2024-07-10", |config| {
             config
@@ -507,7 +507,7 @@ async fn a_connection_over_ipv6_is_judged_as_one_over_ipv4() {
 }
 
 #[tokio::test]
-async fn a_blocked_caller_is_refused_before_its_body_is_read() {
+async fn a_blocked_caller_is_refused_before_its_body() {
     let rig = rig("2024-07-10", |config| config.serve.body_bytes_max = 1 << 20).await;
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\nx-forwarded-for: {HONG_KONG}\r\n\
@@ -521,7 +521,7 @@ async fn a_blocked_caller_is_refused_before_its_body_is_read() {
 }
 
 #[tokio::test]
-async fn settings_that_would_never_be_used_or_name_no_place_are_problems() {
+async fn useless_border_settings_are_problems() {
     let compile = |change: fn(&mut Config)| {
         let mut config = Config::default();
         change(&mut config);

@@ -26,7 +26,7 @@ async fn recording() -> Rig {
 }
 
 #[tokio::test]
-async fn whole_answers_and_streams_become_the_same_kind_of_capture() {
+async fn streams_are_captured_like_whole_answers() {
     let rig = recording().await;
     let mut body = hello("one-zhipu", false);
     let whole = rig.chat(&body).await;
@@ -82,7 +82,7 @@ async fn tool_calls_embeddings_and_errors_are_kept_too() {
 }
 
 #[tokio::test]
-async fn secrets_are_taken_out_and_nothing_can_be_read_in_the_file() {
+async fn captures_are_encrypted_and_hold_no_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("banjia.db");
     let store = Store::open(&Location::File(path.clone())).await.unwrap();
@@ -112,7 +112,7 @@ async fn secrets_are_taken_out_and_nothing_can_be_read_in_the_file() {
 }
 
 #[tokio::test]
-async fn the_share_is_a_draw_of_the_id_and_a_course_has_its_own() {
+async fn the_share_of_captures_is_drawn_from_the_id() {
     let rig = Rig::with(|config| {
         config.capture.share = 0.5;
         config.capture.routes.insert("one-zhipu".into(), 0.0);
@@ -134,7 +134,7 @@ async fn the_share_is_a_draw_of_the_id_and_a_course_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_full_queue_drops_and_counts_and_no_caller_notices() {
+async fn a_full_capture_queue_is_unseen_by_callers() {
     let rig = Rig::with(|config| {
         config.capture.share = 1.0;
         config.capture.queue_bytes_max = 10;
@@ -176,7 +176,7 @@ async fn start(store: &Store, capture: CaptureConfig) -> Result<banjia_gateway::
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_refused_at_the_start_and_bad_settings_before_it() {
+async fn a_wrong_capture_key_is_refused_at_the_start() {
     let store = Store::open(&Location::Temporary).await.unwrap();
     store.check_seal(&EncryptionKey::parse(KEY).unwrap()).await.unwrap();
     let with = |key: &str| CaptureConfig { key: Some(Secret::new(key)), ..CaptureConfig::default() };

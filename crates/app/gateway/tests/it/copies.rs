@@ -60,7 +60,7 @@ fn text(capture: &Capture) -> &str {
 }
 
 #[tokio::test]
-async fn a_recorded_exchange_is_repeated_and_shadowed_under_its_own_id() {
+async fn copies_keep_the_id_of_their_exchange() {
     let (source, destination) = vendors().await;
     let rig = pair(&source, &destination, |_| {}).await;
     set(&rig, moving(Stage::Shadow, Share::ALL, Share::ALL));
@@ -78,7 +78,7 @@ async fn a_recorded_exchange_is_repeated_and_shadowed_under_its_own_id() {
 }
 
 #[tokio::test]
-async fn callers_are_answered_while_every_shadow_hangs_and_the_rest_is_dropped_and_counted() {
+async fn hanging_shadows_do_not_delay_callers() {
     let (source, destination) = vendors().await;
     destination.may_answer.forget_permits(1_000_000);
     let rig = pair(&source, &destination, |config| {
@@ -101,7 +101,7 @@ async fn callers_are_answered_while_every_shadow_hangs_and_the_rest_is_dropped_a
 }
 
 #[tokio::test]
-async fn a_canary_is_compared_with_the_source_while_it_may_be_asked() {
+async fn a_canary_is_compared_until_the_source_ends() {
     let (source, destination) = vendors().await;
     let rig = pair(&source, &destination, |_| {}).await;
     let canary = RouteMove { share: Share::ALL, ..moving(Stage::Canary, Share::NONE, Share::ALL) };
@@ -120,7 +120,7 @@ async fn a_canary_is_compared_with_the_source_while_it_may_be_asked() {
 }
 
 #[tokio::test]
-async fn a_copy_asks_for_nothing_that_acts_and_for_no_stream() {
+async fn a_copy_has_no_acting_tools_and_no_stream() {
     let (source, destination) = vendors().await;
     let rig = pair(&source, &destination, |_| {}).await;
     set(&rig, moving(Stage::Shadow, Share::NONE, Share::ALL));
@@ -174,7 +174,7 @@ fn ask(target: &str, account: Option<&str>) -> SideRequest {
 }
 
 #[tokio::test]
-async fn the_border_the_residency_and_dates_hold_for_legs_too() {
+async fn side_requests_obey_border_residency_and_dates() {
     let (source, destination) = vendors().await;
     let rig = pair(&source, &destination, |config| {
         for vendor in &mut config.vendors {
@@ -223,7 +223,7 @@ async fn the_border_the_residency_and_dates_hold_for_legs_too() {
 }
 
 #[tokio::test]
-async fn a_shadow_does_not_leave_for_a_vendor_that_does_not_serve_the_caller() {
+async fn no_shadow_goes_where_the_caller_is_unserved() {
     let (source, destination) = vendors().await;
     let rig = pair(&source, &destination, |config| {
         config.accounts[0].residence = Some("HK".parse().unwrap());
@@ -242,7 +242,7 @@ async fn a_shadow_does_not_leave_for_a_vendor_that_does_not_serve_the_caller() {
 }
 
 #[tokio::test]
-async fn a_leg_tells_errors_retries_nothing_and_a_region_block_is_final() {
+async fn a_side_request_is_not_retried() {
     let rig = Rig::new().await;
     let legs = rig.gateway.side_requests();
     let request = || SideRequest { route: MOVING.into(), ..ask("openai/gpt-4o", Some("acme")) };
@@ -286,7 +286,7 @@ async fn legs_can_be_asked_beside_a_running_gateway() {
 }
 
 #[tokio::test]
-async fn a_drain_drops_the_copies_that_wait_and_writes_what_was_recorded() {
+async fn a_drain_writes_captures_and_drops_waiting_copies() {
     let (source, destination) = vendors().await;
     let rig = pair(&source, &destination, |config| config.capture.copies_at_once_max = 1).await;
     destination.may_answer.forget_permits(1_000_000);

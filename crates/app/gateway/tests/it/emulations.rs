@@ -34,7 +34,7 @@ async fn a_schema_holds_on_every_vendor_whole_and_streamed() {
 }
 
 #[tokio::test]
-async fn n_choices_come_from_every_vendor_whole_and_streamed() {
+async fn every_vendor_gives_n_choices() {
     let rig = Rig::new().await;
     for (route, _) in SINGLE {
         let mut body = hello(route, false);

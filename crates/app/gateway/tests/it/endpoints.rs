@@ -170,7 +170,7 @@ async fn other_paths_are_refused_in_openais_shape() {
 }
 
 #[tokio::test]
-async fn nothing_about_the_client_reaches_a_vendor_but_its_request() {
+async fn a_vendor_learns_nothing_about_the_client() {
     let rig = Rig::new().await;
     let mut request = rig.request("/v1/chat/completions", hello("one-openai", false).to_string());
     for name in ["x-forwarded-for", "forwarded", "x-real-ip", "openai-organization", "cookie", "x-stainless-lang"] {

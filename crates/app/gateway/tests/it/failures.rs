@@ -49,7 +49,7 @@ async fn a_lone_vendors_error_is_told_by_its_class() {
 }
 
 #[tokio::test]
-async fn every_fault_before_content_goes_on_to_the_destination() {
+async fn a_fault_before_content_goes_to_the_next_target() {
     for fault in Fault::ALL {
         // A careless answer is whole: only whoever compares answers can tell.
         if matches!(
@@ -91,7 +91,7 @@ async fn a_silent_vendor_is_left_for_the_next() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_dies_in_mid_stream_never_gives_a_clean_stop() {
+async fn a_stream_cut_midway_never_ends_cleanly() {
     for (route, target) in SINGLE {
         let vendor = target.split('/').next().unwrap();
         for fault in
@@ -119,7 +119,7 @@ async fn a_vendor_that_dies_in_mid_stream_never_gives_a_clean_stop() {
 }
 
 #[tokio::test]
-async fn a_stream_that_falls_silent_ends_with_an_error_event() {
+async fn a_silent_stream_ends_with_an_error_event() {
     let rig = Rig::with(|config| config.routes.iter_mut().for_each(|route| route.timeouts.idle_ms = 150)).await;
     rig.fault("openai", Fault::Stall);
     let answer = rig.ask(MOVING, true).await;
@@ -131,7 +131,7 @@ async fn a_stream_that_falls_silent_ends_with_an_error_event() {
 }
 
 #[tokio::test]
-async fn a_region_block_cuts_the_vendor_for_everybody_at_once() {
+async fn a_region_block_blocks_the_vendor_for_everybody() {
     let rig = Rig::new().await;
     rig.fault("openai", Fault::Region);
     let first = rig.ask(MOVING, false).await;
@@ -157,7 +157,7 @@ async fn a_region_block_cuts_the_vendor_for_everybody_at_once() {
 }
 
 #[tokio::test]
-async fn a_cut_is_for_all_keys_of_the_vendor_and_outlives_a_restart() {
+async fn a_blocked_vendor_stays_blocked_after_a_restart() {
     let store = Store::open(&Location::Temporary).await.unwrap();
     store.record_cut(&"openai".into(), banjia_types::Timestamp(1), &json!({})).await.unwrap();
     let rig = Rig::over(store, WriterConfig::default(), |config| {
@@ -209,7 +209,7 @@ async fn a_vendor_in_distress_is_asked_last() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_is_retried_at_the_same_target_when_the_wait_is_short() {
+async fn a_short_rate_limit_is_retried_at_the_target() {
     let rig = Rig::new().await;
     rig.sandbox.faults.set("openai", Fault::Server, When::Next(1));
     let answer = rig.ask("one-openai", false).await;
@@ -218,7 +218,7 @@ async fn a_rate_limit_is_retried_at_the_same_target_when_the_wait_is_short() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_is_abandoned_and_its_stream_cancelled() {
+async fn a_client_that_leaves_cancels_its_stream() {
     let rig = Rig::new().await;
     rig.slow(5);
     let (status, mut body) = rig.open(&hello("one-openai", true)).await;
@@ -234,7 +234,7 @@ async fn a_client_that_leaves_is_abandoned_and_its_stream_cancelled() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_before_any_answer_is_abandoned_too() {
+async fn a_client_that_leaves_early_is_abandoned() {
     let rig = Rig::new().await;
     rig.fault("openai", Fault::Silent);
     for stream in [false, true] {
@@ -252,7 +252,7 @@ async fn a_client_that_leaves_before_any_answer_is_abandoned_too() {
 }
 
 #[tokio::test]
-async fn streams_in_flight_at_a_vendor_that_is_cut_run_to_their_end() {
+async fn streams_of_a_blocked_vendor_run_to_their_end() {
     let rig = Rig::new().await;
     rig.slow(2);
     let (_, mut running) = rig.open(&hello(MOVING, true)).await;

@@ -41,7 +41,7 @@ async fn leaving_at_first_request(
 }
 
 #[tokio::test]
-async fn a_retry_of_a_request_that_began_before_the_date_does_not_ask_the_source() {
+async fn a_retry_after_the_date_does_not_ask_the_source() {
     let (rig, vendor) = leaving_at_first_request("openai", "leaving/gpt-4o", |_| busy()).await;
     let before = rig.clock.now();
     assert_eq!(target(&rig.ask("moving", false).await), DESTINATION);
@@ -58,14 +58,14 @@ fn with_schema(model: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_second_try_at_a_promised_form_does_not_ask_the_source_after_its_date() {
+async fn a_repair_after_the_date_does_not_ask_the_source() {
     let (rig, vendor) = leaving_at_first_request("zhipu", "leaving/glm-4.6", |_| said("no JSON")).await;
     assert_eq!(target(&rig.chat(&with_schema("moving")).await), DESTINATION);
     assert_eq!(vendor.asked(), 1, "the second try would have been after the date");
 }
 
 #[tokio::test]
-async fn a_leg_that_is_held_back_on_its_way_is_not_told_as_the_targets_refusal() {
+async fn a_withheld_side_request_is_no_refusal() {
     let (rig, vendor) = leaving_at_first_request("zhipu", "leaving/glm-4.6", |_| said("no JSON")).await;
     let target: Target = "leaving/glm-4.6".parse().unwrap();
     let request = SideRequest {
@@ -81,7 +81,7 @@ async fn a_leg_that_is_held_back_on_its_way_is_not_told_as_the_targets_refusal()
 }
 
 #[tokio::test]
-async fn the_later_parts_of_a_batch_do_not_ask_the_source_after_its_date() {
+async fn a_part_after_the_date_does_not_ask_the_source() {
     let (rig, vendor) = leaving_at_first_request("alibaba", "leaving/text-embedding-v4", |body| {
         let data: Vec<_> = (0..body["input"].as_array().unwrap().len())
             .map(|index| json!({"object": "embedding", "index": index, "embedding": [0.5]}))

@@ -81,7 +81,7 @@ async fn an_accounts_limit_holds_over_all_of_its_keys() {
 }
 
 #[tokio::test]
-async fn without_a_place_in_the_ledger_a_request_is_not_accepted() {
+async fn a_full_ledger_accepts_no_request() {
     let store = Store::open(&Location::Temporary).await.unwrap();
     let places = WriterConfig { places_max: 1, ..WriterConfig::default() };
     let rig = Rig::over(store, places, |config| config.serve.overload_wait_ms = 0).await;

@@ -33,7 +33,7 @@ pub(crate) fn target(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn each_stage_sends_the_way_that_it_says_and_the_ledger_knows_why() {
+async fn each_stage_of_a_move_chooses_its_target() {
     let rig = Rig::new().await;
     assert_eq!(rig.ask(MOVING, false).await.header("x-banjia-reason"), "", "a route that does not move says nothing");
     let share = |share| RouteMove { share, ..route_move(Stage::Canary) };
@@ -59,7 +59,7 @@ async fn each_stage_sends_the_way_that_it_says_and_the_ledger_knows_why() {
 }
 
 #[tokio::test]
-async fn a_failing_destination_goes_back_to_the_source_only_while_it_may() {
+async fn the_source_helps_out_only_before_its_date() {
     let rig = Rig::new().await;
     let canary = RouteMove { share: Share::ALL, ..route_move(Stage::Canary) };
     rig.fault("zhipu", Fault::Arrears);
@@ -105,7 +105,7 @@ async fn the_date_stops_the_source_by_itself_under_traffic() {
 }
 
 #[tokio::test]
-async fn a_growing_share_keeps_its_conversations_and_a_remembered_place_is_respected() {
+async fn a_growing_share_respects_pinned_targets() {
     let rig = Rig::new().await;
     let mut there: Vec<String> = Vec::new();
     for share in [0, 2_000, 5_000, 8_000, 10_000] {
@@ -128,7 +128,7 @@ async fn a_growing_share_keeps_its_conversations_and_a_remembered_place_is_respe
 }
 
 #[tokio::test]
-async fn a_course_that_does_not_fit_is_refused_and_the_old_one_stays() {
+async fn a_move_that_does_not_fit_is_refused() {
     let rig = Rig::new().await;
     set(&rig, route_move(Stage::Live));
     let other = RouteMove { destination: "baidu/ernie-5.1".parse().unwrap(), ..route_move(Stage::Record) };
@@ -162,7 +162,7 @@ async fn a_course_that_does_not_fit_is_refused_and_the_old_one_stays() {
 }
 
 #[tokio::test]
-async fn the_same_model_behind_the_same_border_is_the_source_too() {
+async fn the_same_model_elsewhere_is_the_source_too() {
     let rig = Rig::with(|config| {
         let mut twin = config.vendors[0].clone();
         twin.name = "twin".into();
@@ -185,7 +185,7 @@ async fn the_same_model_behind_the_same_border_is_the_source_too() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_one_move_stops_no_other_and_opens_no_source() {
+async fn a_wrong_move_stops_no_other_move() {
     let rig = Rig::with(|config| config.routes.push(RouteConfig::new("broken", [SOURCE]))).await;
     let now = rig.clock.now();
     let broken = RouteMove { route: "broken".into(), second: None, source_until: Some(now), ..route_move(Stage::Live) };
@@ -197,7 +197,7 @@ async fn what_is_wrong_with_one_move_stops_no_other_and_opens_no_source() {
 }
 
 #[tokio::test]
-async fn a_denial_that_another_process_met_is_final_here_too() {
+async fn a_denial_of_another_process_is_final_here() {
     let rig = Rig::new().await;
     assert_eq!(target(&rig.ask(MOVING, false).await), SOURCE);
     assert!(rig.store.record_cut(&"openai".into(), rig.clock.now(), &serde_json::json!({})).await.unwrap());
@@ -211,7 +211,7 @@ fn rehearsal(share: Share, until: Timestamp) -> RouteMove {
 }
 
 #[tokio::test]
-async fn a_rehearsed_block_is_met_by_callers_as_the_true_one_and_changes_nothing() {
+async fn a_rehearsed_block_answers_like_the_true_one() {
     let rig = Rig::new().await;
     let end = rig.clock.now() + Duration::from_hours(1);
     set(&rig, rehearsal(Share::of(5_000), end));
@@ -244,7 +244,7 @@ async fn a_rehearsed_block_is_met_by_callers_as_the_true_one_and_changes_nothing
 }
 
 #[tokio::test]
-async fn a_rehearsal_with_a_destination_that_is_down_shows_what_clients_would_see() {
+async fn a_rehearsal_shows_a_destination_that_is_down() {
     let rig = Rig::new().await;
     set(&rig, rehearsal(Share::ALL, rig.clock.now() + Duration::from_hours(1)));
     rig.fault("zhipu", Fault::Arrears);

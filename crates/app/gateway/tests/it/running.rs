@@ -76,7 +76,7 @@ async fn a_drain_lets_requests_end_and_takes_no_others() {
 }
 
 #[tokio::test]
-async fn a_drain_gives_up_what_takes_too_long_and_books_it_as_failed() {
+async fn a_drain_books_slow_requests_as_failed() {
     let rig = Rig::with(|config| config.serve.drain_ms = 50).await;
     rig.fault("openai", Fault::Stall);
     let (_, mut running) = rig.open(&hello("one-openai", true)).await;

@@ -97,7 +97,7 @@ fn age(model: &str, stream: bool) -> Value {
 }
 
 #[tokio::test]
-async fn a_wrong_answer_is_mended_once_and_both_are_paid_for() {
+async fn a_repaired_answer_is_paid_for_twice() {
     let (rig, script) = rig(vec![said("Ada is 36."), said("```json\n{\"age\": 36}\n```")]).await;
     let answer = rig.chat(&age("plain", false)).await.is(200).json();
     assert_eq!(answer["choices"][0]["message"]["content"], "{\"age\": 36}");
@@ -124,7 +124,7 @@ async fn a_stream_is_mended_before_it_leaves() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_mended_goes_to_the_next_target_or_is_an_error() {
+async fn an_unmended_answer_goes_to_the_next_target() {
     for stream in [false, true] {
         let bad = || if stream { streamed(&["no"]) } else { said("no") };
         let (rig, script) = rig(vec![bad(), bad(), bad(), bad()]).await;
@@ -215,7 +215,7 @@ async fn a_client_that_does_not_read_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_answers_json_to_a_stream_costs_one_request() {
+async fn a_json_answer_to_a_stream_costs_one_request() {
     let (rig, _) = rig(vec![said("whole"), said("whole")]).await;
     let answer = rig.chat(&hello("plain", true)).await;
     assert!(answer.status == 200 || answer.status == 502, "{:?}", answer.status);

@@ -13,7 +13,7 @@ fn credential(form: &AuthForm, bases: &[&str]) -> Credential {
 }
 
 #[tokio::test]
-async fn a_request_carries_the_key_and_few_headers_and_its_body_untouched() {
+async fn a_request_has_the_key_and_an_untouched_body() {
     let vendor = Vendor::start(vec![vec![whole("200 OK", "{}")]]).await;
     let endpoint = Endpoint::new(&vendor.base, "/chat/completions").unwrap();
     let (key, id) = (credential(&AuthForm::Bearer, &[&vendor.base]), HeaderValue::from_static("req_1"));
@@ -43,7 +43,7 @@ async fn a_request_carries_the_key_and_few_headers_and_its_body_untouched() {
 }
 
 #[tokio::test]
-async fn a_key_in_a_header_of_its_own_and_a_get_without_a_body() {
+async fn a_key_may_have_a_header_of_its_own() {
     let vendor = Vendor::start(vec![vec![whole("200 OK", "{}")]]).await;
     let endpoint = Endpoint::new(&vendor.base, "/models").unwrap();
     let key = credential(&AuthForm::Header(HeaderName::from_static("x-api-key")), &[&vendor.base]);
@@ -55,7 +55,7 @@ async fn a_key_in_a_header_of_its_own_and_a_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn a_key_is_sent_to_no_host_port_or_scheme_that_it_is_not_bound_to() {
+async fn a_key_is_sent_only_where_it_is_bound() {
     let vendor = Vendor::start(vec![vec![whole("200 OK", "{}")]]).await;
     let port = vendor.base.trim_start_matches("http://127.0.0.1:").trim_end_matches("/v1").to_owned();
     let bound = [
@@ -101,7 +101,7 @@ async fn a_redirect_is_handed_back_and_not_followed() {
 }
 
 #[tokio::test]
-async fn headers_that_pretend_an_address_or_replace_ours_are_refused() {
+async fn forwarding_and_own_headers_are_refused() {
     let vendor = Vendor::start(vec![vec![whole("200 OK", "{}")]]).await;
     let endpoint = Endpoint::new(&vendor.base, "/x").unwrap();
     for name in ["x-forwarded-for", "forwarded", "x-real-ip", "via", "cf-ipcountry", "authorization", "host", "te"] {
@@ -114,7 +114,7 @@ async fn headers_that_pretend_an_address_or_replace_ours_are_refused() {
 }
 
 #[test]
-fn bad_bases_are_refused_without_showing_what_may_be_secret() {
+fn a_bad_base_is_refused_without_its_secrets() {
     let bad = [
         "not a url",
         "ftp://example.com/v1",

@@ -31,7 +31,7 @@ async fn a_handshake_that_never_ends_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_after_a_body_was_read_to_its_end() {
+async fn a_connection_is_reused_after_a_whole_body() {
     let vendor = Vendor::start(vec![vec![whole("200 OK", "{}")]]).await;
     let endpoint = Endpoint::new(&vendor.base, "/x").unwrap();
     let upstream = upstream();
@@ -43,7 +43,7 @@ async fn a_connection_is_used_again_after_a_body_was_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_stale_connection_is_replaced_before_anything_is_sent() {
+async fn a_stale_connection_is_replaced_before_use() {
     let gone = Arc::new(Notify::new());
     let first = vec![whole("200 OK", "{}"), Step::Tell(Arc::clone(&gone)), Step::Close];
     let vendor = Vendor::start(vec![first, vec![whole("200 OK", "{}")]]).await;
@@ -70,7 +70,7 @@ async fn a_request_that_was_sent_is_never_sent_twice() {
 }
 
 #[tokio::test]
-async fn dropping_a_body_or_a_send_closes_the_vendors_connection() {
+async fn a_dropped_body_closes_the_connection() {
     let (in_body, in_head) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let scripts = vec![
         vec![stream_head(), chunk("data: 1\n\n"), Step::UntilClosed(Arc::clone(&in_body))],

@@ -40,7 +40,7 @@ fn trusting(file: &Path) -> Result<Upstream, UpstreamError> {
 }
 
 #[tokio::test]
-async fn a_certificate_is_believed_when_its_root_is_configured_and_only_then() {
+async fn a_certificate_needs_a_configured_root() {
     let (base, pem) = secure_vendor().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("roots.pem");

@@ -79,7 +79,7 @@ async fn each_text_is_embedded_once_for_each_caller() {
 }
 
 #[tokio::test]
-async fn vectors_that_cannot_be_had_leave_the_pairs_as_they_are() {
+async fn missing_vectors_leave_the_pairs_as_they_are() {
     for answer in [json!({}), json!({ "data": [] }), json!({ "data": [{ "index": 9, "embedding": [1] }] })] {
         let mut pairs = [pair("1", "a", "a", "b")];
         let filled =
@@ -104,7 +104,7 @@ fn longer(question: &Question) -> Reply {
 }
 
 #[tokio::test]
-async fn a_judge_is_asked_in_both_orders_and_each_question_once() {
+async fn a_judge_sees_each_pair_in_both_orders() {
     let mut pairs = [
         pair("1", "short", "", "a longer one"),
         pair("2", "short", "", "a longer one"),
@@ -126,7 +126,7 @@ async fn a_judge_is_asked_in_both_orders_and_each_question_once() {
 }
 
 #[tokio::test]
-async fn a_judge_that_prefers_a_place_has_said_a_tie_and_one_that_says_neither_nothing() {
+async fn a_judge_that_prefers_a_place_says_a_tie() {
     let mut pairs = [pair("1", "one", "", "other")];
     judge(&mut pairs, &Callers::new(), &sides(), &asked(), |_| std::future::ready(Ok(word("A")))).await.unwrap();
     assert_eq!(pairs[0].preferences, [Preference::Tie]);

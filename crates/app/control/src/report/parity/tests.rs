@@ -44,7 +44,7 @@ fn hostile_answers_stay_text() {
 }
 
 #[test]
-fn the_page_needs_nothing_else_and_says_what_was_found() {
+fn the_parity_page_stands_alone() {
     let page = parity_html(&report(), Lang::En);
     for outside in ["src=", "href=", "url(", "@import", "http:", "https:"] {
         assert!(!page.replace("src=x", "").contains(outside), "{outside}");

@@ -78,7 +78,7 @@ fn the_pages_are_those_that_were_read_and_found_good() {
 }
 
 #[test]
-fn a_page_of_html_stands_alone_and_nothing_breaks_out_of_it() {
+fn the_plan_page_escapes_what_it_shows() {
     for lang in [Lang::En, Lang::Zh] {
         let page = html(&made(), Tz::UTC, lang);
         assert!(
@@ -92,7 +92,7 @@ fn a_page_of_html_stands_alone_and_nothing_breaks_out_of_it() {
 }
 
 #[test]
-fn an_unknown_price_is_said_to_be_unknown_in_every_form() {
+fn every_form_says_that_a_price_is_unknown() {
     let made = made();
     let page = markdown(&made, Tz::UTC, Lang::En);
     let row = page.lines().find(|line| line.starts_with("| 2 | east/fair")).unwrap();
