@@ -109,7 +109,7 @@ async fn answer(proxy: Rc<Proxy>, request: Request<Incoming>) -> anyhow::Result<
     let (head, body) = proxy.client.request(Request::from_parts(parts, Full::new(body))).await?.into_parts();
     proxy.served.set(proxy.served.get() + 1);
     if stream {
-        let watched = Watched { inner: body, open: BytesMut::new(), tokens };
+        let watched = CountedStream { inner: body, open: BytesMut::new(), tokens };
         return Ok(Response::from_parts(head, UnsyncBoxBody::new(watched)));
     }
     let whole = body.collect().await?.to_bytes();
@@ -134,14 +134,14 @@ fn count(json: &[u8], tokens: &AtomicU64) {
 }
 
 /// A stream that is passed on as it comes, while its events are looked at.
-struct Watched {
+struct CountedStream {
     inner: Incoming,
     /// The event that has begun and not ended.
     open: BytesMut,
     tokens: Counter,
 }
 
-impl Watched {
+impl CountedStream {
     fn look(&mut self, data: &[u8]) {
         self.open.extend_from_slice(data);
         while let Some(end) = memchr::memmem::find(&self.open, b"\n\n") {
@@ -155,7 +155,7 @@ impl Watched {
     }
 }
 
-impl Body for Watched {
+impl Body for CountedStream {
     type Data = Bytes;
     type Error = hyper::Error;
 

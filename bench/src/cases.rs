@@ -6,8 +6,8 @@ use std::time::Duration;
 pub const MODEL: &str = "mock";
 /// The model whose stream has a pause before each chunk.
 pub const PACED_MODEL: &str = "mock-paced";
-/// The model whose answer has the form that the request asks for. Its vendor has no structured output of
-/// its own, so the gateway asks in words and checks the answer.
+/// The model whose answer has the form that the request asks for. Its vendor has no structured
+/// output of its own, so the gateway asks in words and checks the answer.
 pub const STRUCTURED_MODEL: &str = "mock-structured";
 /// The pause before each chunk of a paced stream.
 pub const PACE: Duration = Duration::from_millis(10);

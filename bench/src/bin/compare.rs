@@ -34,10 +34,11 @@ struct Options {
     /// Seconds of load before each measurement.
     #[arg(long, default_value_t = 1.0)]
     warm: f64,
-    /// The highest median ratio of each case, for example `chat=1.5,stream=1.1`: beyond it the program fails.
+    /// The highest median ratio of each case, for example `chat=1.5,stream=1.1`. A higher one is a
+    /// failure.
     #[arg(long, value_delimiter = ',', value_parser = bar, value_name = "CASE=RATIO")]
     ratio_max: Vec<(String, f64)>,
-    /// The most idle memory of the gateway, in MiB: beyond it the program fails.
+    /// The most idle memory of the gateway, in MiB. More is a failure.
     #[arg(long, value_name = "MIB")]
     idle_memory_max: Option<f64>,
     /// The core of the proxy.

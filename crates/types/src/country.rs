@@ -55,12 +55,12 @@ impl FromStr for Country {
 
 /// The part of an ISO 3166-2 code after the dash: one to three capitals or digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Part {
+pub struct Subdivision {
     bytes: [u8; 3],
     length: u8,
 }
 
-impl Part {
+impl Subdivision {
     /// The part as text.
     pub fn as_str(&self) -> &str {
         let bytes = self.bytes.get(..usize::from(self.length)).expect("a part has at most three bytes");
@@ -74,7 +74,7 @@ pub struct Place {
     /// The country or territory.
     pub country: Country,
     /// Its part, if the place is one.
-    pub part: Option<Part>,
+    pub part: Option<Subdivision>,
 }
 
 impl From<Country> for Place {
@@ -106,7 +106,7 @@ impl FromStr for Place {
         for (slot, byte) in bytes.iter_mut().zip(part.bytes()) {
             *slot = byte;
         }
-        Ok(Self { country: country.parse()?, part: Some(Part { bytes, length: part.len() as u8 }) })
+        Ok(Self { country: country.parse()?, part: Some(Subdivision { bytes, length: part.len() as u8 }) })
     }
 }
 

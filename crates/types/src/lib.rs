@@ -25,7 +25,7 @@ mod usage;
 mod verdict;
 pub mod visible;
 
-pub use country::{Country, Part, Place};
+pub use country::{Country, Place, Subdivision};
 pub use error_class::ErrorClass;
 pub use loss::{Loss, LossLevel, LossPolicy};
 pub use moment::Moment;

@@ -1,6 +1,6 @@
 //! Use cases of the audit: the chain of changes and verdicts, checked and pruned.
 
-use banjia_border::audit::replay::Replay;
+use banjia_border::audit::replay::AuditReplay;
 use banjia_border::audit::{Hash, VERDICT, Verifier};
 use banjia_border::decide::{Question, decide};
 use banjia_border::facts::Facts;
@@ -73,7 +73,7 @@ pub async fn check(store: &Store, head: Option<ChainHead>) -> Result<Checked, St
         None => reader.head().await?,
     };
     let mut verifier = Verifier::new(Some(head));
-    let (mut replay, mut policies) = (Replay::default(), HashMap::new());
+    let (mut replay, mut policies) = (AuditReplay::default(), HashMap::new());
     let (mut entries, mut verdicts) = (0, 0);
     let mut wrong = Vec::new();
     each_entry(&mut reader, |row| {

@@ -6,8 +6,8 @@
 //! balance, the pace, the load, a broken connection) is not, so the next run asks it again. Where our key, the balance or the
 //! model itself was refused, or the region, nothing more is asked of that target. Nothing is retried within a run.
 //!
-//! - [`Replay::plan`] says what would be asked and what it may cost
-//! - [`Replay::run`] asks
+//! - [`ReplayJob::plan`] says what would be asked and what it may cost
+//! - [`ReplayJob::run`] asks
 
 mod cost;
 mod reader;
@@ -43,7 +43,7 @@ pub struct Wanted {
 
 /// Recorded requests, to be asked again.
 #[derive(Clone)]
-pub struct Replay {
+pub struct ReplayJob {
     /// Where they are recorded, and where answers go.
     pub store: Store,
     /// The key of the captures.
@@ -52,7 +52,7 @@ pub struct Replay {
     pub wanted: Wanted,
 }
 
-impl fmt::Debug for Replay {
+impl fmt::Debug for ReplayJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Replay").field("wanted", &self.wanted).finish_non_exhaustive()
     }
@@ -138,7 +138,7 @@ impl Sums {
     }
 }
 
-impl Replay {
+impl ReplayJob {
     /// What a run would ask, and what it may cost. `known` says what is known of a target.
     ///
     /// # Errors

@@ -132,13 +132,13 @@ impl Runner {
                 Err(error) => return Err(error),
             };
             match told {
-                Told::Others | Told::Came(NoticeState::Intended | NoticeState::Bounced) => {}
-                Told::Came(NoticeState::Sent) => done.sent += 1,
-                Told::Came(NoticeState::Retrying) => done.later += 1,
-                Told::Came(NoticeState::Unknown) => done.unknown += 1,
-                Told::Came(NoticeState::Refused) => done.refused += 1,
-                Told::Came(NoticeState::Unsubscribed) => done.unsubscribed += 1,
-                Told::Over => {
+                Notified::Others | Notified::Came(NoticeState::Intended | NoticeState::Bounced) => {}
+                Notified::Came(NoticeState::Sent) => done.sent += 1,
+                Notified::Came(NoticeState::Retrying) => done.later += 1,
+                Notified::Came(NoticeState::Unknown) => done.unknown += 1,
+                Notified::Came(NoticeState::Refused) => done.refused += 1,
+                Notified::Came(NoticeState::Unsubscribed) => done.unsubscribed += 1,
+                Notified::Over => {
                     done.is_cut_short = true;
                     break;
                 }
@@ -159,7 +159,7 @@ impl Runner {
         round: Round<'_>,
         to: &Recipient,
         conversation: &mut Option<Conversation>,
-    ) -> Result<Told, RunError> {
+    ) -> Result<Notified, RunError> {
         let Round { campaign, policy, step, now } = round;
         let id = message_id(campaign, step, to, self.mailer.domain());
         let which = NoticeRef { campaign: &campaign.id, account: &to.account, round: campaign.round, step };
@@ -185,7 +185,7 @@ impl Runner {
             None if !self.lock.is_held().await => {
                 return Err(StoreError::InUse { path: self.store.path().into() }.into());
             }
-            None => Told::without(self.store.intend(which, policy.version(), &id, &self.name, now).await?),
+            None => Notified::without(self.store.intend(which, policy.version(), &id, &self.name, now).await?),
             withheld => withheld,
         };
         if let Some(told) = without {
@@ -204,7 +204,7 @@ impl Runner {
         if !is_ours {
             tracing::error!(campaign = campaign.id, account = %to.account, "a notice was taken over while it was sent");
         }
-        Ok(Told::Came(state))
+        Ok(Notified::Came(state))
     }
 
     /// Records the result of a mail that was sent. A database that cannot be written is tried for a
@@ -234,14 +234,14 @@ impl Runner {
     }
 
     /// Lists a notice that is not sent because its account has unsubscribed; none when it has not, or is told all the same.
-    async fn withheld(&self, round: Round<'_>, which: NoticeRef<'_>, id: &str) -> Result<Option<Told>, StoreError> {
+    async fn withheld(&self, round: Round<'_>, which: NoticeRef<'_>, id: &str) -> Result<Option<Notified>, StoreError> {
         if round.campaign.mandatory.is_some() {
             return Ok(None);
         }
         let Some(wish) = self.store.unsubscribed_of(which.account).await? else { return Ok(None) };
         let said = format!("unsubscribed {}: {}", wish.at, wish.said);
         let is_ours = self.store.withhold(which, id, &self.name, &said, round.now).await?;
-        Ok(Some(if is_ours { Told::Came(NoticeState::Unsubscribed) } else { Told::Others }))
+        Ok(Some(if is_ours { Notified::Came(NoticeState::Unsubscribed) } else { Notified::Others }))
     }
 
     fn written(&self, round: Round<'_>, to: &Recipient) -> Result<Written, TemplateError> {
@@ -251,18 +251,24 @@ impl Runner {
         self.templates.write(round.policy, round.step, to, wish)
     }
 
-    async fn refuse(&self, round: Round<'_>, which: NoticeRef<'_>, id: &str, said: String) -> Result<Told, RunError> {
+    async fn refuse(
+        &self,
+        round: Round<'_>,
+        which: NoticeRef<'_>,
+        id: &str,
+        said: String,
+    ) -> Result<Notified, RunError> {
         let intent = self.store.intend(which, round.policy.version(), id, &self.name, round.now).await?;
-        if let Some(told) = Told::without(intent) {
+        if let Some(told) = Notified::without(intent) {
             return Ok(told);
         }
         self.store.settle(which, &self.name, (NoticeState::Refused, said, None), round.now).await?;
-        Ok(Told::Came(NoticeState::Refused))
+        Ok(Notified::Came(NoticeState::Refused))
     }
 }
 
 /// What became of one recipient in a look.
-enum Told {
+enum Notified {
     /// Its notice came to this.
     Came(NoticeState),
     /// Its notice was not ours to send.
@@ -271,7 +277,7 @@ enum Told {
     Over,
 }
 
-impl Told {
+impl Notified {
     /// What an intention comes to that lets no mail go; none when it is ours.
     const fn without(intent: Intent) -> Option<Self> {
         match intent {

@@ -50,7 +50,7 @@ impl Taken {
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct SinkState {
     mood: Mood,
     taken: Vec<Taken>,
 }
@@ -60,7 +60,7 @@ struct Kept {
 pub struct Sink {
     /// Where it listens.
     pub addr: SocketAddr,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<SinkState>>,
     task: JoinHandle<()>,
 }
 
@@ -72,7 +72,7 @@ impl Sink {
     pub async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let addr = listener.local_addr()?;
-        let kept: Arc<Mutex<Kept>> = Arc::default();
+        let kept: Arc<Mutex<SinkState>> = Arc::default();
         let shared = kept.clone();
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -104,7 +104,7 @@ impl Drop for Sink {
     }
 }
 
-async fn talk(socket: TcpStream, kept: &Mutex<Kept>) -> std::io::Result<()> {
+async fn talk(socket: TcpStream, kept: &Mutex<SinkState>) -> std::io::Result<()> {
     let mood = || kept.lock().unwrap_or_else(PoisonError::into_inner).mood;
     let mut socket = BufReader::new(socket);
     socket.write_all(b"220 sink ESMTP\r\n").await?;

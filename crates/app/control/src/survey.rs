@@ -8,7 +8,7 @@
 mod tests;
 
 use banjia_movement::plan::{Facts, LossCount, Losses};
-use banjia_movement::survey::{Language, ObservedExchange, Shape, Survey, Traffic, fold};
+use banjia_movement::survey::{Language, ObservedExchange, RequestShape, Survey, Traffic, fold};
 use banjia_store::{Capture, Row};
 use banjia_types::calendar;
 use banjia_types::{LossLevel, Operation, RouteName, Target, TrafficKind, UnknownOperation};
@@ -88,7 +88,7 @@ impl Surveyor {
 }
 
 /// What a captured request looks like.
-pub fn shape(capture: &Capture) -> Shape {
+pub fn shape(capture: &Capture) -> RequestShape {
     let request = &capture.request;
     let mut params = Vec::new();
     for (name, value) in request.as_object().into_iter().flatten() {
@@ -104,11 +104,11 @@ pub fn shape(capture: &Capture) -> Shape {
     let format = request["response_format"]["type"].as_str();
     let vector = capture.answer.as_ref().and_then(|answer| answer["data"][0]["embedding"].as_array());
     let length = request["dimensions"].as_u64().or(vector.map(|vector| vector.len() as u64));
-    Shape {
+    RequestShape {
         params,
         tools: tools.filter_map(tool).collect(),
         schema: format.is_some_and(|format| format.starts_with("json")),
-        images: texts(request).any(|part| matches!(part, Part::Image)),
+        images: texts(request).any(|part| matches!(part, PromptPart::Image)),
         language: language(request),
         request_bytes: request.to_string().len() as u64,
         dimensions: length.and_then(|length| u32::try_from(length).ok()),
@@ -116,28 +116,28 @@ pub fn shape(capture: &Capture) -> Shape {
     }
 }
 
-enum Part<'a> {
+enum PromptPart<'a> {
     Text(&'a str),
     Image,
 }
 
 /// The texts and images of a prompt.
-fn texts(request: &Value) -> impl Iterator<Item = Part<'_>> {
+fn texts(request: &Value) -> impl Iterator<Item = PromptPart<'_>> {
     let messages = request["messages"].as_array().into_iter().flatten();
     let contents = messages.map(|message| &message["content"]).chain([&request["input"]]);
     contents.flat_map(|content| {
         let parts = content.as_array().into_iter().flatten().filter_map(|part| match part["type"].as_str() {
-            Some("image_url") => Some(Part::Image),
-            _ => part.as_str().or(part["text"].as_str()).map(Part::Text),
+            Some("image_url") => Some(PromptPart::Image),
+            _ => part.as_str().or(part["text"].as_str()).map(PromptPart::Text),
         });
-        content.as_str().map(Part::Text).into_iter().chain(parts)
+        content.as_str().map(PromptPart::Text).into_iter().chain(parts)
     })
 }
 
 /// By letters: a Chinese text with Latin names in it is Chinese.
 fn language(request: &Value) -> Language {
     let (mut han, mut latin, mut other) = (0, 0, 0);
-    let letters = texts(request).filter_map(|part| if let Part::Text(text) = part { Some(text) } else { None });
+    let letters = texts(request).filter_map(|part| if let PromptPart::Text(text) = part { Some(text) } else { None });
     for letter in letters.flat_map(str::chars).filter(|c| c.is_alphabetic()).take(LETTERS_MAX) {
         match letter {
             '\u{4e00}'..='\u{9fff}' | '\u{3400}'..='\u{4dbf}' => han += 1,

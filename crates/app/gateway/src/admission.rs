@@ -5,7 +5,7 @@
 
 use crate::admit::{self, RateLimitHeaders, Reservation};
 use crate::body::Body;
-use crate::border::{self, BorderCheck, Caller};
+use crate::border::{self, BorderCheck, BorderSubject};
 use crate::error::Failure;
 use crate::ledger::Entry;
 use crate::live::{LiveKey, RuntimeState};
@@ -85,7 +85,7 @@ impl Guard<'_> {
     /// Checks a caller against the policies in force, and records the verdict for the audit.
     pub(crate) fn check_border(self, account: Option<&Arc<AccountFacts>>) -> BorderCheck {
         let Self { state, runtime, context, headers, .. } = self;
-        let caller = Caller { peer: context.peer, headers, account, id: context.id };
+        let caller = BorderSubject { peer: context.peer, headers, account, id: context.id };
         let check = border::check(state.live.policies(), &runtime.snapshot.border, caller, context.at.wall);
         state.evidence.record(&check);
         check

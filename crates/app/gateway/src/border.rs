@@ -61,7 +61,7 @@ pub(crate) struct BorderCheck {
 
 /// Who asks, as far as a request itself tells.
 #[derive(Clone, Copy)]
-pub(crate) struct Caller<'a> {
+pub(crate) struct BorderSubject<'a> {
     pub(crate) peer: IpAddr,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) account: Option<&'a Arc<AccountFacts>>,
@@ -82,7 +82,7 @@ pub(crate) fn client(config: &BorderConfig, peer: IpAddr, headers: &HeaderMap) -
 pub(crate) fn check(
     rules: Arc<ActivePolicies>,
     config: &BorderConfig,
-    caller: Caller<'_>,
+    caller: BorderSubject<'_>,
     at: Timestamp,
 ) -> BorderCheck {
     let address = match client(config, caller.peer, caller.headers) {

@@ -26,10 +26,10 @@ type CallKey = (AccountId, String);
 
 /// Reasoning by account and tool call id.
 #[derive(Debug, Default)]
-pub(crate) struct ReasoningCache(Mutex<Kept>);
+pub(crate) struct ReasoningCache(Mutex<CachedTexts>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct CachedTexts {
     texts: HashMap<CallKey, Arc<str>>,
     order: VecDeque<CallKey>,
     bytes: usize,

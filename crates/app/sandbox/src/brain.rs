@@ -37,7 +37,7 @@ pub(crate) enum Form {
 
 /// A request, as far as the mind cares.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ask {
+pub(crate) struct ModelRequest {
     pub(crate) messages: Vec<Value>,
     pub(crate) tools: Vec<Tool>,
     pub(crate) choice: Choice,
@@ -126,7 +126,7 @@ impl ScriptedModel {
     }
 
     /// Thinks of an answer.
-    pub(crate) fn think(&self, ask: &Ask) -> ModelAnswer {
+    pub(crate) fn think(&self, ask: &ModelRequest) -> ModelAnswer {
         let prompt = facts::Prompt::read(&ask.messages);
         let dice = mix(self.seed ^ hash(&prompt.user) ^ mix(ask.variant));
         let mut thought = ModelAnswer {
@@ -153,7 +153,7 @@ impl ScriptedModel {
     }
 }
 
-fn words(ask: &Ask, prompt: &facts::Prompt, dice: u64) -> String {
+fn words(ask: &ModelRequest, prompt: &facts::Prompt, dice: u64) -> String {
     let schema = match &ask.form {
         Form::Schema(schema) => Some(schema.clone()),
         Form::Object | Form::Text => prompt.schema(),
@@ -176,7 +176,7 @@ fn cut_at_stop(text: String, stops: &[String]) -> String {
     }
 }
 
-fn limit(thought: &mut ModelAnswer, ask: &Ask) {
+fn limit(thought: &mut ModelAnswer, ask: &ModelRequest) {
     let Some(mut left) = ask.tokens_max else { return };
     if ask.limit_counts_thinking {
         if thought.reasoning.len() > left {
@@ -195,7 +195,7 @@ fn limit(thought: &mut ModelAnswer, ask: &Ask) {
 }
 
 /// A simple estimate: the tokens of every text, four for each message, and a quarter of the letters of the tools.
-fn prompt_tokens(ask: &Ask) -> usize {
+fn prompt_tokens(ask: &ModelRequest) -> usize {
     let messages: usize = ask.messages.iter().map(|message| 4 + count(&facts::text_of(message))).sum();
     let images: usize = ask.messages.iter().map(facts::images_of).sum::<usize>() * 85;
     let tools: usize = ask

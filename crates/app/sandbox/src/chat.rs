@@ -1,13 +1,13 @@
 //! What the chat wires have in common: reading the request's body for the mind, and an answer in pieces.
 
 use crate::answer::Ids;
-use crate::brain::{self, Ask, ModelAnswer};
+use crate::brain::{self, ModelAnswer, ModelRequest};
 use serde_json::{Value, json};
 
 /// Reads a body in OpenAI's shape. `parallel` is the vendor's default for `parallel_tool_calls`.
-pub(crate) fn read(body: &Value, parallel: bool, thinking: bool) -> Ask {
+pub(crate) fn read(body: &Value, parallel: bool, thinking: bool) -> ModelRequest {
     let limit = ["max_completion_tokens", "max_tokens"].iter().find_map(|name| body.get(*name)).and_then(Value::as_u64);
-    Ask {
+    ModelRequest {
         messages: body.get("messages").and_then(Value::as_array).cloned().unwrap_or_default(),
         tools: brain::read_tools(body.get("tools")),
         choice: brain::read_choice(body.get("tool_choice")),

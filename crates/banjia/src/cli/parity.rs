@@ -15,7 +15,7 @@ use banjia_border::country::Lang;
 use banjia_control::parity::{Expectations, Pairs, Sides, pairs_of};
 use banjia_control::report::parity_html;
 use banjia_parity::compare::About;
-use banjia_parity::{Axis, Finding, Report, Rules, compare};
+use banjia_parity::{Axis, ComparisonRules, Finding, Report, compare};
 use banjia_store::{Capture, write_private_file};
 use banjia_types::{RouteName, Target, nearest};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "VENDOR/MODEL")]
     destination: Option<Target>,
     #[command(flatten)]
-    ask: ask::Ask,
+    ask: ask::ComparisonArgs,
     /// Yuan for one dollar, to compare costs in both.
     #[arg(long, value_name = "RATE", value_parser = read_rate)]
     cny_per_usd: Option<f64>,
@@ -119,8 +119,9 @@ fn judge(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow::Result<
     })
 }
 
-fn rules(args: &Args) -> Rules {
-    let mut rules = Rules { alpha: 1.0 - args.confidence, cny_per_usd: args.cny_per_usd, ..Rules::default() };
+fn rules(args: &Args) -> ComparisonRules {
+    let mut rules =
+        ComparisonRules { alpha: 1.0 - args.confidence, cny_per_usd: args.cny_per_usd, ..ComparisonRules::default() };
     for (axis, margin) in &args.margins {
         match margin {
             Some(margin) => rules.margins.insert(*axis, *margin),

@@ -10,7 +10,7 @@ use super::{LogChoice, Printer};
 use crate::config::LogConfig;
 use crate::{lend, telemetry};
 use anyhow::{anyhow, bail};
-use banjia_control::replay::{Bounds, Known, Plan, Replay, Sums, Wanted};
+use banjia_control::replay::{Bounds, Known, Plan, ReplayJob, Sums, Wanted};
 use banjia_gateway::{Snapshot, config::CaptureConfig, seal_key};
 use banjia_store::{Period, Store};
 use banjia_types::{Money, RouteName, Target, Timestamp, nearest};
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args, log: &LogChoice, printer: &mut Printer) -> anyhow
     args.database.with(async |store| {
         let key = seal_key(&capture, store.path())?;
         store.check_seal(&key).await?;
-        let replay = Replay { store: store.clone(), key, wanted: wanted(args, route) };
+        let replay = ReplayJob { store: store.clone(), key, wanted: wanted(args, route) };
         let facts = |target: &Target| known.get(target).cloned().unwrap_or_default();
         let plan = replay.plan(facts).await?;
         if plan.requests == 0 {
@@ -153,7 +153,7 @@ fn check_target(
 /// Asks until the end, or until somebody interrupts: once to let those under way end, twice to leave at once.
 async fn ask(
     args: &Args,
-    (replay, plan): (&Replay, &Plan),
+    (replay, plan): (&ReplayJob, &Plan),
     (snapshot, capture): (Snapshot, &CaptureConfig),
     known: impl Fn(&Target) -> Known,
 ) -> anyhow::Result<Sums> {

@@ -136,7 +136,7 @@ async fn serve(built: Built, origin: Origin) -> anyhow::Result<ExitCode> {
     let unknown: Vec<_> = snapshot.vendors_for_unknown().map(ToString::to_string).collect();
     let running =
         compose::prepare(snapshot, &Location::File(config.store.path.clone()), None, Clock::default()).await?;
-    let border = refresh::Border::open(&running, table).await?;
+    let border = refresh::BorderRefresh::open(&running, table).await?;
     let moves = moves::MoveTask::open(&running, &config, borders).await?;
     let courier = courier::Task::start(&running.store, &config.webhooks, listeners)?;
     let mut parts = Parts { border, moves, courier };
@@ -211,7 +211,7 @@ async fn signalled(stop: &mut Stop, work: impl Future<Output = ()>) -> bool {
 /// The parts of a running gateway that a reload changes.
 #[derive(Debug)]
 struct Parts {
-    border: refresh::Border,
+    border: refresh::BorderRefresh,
     moves: moves::MoveTask,
     courier: courier::Task,
 }

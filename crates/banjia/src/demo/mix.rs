@@ -44,7 +44,7 @@ pub(super) struct Request {
 
 /// How often a business asks for what.
 #[derive(Debug)]
-pub(super) struct Habits {
+pub(super) struct RequestMix {
     kinds: &'static [(Kind, u32)],
     /// The routes of its chats.
     routes: &'static [(&'static str, u32)],
@@ -53,7 +53,7 @@ pub(super) struct Habits {
 }
 
 /// A shop in a busy minute.
-pub(super) const MINUTE: Habits = Habits {
+pub(super) const MINUTE: RequestMix = RequestMix {
     kinds: &[
         (Kind::Stream, 46),
         (Kind::Whole, 16),
@@ -67,7 +67,7 @@ pub(super) const MINUTE: Habits = Habits {
 };
 
 /// A shop over weeks, as a small part of its requests: enough of each kind to judge each.
-pub(super) const WEEKS: Habits = Habits {
+pub(super) const WEEKS: RequestMix = RequestMix {
     kinds: &[(Kind::Stream, 34), (Kind::Whole, 12), (Kind::Tool, 20), (Kind::Json, 14), (Kind::Schema, 20)],
     routes: &[("gpt-4o", 1), ("gpt-4o-mini", 1)],
     is_each_new: true,
@@ -76,7 +76,7 @@ pub(super) const WEEKS: Habits = Habits {
 /// Requests without end.
 pub(super) struct Mix {
     dice: StdRng,
-    habits: &'static Habits,
+    habits: &'static RequestMix,
     made: u64,
 }
 
@@ -107,7 +107,7 @@ const SENTENCES: [&str; 4] = [
 
 impl Mix {
     /// The requests of `seed`.
-    pub(super) fn new(seed: u64, habits: &'static Habits) -> Self {
+    pub(super) fn new(seed: u64, habits: &'static RequestMix) -> Self {
         Self { dice: StdRng::seed_from_u64(seed), habits, made: 0 }
     }
 

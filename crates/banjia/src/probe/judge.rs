@@ -14,7 +14,7 @@ const MESSAGE_CHARS_MAX: usize = 90;
 
 use Standing::{Confirmed, Differs, Unclear};
 
-type Judged = (Standing, String);
+type Judgement = (Standing, String);
 
 /// Asks about `fact` and judges the answer.
 pub(super) async fn judge(asker: &Asker, fact: &Fact) -> Finding {
@@ -51,7 +51,7 @@ const fn placement(usage: UsagePlacement) -> &'static str {
     }
 }
 
-async fn ask(asker: &Asker, fact: &Fact) -> anyhow::Result<Judged> {
+async fn ask(asker: &Asker, fact: &Fact) -> anyhow::Result<Judgement> {
     let profile = &asker.profile;
     let none = Value::Null;
     let chat = |model: &str, client: Value| {
@@ -115,12 +115,12 @@ fn told(profile: &Profile, reply: &Reply) -> String {
 }
 
 /// An error where an answer was due: wrong parameters say that the profile is wrong, everything else says nothing.
-fn no_answer(profile: &Profile, reply: &Reply) -> Judged {
+fn no_answer(profile: &Profile, reply: &Reply) -> Judgement {
     let is_ours = reply.error(profile).class == ErrorClass::BadRequest;
     (if is_ours { Differs } else { Unclear }, told(profile, reply))
 }
 
-fn key_works(profile: &Profile, reply: &Reply) -> Judged {
+fn key_works(profile: &Profile, reply: &Reply) -> Judgement {
     if reply.is_good() {
         return (Confirmed, "200".to_owned());
     }
@@ -128,7 +128,7 @@ fn key_works(profile: &Profile, reply: &Reply) -> Judged {
     (if is_locked { Differs } else { Unclear }, told(profile, reply))
 }
 
-fn models(profile: &Profile, known: &[String], reply: &Reply) -> Judged {
+fn models(profile: &Profile, known: &[String], reply: &Reply) -> Judgement {
     if !reply.is_good() {
         return no_answer(profile, reply);
     }
@@ -150,7 +150,7 @@ fn models(profile: &Profile, known: &[String], reply: &Reply) -> Judged {
     (Differs, format!("{also}; not listed: {}{rest}", names.join(", ")))
 }
 
-fn whole(profile: &Profile, reply: &Reply) -> Judged {
+fn whole(profile: &Profile, reply: &Reply) -> Judgement {
     if !reply.is_good() {
         return no_answer(profile, reply);
     }
@@ -167,7 +167,7 @@ fn whole(profile: &Profile, reply: &Reply) -> Judged {
     }
 }
 
-fn stream(profile: &Profile, expected: UsagePlacement, reply: &Reply) -> Judged {
+fn stream(profile: &Profile, expected: UsagePlacement, reply: &Reply) -> Judgement {
     if !reply.is_good() {
         return no_answer(profile, reply);
     }
@@ -200,7 +200,7 @@ fn stream(profile: &Profile, expected: UsagePlacement, reply: &Reply) -> Judged 
     (Differs, faults.join(", "))
 }
 
-fn refused(profile: &Profile, is_certain: bool, reply: &Reply) -> Judged {
+fn refused(profile: &Profile, is_certain: bool, reply: &Reply) -> Judgement {
     if reply.is_good() {
         let standing = if is_certain { Differs } else { Unclear };
         return (standing, if is_certain { "accepted" } else { "accepted: known or ignored" }.to_owned());
@@ -209,7 +209,7 @@ fn refused(profile: &Profile, is_certain: bool, reply: &Reply) -> Judged {
     (standing, told(profile, reply))
 }
 
-fn tools(profile: &Profile, reply: &Reply) -> Judged {
+fn tools(profile: &Profile, reply: &Reply) -> Judgement {
     if !reply.is_good() {
         return no_answer(profile, reply);
     }
@@ -223,7 +223,7 @@ fn tools(profile: &Profile, reply: &Reply) -> Judged {
     }
 }
 
-fn json_mode(profile: &Profile, reply: &Reply) -> Judged {
+fn json_mode(profile: &Profile, reply: &Reply) -> Judgement {
     if !reply.is_good() {
         return no_answer(profile, reply);
     }
@@ -236,7 +236,7 @@ fn json_mode(profile: &Profile, reply: &Reply) -> Judged {
     }
 }
 
-fn class(profile: &Profile, expected: ErrorClass, reply: &Reply) -> Judged {
+fn class(profile: &Profile, expected: ErrorClass, reply: &Reply) -> Judgement {
     if reply.is_good() {
         return (Differs, "200: it was accepted".to_owned());
     }
@@ -244,7 +244,7 @@ fn class(profile: &Profile, expected: ErrorClass, reply: &Reply) -> Judged {
     (standing, told(profile, reply))
 }
 
-fn vectors(profile: &Profile, expected: Option<u32>, reply: &Reply) -> Judged {
+fn vectors(profile: &Profile, expected: Option<u32>, reply: &Reply) -> Judgement {
     if !reply.is_good() {
         return no_answer(profile, reply);
     }
@@ -258,7 +258,7 @@ fn vectors(profile: &Profile, expected: Option<u32>, reply: &Reply) -> Judged {
     (standing, seen)
 }
 
-fn batch(profile: &Profile, texts_max: usize, fits: &Reply, over: &Reply) -> Judged {
+fn batch(profile: &Profile, texts_max: usize, fits: &Reply, over: &Reply) -> Judgement {
     let count = |reply: &Reply| reply.json()["data"].as_array().map_or(0, Vec::len);
     match (fits.is_good(), over.is_good()) {
         (true, false) if count(fits) == texts_max => (Confirmed, format!("{} for one more", told(profile, over))),

@@ -105,12 +105,12 @@ fn check(owners: &[Owner], path: &str, depth: usize, count: &mut usize, found: &
 
 /// An exact part of a whole, in millionths to the power of [`DEPTH_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Part(u128);
+pub struct OwnedPart(u128);
 
 /// One whole.
 const UNIT: u128 = WHOLE.pow(DEPTH_MAX as u32);
 
-impl Part {
+impl OwnedPart {
     /// Whether the part is more than `share`.
     pub const fn is_over(self, share: Share) -> bool {
         self.0 > share.0 as u128 * (UNIT / WHOLE)
@@ -129,8 +129,8 @@ impl Part {
 
 /// The part of an account that belongs to owners in places that `counts` accepts, directly or
 /// through others.
-pub fn attributable(owners: &[Owner], counts: &dyn Fn(Place) -> bool) -> Part {
-    Part(part_of(owners, UNIT, 1, counts).min(UNIT))
+pub fn attributable(owners: &[Owner], counts: &dyn Fn(Place) -> bool) -> OwnedPart {
+    OwnedPart(part_of(owners, UNIT, 1, counts).min(UNIT))
 }
 
 fn part_of(owners: &[Owner], whole: u128, depth: usize, counts: &dyn Fn(Place) -> bool) -> u128 {
@@ -158,7 +158,7 @@ mod tests {
         Owner { name: "o".into(), place: place.parse().unwrap(), share: share.try_into().unwrap(), owners }
     }
 
-    fn in_china(owners: &[Owner]) -> Part {
+    fn in_china(owners: &[Owner]) -> OwnedPart {
         attributable(owners, &|place| place.country.as_str() == "CN")
     }
 
@@ -193,7 +193,11 @@ mod tests {
         }
         let part = in_china(&[chain.clone()]);
         assert_eq!(part.0, 999_999_u128.pow(DEPTH_MAX as u32));
-        assert_eq!(in_china(&[owner("SG", 1.0, vec![chain])]), Part(0), "too deep to be seen, and `problems` says so");
+        assert_eq!(
+            in_china(&[owner("SG", 1.0, vec![chain])]),
+            OwnedPart(0),
+            "too deep to be seen, and `problems` says so"
+        );
     }
 
     #[test]

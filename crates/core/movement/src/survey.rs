@@ -53,7 +53,7 @@ pub struct ObservedExchange {
     /// The traffic it caused. `None` if another source has counted it and only its shape is new.
     pub traffic: Option<Traffic>,
     /// The shape of the request. `None` if only a row of the ledger exists.
-    pub shape: Option<Shape>,
+    pub shape: Option<RequestShape>,
 }
 
 /// The traffic of one request.
@@ -77,7 +77,7 @@ pub struct Traffic {
 
 /// The shape of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct RequestShape {
     /// Parameters with the kind of their value, such as `temperature: number`. Nested ones are
     /// dotted.
     pub params: Vec<String>,
@@ -229,7 +229,7 @@ impl DayUse {
 }
 
 impl RouteUse {
-    fn read(&mut self, shape: Shape) {
+    fn read(&mut self, shape: RequestShape) {
         self.shapes += 1;
         self.with_tools += u64::from(!shape.tools.is_empty());
         self.with_schema += u64::from(shape.schema);

@@ -134,14 +134,14 @@ impl fmt::Display for Axis {
 
 /// A part of a whole, so that F1 can be computed over all pairs. On other axes the whole is one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Part {
+pub struct Fraction {
     /// The part.
     pub part: f64,
     /// The whole.
     pub whole: f64,
 }
 
-impl Part {
+impl Fraction {
     /// A score between 0 and 1.
     pub const fn of(score: f64) -> Self {
         Self { part: score, whole: 1.0 }
@@ -168,9 +168,9 @@ impl Part {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scored {
     /// The source's score.
-    pub source: Part,
+    pub source: Fraction,
     /// The destination's score.
-    pub destination: Part,
+    pub destination: Fraction,
     /// The distance between two of the source's own responses, if it responded more than once.
     pub noise: Option<f64>,
 }

@@ -45,7 +45,7 @@ const ALARM: f64 = 0.85;
 
 /// How the sides are compared.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rules {
+pub struct ComparisonRules {
     /// How far below the source the destination may be, by axis. Rates are parts of one (0.02 is
     /// two points); times and cost are parts of the source's (0.25 is a quarter slower). An axis
     /// without a margin is shown and not judged.
@@ -65,7 +65,7 @@ pub struct Rules {
     pub cny_per_usd: Option<f64>,
 }
 
-impl Default for Rules {
+impl Default for ComparisonRules {
     fn default() -> Self {
         let margins = [
             (Axis::Answered, 0.01),
@@ -296,7 +296,7 @@ pub struct Report {
 }
 
 /// Compares both sides of the pairs. The same input and seed give the same report.
-pub fn compare(pairs: &[Pair], rules: &Rules, seed: u64) -> Report {
+pub fn compare(pairs: &[Pair], rules: &ComparisonRules, seed: u64) -> Report {
     let scoring = Scoring { length_factor: rules.length_factor };
     let (mut axes, mut left_out, mut scores) = (Vec::new(), Vec::new(), BTreeMap::new());
     for axis in Axis::ALL {
@@ -341,7 +341,7 @@ fn together(findings: &[Finding]) -> Finding {
 }
 
 /// Sets the finding of every axis, and replaces its p-value with the adjusted one.
-fn judge(axes: &mut [AxisReport], rules: &Rules) {
+fn judge(axes: &mut [AxisReport], rules: &ComparisonRules) {
     let asked: Vec<usize> =
         (0..axes.len()).filter(|i| axes[*i].margin.is_some() && axes[*i].p_worse.is_some()).collect();
     let values: Vec<f64> = asked.iter().filter_map(|i| axes[*i].p_worse).collect();
@@ -378,13 +378,13 @@ fn verdict(axis: &AxisReport, is_low_alone: bool, alpha: f64) -> (Finding, Reaso
 
 /// Number of pairs that decide an axis with this variance of differences, if the difference stays
 /// the same: the nearer of the two findings.
-fn needed(variance: f64, difference: f64, margin: f64, rules: &Rules) -> u64 {
+fn needed(variance: f64, difference: f64, margin: f64, rules: &ComparisonRules) -> u64 {
     let gap = (margin + difference.min(0.0)).max(-difference);
     stats::needed(variance, gap, rules.alpha, rules.power).max(PAIRS_MIN as u64)
 }
 
 /// An axis without a finding, for a reason.
-fn silent(axis: Axis, pairs: usize, reason: Reason, rules: &Rules) -> AxisReport {
+fn silent(axis: Axis, pairs: usize, reason: Reason, rules: &ComparisonRules) -> AxisReport {
     AxisReport {
         axis,
         unit: axis.unit(),

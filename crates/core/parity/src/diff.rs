@@ -11,7 +11,7 @@ pub const SHOWN_MAX: usize = 4_000;
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct TextPart {
     /// The text.
     pub text: String,
     /// Whether the other side lacks it.
@@ -19,7 +19,7 @@ pub struct Part {
 }
 
 /// Splits both texts into parts, by words. Longer texts are cut, with a mark.
-pub fn side_by_side(first: &str, second: &str) -> (Vec<Part>, Vec<Part>) {
+pub fn side_by_side(first: &str, second: &str) -> (Vec<TextPart>, Vec<TextPart>) {
     let (first, second) = (cut(first), cut(second));
     let diff = TextDiff::configure().algorithm(Algorithm::Myers).diff_unicode_words(first.as_str(), second.as_str());
     let (mut left, mut right) = (Vec::new(), Vec::new());
@@ -38,10 +38,10 @@ pub fn side_by_side(first: &str, second: &str) -> (Vec<Part>, Vec<Part>) {
 
 /// Joins neighbours of the same state. That gives fewer marks, and spaces between changed words
 /// count as changed.
-fn add(parts: &mut Vec<Part>, text: &str, differs: bool) {
+fn add(parts: &mut Vec<TextPart>, text: &str, differs: bool) {
     match parts.last_mut() {
         Some(last) if last.differs == differs => last.text.push_str(text),
-        _ => parts.push(Part { text: text.to_owned(), differs }),
+        _ => parts.push(TextPart { text: text.to_owned(), differs }),
     }
 }
 
@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn what_differs_is_marked_on_its_own_side() {
         let (left, right) = side_by_side("the cat sat here", "the dog sat here");
-        let marked = |parts: &[Part]| parts.iter().filter(|p| p.differs).map(|p| p.text.clone()).collect::<Vec<_>>();
+        let marked =
+            |parts: &[TextPart]| parts.iter().filter(|p| p.differs).map(|p| p.text.clone()).collect::<Vec<_>>();
         assert_eq!((marked(&left), marked(&right)), (vec!["cat".to_owned()], vec!["dog".to_owned()]));
         let (left, right) = side_by_side("今天天气很好", "今天天气不好");
         assert_eq!((marked(&left).concat(), marked(&right).concat()), ("很".to_owned(), "不".to_owned()));
@@ -75,7 +76,7 @@ mod tests {
         #[test]
         fn the_parts_are_the_whole_text(one in ".{0,60}", other in ".{0,60}") {
             let (left, right) = side_by_side(&one, &other);
-            let whole = |parts: &[Part]| parts.iter().map(|part| part.text.as_str()).collect::<String>();
+            let whole = |parts: &[TextPart]| parts.iter().map(|part| part.text.as_str()).collect::<String>();
             prop_assert_eq!(whole(&left), one);
             prop_assert_eq!(whole(&right), other);
         }

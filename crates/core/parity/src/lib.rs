@@ -28,6 +28,6 @@ pub mod stats;
 
 pub use axis::Axis;
 pub use checks::{Language, Schema, Why, json_object, language, tool_call};
-pub use compare::{AxisReport, Finding, Report, Rules, compare};
+pub use compare::{AxisReport, ComparisonRules, Finding, Report, compare};
 pub use expect::{Expect, Expectation};
 pub use pair::{Answer, Pair};

@@ -7,7 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "a program that measures needs files and a clock")]
 #![expect(clippy::print_stdout, reason = "a program says what it measured")]
 
-use banjia_scan::{Rules, State, find};
+use banjia_scan::{ScanRules, State, find};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ fn main() {
             scope.spawn(|| {
                 while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let text = std::fs::read(path).unwrap();
-                    let scan = find(path.to_str().unwrap(), &text, Rules::embedded());
+                    let scan = find(path.to_str().unwrap(), &text, ScanRules::embedded());
                     lines.fetch_add(scan.lines, Ordering::Relaxed);
                     let is_parsed = matches!(scan.state, State::Parsed | State::ParsedWithErrors);
                     parsed.fetch_add(u64::from(is_parsed), Ordering::Relaxed);

@@ -2,10 +2,10 @@
 //! selects them.
 
 use crate::finding::{Confidence, Finding, Kind, Setting};
-use crate::rules::{Advice, EnvRole, Rules};
+use crate::rules::{Advice, EnvRole, ScanRules};
 
 /// Adds the advice to a finding.
-pub(crate) fn give(finding: &mut Finding, rules: &Rules) {
+pub(crate) fn give(finding: &mut Finding, rules: &ScanRules) {
     let said = &rules.advice;
     let mut advice = match finding.kind {
         Kind::Client => client(finding, rules),
@@ -37,7 +37,7 @@ fn endpoint(finding: &Finding, said: &Advice) -> Option<String> {
     Some(fill(sentence, &[("endpoint", Some(endpoint))]))
 }
 
-fn client(finding: &Finding, rules: &Rules) -> Vec<String> {
+fn client(finding: &Finding, rules: &ScanRules) -> Vec<String> {
     let said = &rules.advice;
     let rule = finding.rule.map(|(sdk, client)| &rules.sdks[sdk].client[client]);
     let base_env = rule.and_then(|rule| rule.base_env.as_deref());
@@ -65,7 +65,7 @@ fn client(finding: &Finding, rules: &Rules) -> Vec<String> {
     advice
 }
 
-fn environment(finding: &Finding, rules: &Rules) -> String {
+fn environment(finding: &Finding, rules: &ScanRules) -> String {
     let name = finding.name.as_deref();
     let sentence = match name.and_then(|name| rules.env(name)) {
         Some(EnvRole::Key) => &rules.advice.env_key,
@@ -75,7 +75,7 @@ fn environment(finding: &Finding, rules: &Rules) -> String {
     fill(sentence, &[("name", name)])
 }
 
-fn side_channel(finding: &Finding, rules: &Rules) -> Vec<String> {
+fn side_channel(finding: &Finding, rules: &ScanRules) -> Vec<String> {
     let channel = rules.side_channels.iter().find(|channel| Some(&channel.name) == finding.name.as_ref());
     channel.map(|channel| vec![channel.says.clone(), channel.advice.clone()]).unwrap_or_default()
 }

@@ -7,7 +7,7 @@
 
 use crate::find::host_of;
 use crate::finding::{Confidence, Finding, Kind, Setting};
-use crate::rules::{EnvRole, Rules};
+use crate::rules::{EnvRole, ScanRules};
 
 /// Deeper keys are not joined to paths.
 const DEPTH_MAX: usize = 16;
@@ -23,7 +23,7 @@ pub(crate) fn is_settings(path: &str) -> bool {
 }
 
 /// The variables that SDKs read, each with its first byte.
-pub(crate) fn find(text: &[u8], rules: &Rules) -> Vec<(usize, Finding)> {
+pub(crate) fn find(text: &[u8], rules: &ScanRules) -> Vec<(usize, Finding)> {
     let text = String::from_utf8_lossy(text);
     let mut found = Vec::new();
     // Keys of the YAML around, with their indentation.
@@ -100,7 +100,7 @@ fn variable(name: &str, role: EnvRole, value: &str) -> Finding {
 }
 
 /// Variables that enable a side channel.
-fn channels<'r>(name: &'r str, value: &'r str, rules: &'r Rules) -> impl Iterator<Item = Finding> + 'r {
+fn channels<'r>(name: &'r str, value: &'r str, rules: &'r ScanRules) -> impl Iterator<Item = Finding> + 'r {
     let is_on = matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on");
     rules.side_channels.iter().filter(move |channel| is_on && channel.env_on.iter().any(|on| on == name)).map(
         |channel| {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
-        find(text.as_bytes(), Rules::embedded()).into_iter().filter_map(|(_, finding)| finding.name).collect()
+        find(text.as_bytes(), ScanRules::embedded()).into_iter().filter_map(|(_, finding)| finding.name).collect()
     }
 
     #[test]

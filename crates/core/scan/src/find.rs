@@ -19,7 +19,7 @@ use crate::finding::Finding;
 use crate::keys;
 use crate::lang::Language;
 use crate::resolve::Resolver;
-use crate::rules::Rules;
+use crate::rules::ScanRules;
 use crate::syntax::{self, Form, Id};
 use std::collections::HashSet;
 
@@ -76,7 +76,7 @@ pub fn is_readable(path: &str) -> bool {
 }
 
 /// Scans a file. `path` determines the language and is repeated in the findings.
-pub fn find(path: &str, text: &[u8], rules: &Rules) -> Scan {
+pub fn find(path: &str, text: &[u8], rules: &ScanRules) -> Scan {
     let language = Language::of_path(path);
     if language.is_none() && !envfile::is_settings(path) {
         return Scan::skipped(Skip::UnknownLanguage);
@@ -117,7 +117,7 @@ pub fn find(path: &str, text: &[u8], rules: &Rules) -> Scan {
     }
 }
 
-fn placed(mut finding: Finding, path: &str, (line, column): (u32, u32), rules: &Rules) -> Finding {
+fn placed(mut finding: Finding, path: &str, (line, column): (u32, u32), rules: &ScanRules) -> Finding {
     path.clone_into(&mut finding.file);
     (finding.line, finding.column) = (line, column);
     finding.is_served = finding.endpoint.as_ref().map(|endpoint| rules.served.contains(endpoint));

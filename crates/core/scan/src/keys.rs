@@ -6,7 +6,7 @@
 //!   key.
 
 use crate::finding::{Confidence, Finding, Kind};
-use crate::rules::Rules;
+use crate::rules::ScanRules;
 use regex::Regex;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 const VARIETY_MIN: usize = 8;
 
 /// The keys in a text, each with its first byte.
-pub(crate) fn find(text: &[u8], is_of_interest: bool, rules: &Rules) -> Vec<(usize, Finding)> {
+pub(crate) fn find(text: &[u8], is_of_interest: bool, rules: &ScanRules) -> Vec<(usize, Finding)> {
     let mut found: Vec<(usize, Finding)> = Vec::new();
     let mut ends: Vec<(usize, usize)> = Vec::new();
     for form in rules.keys.iter().filter(|form| form.is_anywhere || is_of_interest) {
@@ -40,7 +40,7 @@ pub(crate) fn find(text: &[u8], is_of_interest: bool, rules: &Rules) -> Vec<(usi
 }
 
 /// A text of the source for a report. Dropped if it contains a key or is longer than a name.
-pub(crate) fn clean(text: &str, rules: &Rules) -> String {
+pub(crate) fn clean(text: &str, rules: &ScanRules) -> String {
     let has_key = rules.keys.iter().any(|form| form.regex.is_match(text.as_bytes()));
     let is_name = text.len() <= 120 && !text.chars().any(char::is_control);
     if has_key || !is_name { "(not shown)".to_owned() } else { text.to_owned() }
@@ -73,7 +73,7 @@ pub fn has_key(text: &str) -> bool {
     ANY_KEY.is_match(text)
 }
 
-fn is_example(key: &[u8], rules: &Rules) -> bool {
+fn is_example(key: &[u8], rules: &ScanRules) -> bool {
     let text = String::from_utf8_lossy(key).to_ascii_lowercase();
     let variety = text.bytes().collect::<HashSet<_>>().len();
     variety < VARIETY_MIN
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn kinds(text: &str) -> Vec<(usize, String)> {
-        let found = find(text.as_bytes(), true, Rules::embedded());
+        let found = find(text.as_bytes(), true, ScanRules::embedded());
         found.into_iter().map(|(at, finding)| (at, finding.name.unwrap())).collect()
     }
 
@@ -105,7 +105,7 @@ mod tests {
             "key = '{key}'  # and in a comment: bce-v3/ALTAK-Wk29sLq07Zx/{}",
             "0f9e8d7c6b5a4938271605f4e3d2c1b0a9988776"
         );
-        let found = find(text.as_bytes(), true, Rules::embedded());
+        let found = find(text.as_bytes(), true, ScanRules::embedded());
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].0, 7);
         let shown = format!("{found:?}");
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_text_with_a_key_is_not_shown() {
-        let rules = Rules::embedded();
+        let rules = ScanRules::embedded();
         assert_eq!(clean("gpt-4o", rules), "gpt-4o");
         assert_eq!(clean("x sk-proj-9hQ2mZ7LxV4tB8nRk3Ws", rules), "(not shown)");
     }

@@ -6,7 +6,7 @@ mod javascript;
 mod python;
 mod typescript;
 
-use crate::syntax::{Builder, Room, Scope};
+use crate::syntax::{Builder, Scope, ScopeKind};
 use serde::Serialize;
 use std::fmt;
 use tree_sitter::Node;
@@ -67,7 +67,7 @@ impl Language {
     }
 
     /// Whether a node opens a scope.
-    pub(crate) fn room(self, node: Node) -> Option<Room> {
+    pub(crate) fn room(self, node: Node) -> Option<ScopeKind> {
         match self {
             Self::Python => python::room(node.kind()),
             Self::JavaScript | Self::TypeScript | Self::Tsx => javascript::room(node.kind()),

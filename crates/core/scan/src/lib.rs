@@ -31,4 +31,4 @@ pub use finding::{Confidence, Finding, Kind, Parameter, Setting};
 pub use keys::{has_key, mask_keys};
 pub use lang::Language;
 pub use report::Report;
-pub use rules::Rules;
+pub use rules::ScanRules;

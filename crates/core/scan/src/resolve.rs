@@ -9,8 +9,8 @@
 
 mod value;
 
-use crate::rules::{Client, Rules, family, plain};
-use crate::syntax::{Arg, Binding, Form, Id, Room, Scope, Unit};
+use crate::rules::{Client, ScanRules, family, plain};
+use crate::syntax::{Arg, Binding, Form, Id, Scope, ScopeKind, Unit};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
@@ -53,13 +53,13 @@ pub(crate) enum Thing {
 #[derive(Debug)]
 pub(crate) struct Resolver<'u> {
     pub(crate) unit: &'u Unit,
-    pub(crate) rules: &'u Rules,
+    pub(crate) rules: &'u ScanRules,
     known: RefCell<HashMap<Id, Option<Thing>>>,
     depth: Cell<u32>,
 }
 
 impl<'u> Resolver<'u> {
-    pub(crate) fn new(unit: &'u Unit, rules: &'u Rules) -> Self {
+    pub(crate) fn new(unit: &'u Unit, rules: &'u ScanRules) -> Self {
         Self { unit, rules, known: RefCell::default(), depth: Cell::new(0) }
     }
 
@@ -134,7 +134,7 @@ impl<'u> Resolver<'u> {
         let mut at = scope;
         while at != 0 {
             let space = &self.unit.spaces[at as usize];
-            if space.room == Room::Class {
+            if space.room == ScopeKind::Class {
                 return Some(at);
             }
             at = space.outer;
@@ -157,7 +157,7 @@ impl<'u> Resolver<'u> {
         let mut at = scope;
         loop {
             let space = &self.unit.spaces[at as usize];
-            let is_seen = space.room != Room::Class || at == scope || self.unit.language.sees_fields();
+            let is_seen = space.room != ScopeKind::Class || at == scope || self.unit.language.sees_fields();
             if let Some(list) = scopes.get(&at).filter(|_| is_seen) {
                 return Some(list);
             }

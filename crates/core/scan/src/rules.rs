@@ -112,7 +112,7 @@ pub(crate) struct KeyForm {
 
 /// Everything that a scan knows.
 #[derive(Debug)]
-pub struct Rules {
+pub struct ScanRules {
     pub(crate) sdks: Vec<Sdk>,
     surfaces: Vec<Surface>,
     words: AhoCorasick,
@@ -128,12 +128,12 @@ pub struct Rules {
     pub(crate) advice: Advice,
 }
 
-static EMBEDDED: LazyLock<Rules> = LazyLock::new(|| {
-    Rules::read(include_str!("../data/sdks.toml"), include_str!("../data/places.toml"))
+static EMBEDDED: LazyLock<ScanRules> = LazyLock::new(|| {
+    ScanRules::read(include_str!("../data/sdks.toml"), include_str!("../data/places.toml"))
         .expect("the embedded rules are read by the tests of this crate")
 });
 
-impl Rules {
+impl ScanRules {
     /// The rules that come with this version.
     pub fn embedded() -> &'static Self {
         &EMBEDDED
@@ -142,7 +142,7 @@ impl Rules {
     fn read(sdks: &str, places: &str) -> Result<Self, String> {
         let to_text = |error: toml::de::Error| error.to_string();
         let sdks: raw::Sdks = toml::from_str(sdks).map_err(to_text)?;
-        let places: raw::Places = toml::from_str(places).map_err(to_text)?;
+        let places: raw::RawRules = toml::from_str(places).map_err(to_text)?;
         let surfaces = sdks.sdk.iter().map(|sdk| surface(sdk, &sdks.surface)).collect::<Result<_, _>>()?;
         let words = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_embedded_rules_are_sound() {
-        let rules = Rules::embedded();
+        let rules = ScanRules::embedded();
         assert!(rules.sdks.len() > 15);
         for sdk in &rules.sdks {
             assert!(!sdk.source.is_empty() && sdk.as_of.len() >= 7, "{}", sdk.name);
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn nothing_is_known_that_the_words_would_hide() {
-        let rules = Rules::embedded();
+        let rules = ScanRules::embedded();
         let modules = rules.sdks.iter().flat_map(|sdk| &sdk.modules).filter(|module| *module != "agents");
         let channels =
             rules.side_channels.iter().flat_map(|channel| &channel.modules).filter(|module| *module != "agents");

@@ -92,7 +92,7 @@ pub(crate) struct Binding {
 
 /// What a scope belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
+pub(crate) enum ScopeKind {
     File,
     Class,
     Function,
@@ -101,7 +101,7 @@ pub(crate) enum Room {
 /// A file, a class or a function.
 #[derive(Clone, Debug)]
 pub(crate) struct Space {
-    pub(crate) room: Room,
+    pub(crate) room: ScopeKind,
     pub(crate) outer: Scope,
     /// Of a class: what it extends.
     pub(crate) bases: Vec<Id>,
@@ -164,7 +164,7 @@ pub(crate) struct Builder<'t> {
 
 impl<'t> Builder<'t> {
     fn new(language: Language, text: &'t [u8]) -> Self {
-        let file = Space { room: Room::File, outer: 0, bases: Vec::new(), returns: Vec::new(), result: None };
+        let file = Space { room: ScopeKind::File, outer: 0, bases: Vec::new(), returns: Vec::new(), result: None };
         let unit = Unit {
             language,
             exprs: Vec::new(),
@@ -209,7 +209,7 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn open(&mut self, room: Room) -> Scope {
+    fn open(&mut self, room: ScopeKind) -> Scope {
         let outer = self.scope();
         let scope = self.unit.spaces.len() as Scope;
         self.unit.spaces.push(Space { room, outer, bases: Vec::new(), returns: Vec::new(), result: None });
@@ -224,7 +224,7 @@ impl<'t> Builder<'t> {
 
     /// The class around, if any.
     pub(crate) fn class(&self) -> Option<Scope> {
-        self.open.iter().rev().copied().find(|scope| self.unit.spaces[*scope as usize].room == Room::Class)
+        self.open.iter().rev().copied().find(|scope| self.unit.spaces[*scope as usize].room == ScopeKind::Class)
     }
 
     /// A node's text.
@@ -356,7 +356,8 @@ impl<'t> Builder<'t> {
     pub(crate) fn give_back(&mut self, value: Option<Id>) {
         let Some(id) = value else { return };
         self.unit.used.insert(id);
-        let function = self.open.iter().rev().copied().find(|at| self.unit.spaces[*at as usize].room == Room::Function);
+        let function =
+            self.open.iter().rev().copied().find(|at| self.unit.spaces[*at as usize].room == ScopeKind::Function);
         if let Some(function) = function {
             self.unit.spaces[function as usize].returns.push(id);
         }

@@ -1,13 +1,13 @@
 //! Files that nobody wrote on purpose: they cost their size and break nothing.
 
 use banjia_scan::find::FILE_BYTES_MAX;
-use banjia_scan::{Coverage, Kind, Report, Rules, Scan, Skip, State, find};
+use banjia_scan::{Coverage, Kind, Report, Scan, ScanRules, Skip, State, find};
 use proptest::prelude::*;
 
 const NAMES: [&str; 9] = ["a.py", "a.js", "a.ts", "a.tsx", "a.go", "a.java", ".env", "a.yaml", "a.txt"];
 
 fn scan(path: &str, text: &[u8]) -> Scan {
-    find(path, text, Rules::embedded())
+    find(path, text, ScanRules::embedded())
 }
 
 /// Pieces that mean something to a scan, so that arbitrary order meets its branches.

@@ -7,7 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "samples are files")]
 
 use banjia_scan::report::setting;
-use banjia_scan::{Coverage, Finding, Report, Rules, Scan, find};
+use banjia_scan::{Coverage, Finding, Report, Scan, ScanRules, find};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,7 @@ fn marks(text: &str) -> Vec<(u32, String)> {
 
 #[test]
 fn every_sample_gives_exactly_what_it_holds() {
-    let rules = Rules::embedded();
+    let rules = ScanRules::embedded();
     let mut wrong = String::new();
     let samples = samples();
     assert!(samples.len() > 20);
@@ -111,7 +111,7 @@ fn every_sample_gives_exactly_what_it_holds() {
 
 #[test]
 fn no_report_shows_a_key() {
-    let rules = Rules::embedded();
+    let rules = ScanRules::embedded();
     let mut report = Report { root: ".".to_owned(), coverage: Coverage::default(), findings: Vec::new() };
     for (name, text) in samples() {
         let scan = find(&name, &text, rules);

@@ -176,11 +176,11 @@ fn unread(operation: Operation) -> BadBody {
 
 fn is_of_user(turn: &RawValue) -> bool {
     #[derive(Deserialize)]
-    struct Turn<'a> {
+    struct MessageRole<'a> {
         #[serde(borrow)]
         role: Option<&'a RawValue>,
     }
-    serde_json::from_str::<Turn<'_>>(turn.get())
+    serde_json::from_str::<MessageRole<'_>>(turn.get())
         .is_ok_and(|turn| turn.role.is_some_and(|role| role.get() == "\"user\""))
 }
 

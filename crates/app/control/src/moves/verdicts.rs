@@ -11,7 +11,7 @@ use crate::parity::{Expectations, Sides, pairs_of};
 use banjia_movement::gate::{Evidence, Parity, ParityVerdict};
 use banjia_movement::spec::MovedRoute;
 use banjia_parity::compare::{About, Absent};
-use banjia_parity::{Axis, Finding, Report, Rules, compare};
+use banjia_parity::{Axis, ComparisonRules, Finding, Report, compare};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, EncryptionKey, Store};
 use banjia_types::{RouteName, Target, Timestamp, TrafficKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,17 +31,17 @@ const SEED: u64 = 0;
 /// The newest verdicts of each route and target.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
-    kept: HashMap<(String, RouteName, Target), Kept>,
+    kept: HashMap<(String, RouteName, Target), CachedVerdicts>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedVerdicts {
     copies: u64,
     at: Timestamp,
     axes: BTreeMap<String, Parity>,
 }
 
-impl Kept {
+impl CachedVerdicts {
     /// True if it may be made again. One from the future was made before the wall clock was set
     /// back.
     fn is_old(&self, now: Timestamp) -> bool {
@@ -68,7 +68,7 @@ impl Verdicts {
                 if is_due {
                     let captures = read(store, key, (moved, target), &filter).await?;
                     let axes = judge(seen, moved, target, captures).await;
-                    self.kept.insert(place.clone(), Kept { copies: count, at: seen.now, axes });
+                    self.kept.insert(place.clone(), CachedVerdicts { copies: count, at: seen.now, axes });
                 }
                 if let (Some(kept), Some(route)) = (self.kept.get(&place), evidence.routes.get_mut(&moved.route)) {
                     route.targets.entry(target.clone()).or_default().parity = kept.axes.clone();
@@ -163,7 +163,7 @@ async fn compared(
     let route = moved.route.clone();
     let work = move || {
         let pairs = pairs_of(&captures, &sides, Some(&route), &Expectations::default()).pairs;
-        compare(&pairs, &Rules { margins, ..Rules::default() }, SEED)
+        compare(&pairs, &ComparisonRules { margins, ..ComparisonRules::default() }, SEED)
     };
     tokio::task::spawn_blocking(work).await
 }

@@ -35,7 +35,7 @@ pub struct Asked {
 
 /// Whose request it is: the border judges by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Caller {
+pub struct RequestOrigin {
     /// The account.
     pub account: Option<AccountId>,
     /// The place of the network that the end user called from; none where the ledger does not know it.
@@ -43,7 +43,7 @@ pub struct Caller {
 }
 
 /// Whose request each pair is, by the pair's id.
-pub type Callers = HashMap<String, Caller>;
+pub type RequestOrigins = HashMap<String, RequestOrigin>;
 
 /// What came of asking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,22 +69,22 @@ pub struct Partial(pub Target);
 ///
 /// # Errors
 /// The database.
-pub async fn callers_of(captures: &[Capture], store: &Store) -> Result<Callers, StoreError> {
-    let mut callers = Callers::new();
+pub async fn callers_of(captures: &[Capture], store: &Store) -> Result<RequestOrigins, StoreError> {
+    let mut callers = RequestOrigins::new();
     for Capture { id, at, account, .. } in captures {
         let network = store.network_of(*at, id).await?;
-        callers.insert(id.clone(), Caller { account: account.clone(), network });
+        callers.insert(id.clone(), RequestOrigin { account: account.clone(), network });
     }
     Ok(callers)
 }
 
 /// Gives each answer that has a text its vector.
-pub async fn embed<F, Fut>(pairs: &mut [Pair], callers: &Callers, asked: &Asked, ask: F) -> Filled
+pub async fn embed<F, Fut>(pairs: &mut [Pair], callers: &RequestOrigins, asked: &Asked, ask: F) -> Filled
 where
     F: Fn(Question) -> Fut,
     Fut: Future<Output = Result<Reply, NotSent>>,
 {
-    let mut texts: BTreeMap<Caller, Vec<String>> = BTreeMap::new();
+    let mut texts: BTreeMap<RequestOrigin, Vec<String>> = BTreeMap::new();
     for pair in pairs.iter() {
         let own = texts.entry(caller(callers, pair)).or_default();
         own.extend(pair.sources().chain(pair.destinations()).map(Answer::text).filter(|text| !text.is_empty()));
@@ -101,7 +101,7 @@ where
     });
     let mut filled = Filled::default();
     let replies = ask_all(questions.collect(), asked, ask, &mut filled).await;
-    let mut known: HashMap<(Caller, String), Vec<f32>> = HashMap::new();
+    let mut known: HashMap<(RequestOrigin, String), Vec<f32>> = HashMap::new();
     for ((caller, texts), reply) in batches.into_iter().zip(replies) {
         let Some(answer) = reply else { continue };
         match vectors(&answer, texts.len()) {
@@ -128,7 +128,7 @@ where
 /// A judge that is one of the sides.
 pub async fn judge<F, Fut>(
     pairs: &mut [Pair],
-    callers: &Callers,
+    callers: &RequestOrigins,
     sides: &Sides,
     asked: &Asked,
     ask: F,
@@ -141,7 +141,7 @@ where
         return Err(Partial(asked.target.clone()));
     }
     let mut filled = Filled::default();
-    let mut places: HashMap<(Caller, String), usize> = HashMap::new();
+    let mut places: HashMap<(RequestOrigin, String), usize> = HashMap::new();
     let mut questions = Vec::new();
     let mut comparisons = Vec::new();
     for (number, pair) in pairs.iter_mut().enumerate() {
@@ -188,13 +188,13 @@ where
     Ok(filled)
 }
 
-fn caller(callers: &Callers, pair: &Pair) -> Caller {
+fn caller(callers: &RequestOrigins, pair: &Pair) -> RequestOrigin {
     callers.get(&pair.id).cloned().unwrap_or_default()
 }
 
-fn question(asked: &Asked, operation: Operation, body: Value, caller: &Caller) -> Question {
+fn question(asked: &Asked, operation: Operation, body: Value, caller: &RequestOrigin) -> Question {
     let (route, target) = (asked.route.clone(), asked.target.clone());
-    let Caller { account, network } = caller.clone();
+    let RequestOrigin { account, network } = caller.clone();
     Question { route, target, endpoint: operation.as_str().to_owned(), body, account, network }
 }
 

@@ -1,6 +1,6 @@
 //! From recorded requests to the questions that they ask.
 
-use super::{Replay, Wanted};
+use super::{ReplayJob, Wanted};
 use banjia_store::{Capture, CaptureCursor, CaptureFilter, CaptureMark, StoreError};
 use banjia_types::{Money, Outcome, Place, Target, TrafficKind};
 use std::collections::{HashMap, HashSet};
@@ -32,7 +32,7 @@ pub(super) enum Step {
 
 /// Reads the requests page by page.
 pub(super) struct Reader<'r> {
-    replay: &'r Replay,
+    replay: &'r ReplayJob,
     after: Option<CaptureCursor>,
     /// Requests that were read, with who answered: an import may tell one twice.
     seen: HashSet<(String, Target)>,
@@ -40,7 +40,7 @@ pub(super) struct Reader<'r> {
 }
 
 impl<'r> Reader<'r> {
-    pub(super) fn new(replay: &'r Replay) -> Self {
+    pub(super) fn new(replay: &'r ReplayJob) -> Self {
         Self { replay, after: Some(CaptureCursor::default()), seen: HashSet::new(), requests: HashSet::new() }
     }
 
@@ -56,7 +56,7 @@ impl<'r> Reader<'r> {
     /// The questions of the next page, in order; none after the last one.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Step>>, StoreError> {
         let Some(after) = self.after.filter(|_| !self.is_full()) else { return Ok(None) };
-        let Replay { store, key, wanted } = self.replay;
+        let ReplayJob { store, key, wanted } = self.replay;
         let Wanted { route, period, source, .. } = wanted;
         let filter = CaptureFilter {
             routes: vec![route.clone()],

@@ -1,7 +1,7 @@
 //! Asking, with bounds, and counting.
 
 use super::reader::{Asking, Step};
-use super::{Bounds, Known, Replay, Sums};
+use super::{Bounds, Known, ReplayJob, Sums};
 use crate::moves::add_up;
 use crate::side_request::{NotSent, Question, Reply};
 use banjia_store::{Capture, StoreError};
@@ -18,9 +18,9 @@ type Ended = Result<Reply, NotSent>;
 
 /// A run under way.
 pub(super) struct Run<'r> {
-    replay: &'r Replay,
+    replay: &'r ReplayJob,
     at_once_max: usize,
-    purse: Purse,
+    purse: SpendBound,
     /// Targets of which nothing more is asked, and why.
     closed: HashMap<Target, String>,
     asking: JoinSet<Ended>,
@@ -29,12 +29,12 @@ pub(super) struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(replay: &'r Replay, spent: &[Money], bounds: Bounds) -> Self {
+    pub(super) fn new(replay: &'r ReplayJob, spent: &[Money], bounds: Bounds) -> Self {
         let of_currency = |max: Money| spent.iter().find(|it| it.currency == max.currency).map_or(0, |it| it.micros);
         Self {
             replay,
             at_once_max: bounds.at_once_max.max(1),
-            purse: Purse { max: bounds.spend_max, spent: bounds.spend_max.map_or(0, of_currency), under_way: 0 },
+            purse: SpendBound { max: bounds.spend_max, spent: bounds.spend_max.map_or(0, of_currency), under_way: 0 },
             closed: HashMap::new(),
             asking: JoinSet::new(),
             under_way: HashMap::new(),
@@ -222,14 +222,14 @@ fn capture_of(asking: &Asking, reply: Reply) -> Capture {
 }
 
 /// What may still be spent.
-struct Purse {
+struct SpendBound {
     max: Option<Money>,
     /// In millionths of the bound's currency.
     spent: i64,
     under_way: i64,
 }
 
-impl Purse {
+impl SpendBound {
     /// What a question is expected to cost, in the bound's currency; why it cannot be said.
     fn expect(&self, known: &Known, capture: &Capture) -> Result<Money, &'static str> {
         let Some(max) = self.max else { return Ok(NOTHING) };

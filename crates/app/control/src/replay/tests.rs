@@ -55,7 +55,7 @@ fn refused(class: ErrorClass, may_differ_later: bool) -> Reply {
     Reply { answer: None, outcome: Outcome::Refused, class: Some(class), cost: None, may_differ_later, ..reply() }
 }
 
-async fn replay(ids: &[&str], more: &[Capture]) -> Replay {
+async fn replay(ids: &[&str], more: &[Capture]) -> ReplayJob {
     let (store, key) = (Store::open(&Location::Temporary).await.unwrap(), EncryptionKey::random());
     let captures: Vec<_> = ids.iter().map(|id| recorded(id)).chain(more.iter().cloned()).collect();
     store.write_captures(&captures, &key).await.unwrap();
@@ -67,7 +67,7 @@ async fn replay(ids: &[&str], more: &[Capture]) -> Replay {
         repeats: 0,
         requests_max: None,
     };
-    Replay { store, key, wanted }
+    ReplayJob { store, key, wanted }
 }
 
 /// Ten millionths of a yuan a token.
@@ -86,7 +86,7 @@ type Asked = Arc<Mutex<Vec<(String, Target)>>>;
 
 /// Runs to the end; what was asked, in order.
 async fn run(
-    replay: &Replay,
+    replay: &ReplayJob,
     bounds: Bounds,
     answer: impl Fn(&str) -> Result<Reply, NotSent>,
 ) -> (Sums, Vec<(String, Target)>) {
@@ -108,7 +108,7 @@ async fn run(
     (sums, asked)
 }
 
-async fn kept(replay: &Replay, leg: TrafficKind) -> Vec<Capture> {
+async fn kept(replay: &ReplayJob, leg: TrafficKind) -> Vec<Capture> {
     let filter = CaptureFilter { legs: vec![leg], ..CaptureFilter::default() };
     replay.store.captures(&filter, CaptureCursor::default(), 10_000, &replay.key).await.unwrap().captures
 }

@@ -185,8 +185,8 @@ struct Shown<'r> {
     prompt: &'r str,
     lost: Vec<(String, String)>,
     likeness: String,
-    source: &'r [banjia_parity::diff::Part],
-    destination: &'r [banjia_parity::diff::Part],
+    source: &'r [banjia_parity::diff::TextPart],
+    destination: &'r [banjia_parity::diff::TextPart],
 }
 
 impl<'r> Shown<'r> {

@@ -12,8 +12,12 @@ fn crossing(peer: &str) -> BorderCheck {
     let rules = ActivePolicies::default();
     let config = BorderConfig { home: Some("SG".parse().unwrap()), ..BorderConfig::default() };
     let headers = HeaderMap::new();
-    let caller =
-        Caller { peer: peer.parse().unwrap(), headers: &headers, account: None, id: RequestId(uuid::Uuid::nil()) };
+    let caller = BorderSubject {
+        peer: peer.parse().unwrap(),
+        headers: &headers,
+        account: None,
+        id: RequestId(uuid::Uuid::nil()),
+    };
     check(Arc::new(rules), &config, caller, Timestamp(0))
 }
 

@@ -42,7 +42,7 @@ pub(super) enum Checked {
 /// Where in the stream of requests a connection is.
 #[derive(Debug, Default)]
 pub(super) struct Framing {
-    part: Part,
+    part: FramingState,
     /// Bytes of the present head that were read as whole lines.
     read: usize,
     /// Bytes in which the next line feed was looked for.
@@ -52,7 +52,7 @@ pub(super) struct Framing {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Part {
+enum FramingState {
     #[default]
     Head,
     /// A body of known length, with the bytes that are missing.
@@ -66,7 +66,7 @@ enum Part {
 impl Framing {
     /// True if the last byte that was passed on ended a request.
     pub(super) fn is_between_requests(&self) -> bool {
-        self.part == Part::Head
+        self.part == FramingState::Head
     }
 
     /// True if the last request was HTTP/1.1.
@@ -81,17 +81,21 @@ impl Framing {
         loop {
             let rest = bytes.get(pass..).unwrap_or_default();
             match &mut self.part {
-                Part::Body(missing) | Part::ChunkData(missing) => {
+                FramingState::Body(missing) | FramingState::ChunkData(missing) => {
                     let part = usize::try_from(*missing).unwrap_or(usize::MAX).min(rest.len());
                     *missing -= part as u64;
                     pass += part;
                     if *missing > 0 {
                         return Checked::Pass(pass);
                     }
-                    self.part = if matches!(self.part, Part::Body(_)) { Part::Head } else { Part::ChunkEnd };
+                    self.part = if matches!(self.part, FramingState::Body(_)) {
+                        FramingState::Head
+                    } else {
+                        FramingState::ChunkEnd
+                    };
                 }
                 part => {
-                    let is_in_body = *part != Part::Head;
+                    let is_in_body = *part != FramingState::Head;
                     match self.lines(rest) {
                         Ok(Some(length)) => pass += length,
                         Ok(None) => return Checked::Pass(pass),
@@ -129,26 +133,26 @@ impl Framing {
     }
 
     /// Takes in a line of the present part. Returns what comes next if the part is complete.
-    fn line(&mut self, line: &[u8]) -> Result<Option<Part>, BadRequest> {
+    fn line(&mut self, line: &[u8]) -> Result<Option<FramingState>, BadRequest> {
         match self.part {
-            Part::Head => {
+            FramingState::Head => {
                 let Some(length) = self.head.line(line)? else { return Ok(None) };
                 self.is_http_11 = self.head.is_http_11();
                 self.head = Head::default();
                 Ok(Some(match length {
-                    Length::Known(0) => Part::Head,
-                    Length::Known(length) => Part::Body(length),
-                    Length::Chunked => Part::ChunkSize,
+                    Length::Known(0) => FramingState::Head,
+                    Length::Known(length) => FramingState::Body(length),
+                    Length::Chunked => FramingState::ChunkSize,
                 }))
             }
-            Part::ChunkSize => match chunk_size(line).ok_or(BadRequest::Chunk)? {
-                0 => Ok(Some(Part::Trailers)),
-                size => Ok(Some(Part::ChunkData(size))),
+            FramingState::ChunkSize => match chunk_size(line).ok_or(BadRequest::Chunk)? {
+                0 => Ok(Some(FramingState::Trailers)),
+                size => Ok(Some(FramingState::ChunkData(size))),
             },
-            Part::ChunkEnd if line.is_empty() => Ok(Some(Part::ChunkSize)),
-            Part::ChunkEnd | Part::Body(_) | Part::ChunkData(_) => Err(BadRequest::Chunk),
-            Part::Trailers if line.is_empty() => Ok(Some(Part::Head)),
-            Part::Trailers => head::name(line).map(|_| None),
+            FramingState::ChunkEnd if line.is_empty() => Ok(Some(FramingState::ChunkSize)),
+            FramingState::ChunkEnd | FramingState::Body(_) | FramingState::ChunkData(_) => Err(BadRequest::Chunk),
+            FramingState::Trailers if line.is_empty() => Ok(Some(FramingState::Head)),
+            FramingState::Trailers => head::name(line).map(|_| None),
         }
     }
 }

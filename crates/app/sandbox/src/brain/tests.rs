@@ -1,8 +1,8 @@
 use super::*;
 use serde_json::json;
 
-fn ask(text: &str) -> Ask {
-    Ask { messages: vec![json!({"role": "user", "content": text})], parallel: true, ..Ask::default() }
+fn ask(text: &str) -> ModelRequest {
+    ModelRequest { messages: vec![json!({"role": "user", "content": text})], parallel: true, ..ModelRequest::default() }
 }
 
 fn weather() -> Tool {
@@ -21,7 +21,7 @@ fn adder() -> Tool {
     }
 }
 
-fn think(ask: &Ask) -> ModelAnswer {
+fn think(ask: &ModelRequest) -> ModelAnswer {
     ScriptedModel::new(1).think(ask)
 }
 

@@ -6,7 +6,7 @@
 
 use super::facts::Prompt;
 use super::tokens::wide;
-use super::{Ask, Choice, Tool, ToolCall, shape};
+use super::{Choice, ModelRequest, Tool, ToolCall, shape};
 use std::collections::BTreeSet;
 
 /// The most calls in one answer.
@@ -32,7 +32,7 @@ const DEMANDS: [&str; 11] = [
     "call the tool",
 ];
 
-pub(super) fn choose(ask: &Ask, prompt: &Prompt) -> Vec<ToolCall> {
+pub(super) fn choose(ask: &ModelRequest, prompt: &Prompt) -> Vec<ToolCall> {
     if ask.tools.is_empty() || ask.choice == Choice::None {
         return Vec::new();
     }
@@ -70,7 +70,7 @@ pub(super) fn choose(ask: &Ask, prompt: &Prompt) -> Vec<ToolCall> {
 }
 
 /// One call, or one for each name when several are asked for and the tool takes a text.
-fn for_each_name(ask: &Ask, prompt: &Prompt, tool: &Tool) -> Vec<ToolCall> {
+fn for_each_name(ask: &ModelRequest, prompt: &Prompt, tool: &Tool) -> Vec<ToolCall> {
     let properties = tool.parameters.get("properties").and_then(|properties| properties.as_object());
     let takes_one_name = properties.is_some_and(|properties| {
         let texts = properties.values().filter(|property| {

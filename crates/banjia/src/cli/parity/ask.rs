@@ -17,7 +17,7 @@ use banjia_types::{Money, RouteName, nearest};
 
 /// Who is asked for what a comparison needs besides the files.
 #[derive(Debug, clap::Args)]
-pub(super) struct Ask {
+pub(super) struct ComparisonArgs {
     /// Compare meanings by the embeddings of this route's first target.
     #[arg(long, value_name = "ROUTE")]
     embed: Option<RouteName>,
@@ -28,7 +28,7 @@ pub(super) struct Ask {
     database: Database,
 }
 
-impl Ask {
+impl ComparisonArgs {
     /// Asks for what was wished, and adds it to the pairs.
     pub(super) fn fill(
         &self,

@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(2);
 
 /// What is in force, by the number of its last change.
 #[derive(Debug)]
-pub(super) struct Border {
+pub(super) struct BorderRefresh {
     version: i64,
     /// The policies in force, for when one cannot be read any more.
     last: Vec<ActivePolicy>,
@@ -24,7 +24,7 @@ pub(super) struct Border {
     ticks: Interval,
 }
 
-impl Border {
+impl BorderRefresh {
     /// Reads everything and hands it to the gateway.
     pub(super) async fn open(running: &Running, table: Table) -> anyhow::Result<Self> {
         let version = running.store.border_version().await?;

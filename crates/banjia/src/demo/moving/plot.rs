@@ -35,13 +35,13 @@ pub(super) struct Plot {
     careless: Option<VendorName>,
     /// The first destination of the other: well, but for one bad night in the middle of the canary.
     failing: Option<VendorName>,
-    failed: Trouble,
+    failed: FaultPhase,
     is_closed: bool,
     is_rehearsed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Trouble {
+enum FaultPhase {
     #[default]
     NotYet,
     Now,
@@ -103,13 +103,13 @@ impl Plot {
         let state = loaded.of.state();
         let is_wide = state.share > loaded.of.spec().canary.steps.first().copied().unwrap_or_default();
         match self.failed {
-            Trouble::NotYet if state.stage == At::Canary && is_wide => {
-                self.failed = Trouble::Now;
+            FaultPhase::NotYet if state.stage == At::Canary && is_wide => {
+                self.failed = FaultPhase::Now;
                 faults.set(failing.as_str(), Fault::Server, When::Share(FAILING));
                 Some(format!("{failing} begins to fail: {:.0} in 100 requests fail there", FAILING * 100.0))
             }
-            Trouble::Now if state.stepped_back_at.is_some_and(|at| now >= at + RECOVERS_AFTER) => {
-                self.failed = Trouble::Over;
+            FaultPhase::Now if state.stepped_back_at.is_some_and(|at| now >= at + RECOVERS_AFTER) => {
+                self.failed = FaultPhase::Over;
                 faults.clear(failing.as_str());
                 Some(format!("{failing} is well again"))
             }
@@ -147,7 +147,7 @@ impl Plot {
     pub(super) async fn rehearse(&mut self, stage: &Stage, loaded: &Loaded, now: Timestamp) -> anyhow::Result<bool> {
         let (stage_of, is_workday) = (loaded.of.stage(), loaded.of.spec().blackout(now).is_none());
         let is_ready = (At::Shadow..At::Live).contains(&stage_of) && !loaded.of.state().used.is_empty();
-        let is_time = is_ready && is_workday && hour(now) == DRILLS_AT && self.failed != Trouble::Now;
+        let is_time = is_ready && is_workday && hour(now) == DRILLS_AT && self.failed != FaultPhase::Now;
         if self.is_rehearsed || !is_time {
             return Ok(false);
         }
@@ -166,7 +166,7 @@ impl Plot {
 
     /// Whether everything that was arranged came to pass.
     pub(super) fn is_played(&self) -> bool {
-        self.is_closed && self.is_rehearsed && self.failed == Trouble::Over
+        self.is_closed && self.is_rehearsed && self.failed == FaultPhase::Over
     }
 }
 

@@ -11,7 +11,7 @@ use crate::lend::lend;
 use anyhow::{Context as _, bail};
 use banjia_control::moves::seal::SourceKeys;
 use banjia_control::moves::{self, Loaded, MoveReconciler, OnPage};
-use banjia_control::replay::{Bounds, Known, Replay, Sums, Wanted};
+use banjia_control::replay::{Bounds, Known, ReplayJob, Sums, Wanted};
 use banjia_control::survey::Profiles;
 use banjia_gateway::config::Config;
 use banjia_gateway::{Clock, CopyStats, Snapshot, seal_key};
@@ -149,7 +149,7 @@ impl Stage {
             repeats: 0,
             requests_max: None,
         };
-        let replay = Replay { store: self.running().store.clone(), key: self.key.clone(), wanted };
+        let replay = ReplayJob { store: self.running().store.clone(), key: self.key.clone(), wanted };
         let known = |_: &Target| Known::default();
         let plan = replay.plan(known).await?;
         let ask = lend(&self.running().handle.side_requests(), &self.gateway.capture.redact)?;

@@ -98,13 +98,13 @@ fn shown(column: &str, value: Option<&str>) -> String {
 
 /// Rows as the entries of the audit make them.
 #[derive(Clone, Debug, Default)]
-pub struct Replay {
+pub struct AuditReplay {
     /// The rows, each with the number of the last entry that wrote it.
     rows: BTreeMap<RowKey, (u64, Columns)>,
     unreadable: Vec<u64>,
 }
 
-impl Replay {
+impl AuditReplay {
     /// Processes the next entry. Entries that change no covered table change nothing here.
     pub fn take(&mut self, entry: &Entry, body: &str) {
         let is_readable = serde_json::from_str(body).is_ok_and(|body| self.apply(entry, &body).is_some());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::survey::{Language, ObservedExchange, Shape, Traffic, fold};
+use crate::survey::{Language, ObservedExchange, RequestShape, Traffic, fold};
 use banjia_types::{Currency, Money, PriceTier, Stage, Usage};
 
 const HOUR: i64 = 3_600_000;
@@ -16,7 +16,7 @@ fn survey(prompts: &[u64], cost: Option<i64>) -> Survey {
             usage: Some(Usage { prompt: *prompt, completion: 100, cached: prompt / 2, reasoning: 0 }),
             cost: cost.map(|micros| Money { micros, currency: Currency::Usd }),
         };
-        let shape = Shape {
+        let shape = RequestShape {
             params: vec![],
             tools: vec![],
             schema: false,

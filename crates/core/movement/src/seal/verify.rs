@@ -65,7 +65,7 @@ pub enum NotVerified {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Whole {
+struct ReportFile {
     format: String,
     version: u64,
     key: String,
@@ -114,7 +114,7 @@ pub fn verify(text: &str) -> Result<Verified, NotVerified> {
     })
 }
 
-fn read(text: &str) -> Result<Whole, NotVerified> {
+fn read(text: &str) -> Result<ReportFile, NotVerified> {
     let no = |why: &str| NotVerified::NotAReport(why.to_owned());
     if text.len() > TEXT_BYTES_MAX {
         return Err(no("it is too long"));
@@ -132,7 +132,7 @@ fn read(text: &str) -> Result<Whole, NotVerified> {
     if canonical(&value) != text {
         return Err(NotVerified::NotCanonical);
     }
-    let whole: Whole = serde_json::from_value(value).map_err(|error| no(&error.to_string()))?;
+    let whole: ReportFile = serde_json::from_value(value).map_err(|error| no(&error.to_string()))?;
     let is_whole =
         |map: &Map<String, Value>| map.len() == SECTIONS.len() && SECTIONS.iter().all(|name| map.contains_key(*name));
     if whole.format != FORMAT || !is_whole(&whole.hashes) || !is_whole(&whole.sections) {
@@ -141,7 +141,7 @@ fn read(text: &str) -> Result<Whole, NotVerified> {
     Ok(whole)
 }
 
-fn check_signature(whole: &Whole) -> Result<(), NotVerified> {
+fn check_signature(whole: &ReportFile) -> Result<(), NotVerified> {
     let bad = || NotVerified::BadSignature { key: whole.key.clone() };
     let key: [u8; 32] = unhex(&whole.key).and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)?;
     let signature: [u8; 64] = unhex(&whole.signature).and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)?;
@@ -150,7 +150,7 @@ fn check_signature(whole: &Whole) -> Result<(), NotVerified> {
     key.verify_strict(signed.as_bytes(), &Signature::from_bytes(&signature)).map_err(|_| bad())
 }
 
-fn section<T: DeserializeOwned>(whole: &Whole, name: &str) -> Result<T, NotVerified> {
+fn section<T: DeserializeOwned>(whole: &ReportFile, name: &str) -> Result<T, NotVerified> {
     let value = whole.sections.get(name).cloned().unwrap_or_default();
     serde_json::from_value(value).map_err(|error| NotVerified::NotAReport(format!("its section {name}: {error}")))
 }

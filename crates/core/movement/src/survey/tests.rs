@@ -14,7 +14,7 @@ fn seen(route: &str, at: i64, took_ms: u64, prompt: u64) -> ObservedExchange {
             usage: Some(usage),
             cost: Some(Money { micros: 7, currency: Currency::Usd }),
         }),
-        shape: Some(Shape {
+        shape: Some(RequestShape {
             params: vec![format!("p{}: number", prompt % 3), "temperature: number".into()],
             tools: vec![],
             schema: prompt.is_multiple_of(5),

@@ -10,12 +10,12 @@ mod world;
 
 use rules::ObservedExchange;
 use std::collections::BTreeMap;
-use world::World;
+use world::Simulation;
 
 const HISTORIES: u64 = 10_000;
 
 fn one_history(seed: u64) -> BTreeMap<String, u64> {
-    let mut world = World::new(seed);
+    let mut world = Simulation::new(seed);
     for _ in 0..world.length {
         world.turn();
     }

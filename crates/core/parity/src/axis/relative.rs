@@ -1,7 +1,7 @@
 //! Axes on which the source is the measure: how far the destination agrees with it, compared with
 //! how far it agrees with itself.
 
-use super::{Missing, Part, Scored, single};
+use super::{Fraction, Missing, Scored, single};
 use crate::checks::{Language, equal, language};
 use crate::expect::ToolExpect;
 use crate::pair::{Answer, Call, Pair};
@@ -13,7 +13,7 @@ use serde_json::Value;
 fn agreement<V>(
     pair: &Pair,
     view: impl Fn(&Answer) -> Option<V>,
-    agree: impl Fn(&V, &V) -> Option<Part>,
+    agree: impl Fn(&V, &V) -> Option<Fraction>,
 ) -> Result<Scored, Missing> {
     let source: Vec<V> = pair.sources().filter_map(&view).collect();
     let destination: Vec<V> = pair.destinations().filter_map(&view).collect();
@@ -22,9 +22,9 @@ fn agreement<V>(
     }
     let own =
         source.iter().enumerate().flat_map(|(place, one)| source.iter().skip(place + 1).map(move |other| (one, other)));
-    let own = Part::mean(own.filter_map(|(one, other)| agree(one, other)));
+    let own = Fraction::mean(own.filter_map(|(one, other)| agree(one, other)));
     let across = destination.iter().flat_map(|one| source.iter().map(move |other| (one, other)));
-    let across = Part::mean(across.filter_map(|(one, other)| agree(one, other)));
+    let across = Fraction::mean(across.filter_map(|(one, other)| agree(one, other)));
     let across = across.ok_or(Missing::Answer)?;
     let own = own.ok_or(if source.len() < 2 { Missing::Repeats } else { Missing::Answer })?;
     Ok(Scored { source: own, destination: across, noise: Some(1.0 - own.score()) })
@@ -34,11 +34,11 @@ fn agreement<V>(
 fn against<V>(
     pair: &Pair,
     view: impl Fn(&Answer) -> Option<V>,
-    agree: impl Fn(&V) -> Option<Part>,
+    agree: impl Fn(&V) -> Option<Fraction>,
 ) -> Result<Scored, Missing> {
-    let source: Vec<Part> = pair.sources().filter_map(&view).filter_map(|seen| agree(&seen)).collect();
-    let destination = Part::mean(pair.destinations().filter_map(&view).filter_map(|seen| agree(&seen)));
-    let source = Part::mean(source.into_iter()).ok_or(Missing::Answer)?;
+    let source: Vec<Fraction> = pair.sources().filter_map(&view).filter_map(|seen| agree(&seen)).collect();
+    let destination = Fraction::mean(pair.destinations().filter_map(&view).filter_map(|seen| agree(&seen)));
+    let source = Fraction::mean(source.into_iter()).ok_or(Missing::Answer)?;
     Ok(Scored { source, destination: destination.ok_or(Missing::Answer)?, noise: None })
 }
 
@@ -63,7 +63,7 @@ pub(super) fn spoken(pair: &Pair) -> Result<Scored, Missing> {
         return in_language(pair, wanted);
     }
     let known = |answer: &Answer| language_of(answer).filter(|found| *found != Language::Other);
-    let same = |one: &Language, other: &Language| Some(Part::of(f64::from(u8::from(one == other))));
+    let same = |one: &Language, other: &Language| Some(Fraction::of(f64::from(u8::from(one == other))));
     match agreement(pair, known, same) {
         Err(Missing::Repeats) => match language(&pair.prompt()) {
             Language::Other => Err(Missing::Repeats),
@@ -77,7 +77,7 @@ pub(super) fn length(pair: &Pair, factor: f64) -> Result<Scored, Missing> {
     // A few letters more make a word of a number; they change no length.
     let long = |answer: &Answer| text(answer).map(|text| text.chars().count() as f64 + 20.0);
     let alike =
-        |one: &f64, other: &f64| Some(Part::of(f64::from(u8::from(one.max(*other) <= factor * one.min(*other)))));
+        |one: &f64, other: &f64| Some(Fraction::of(f64::from(u8::from(one.max(*other) <= factor * one.min(*other)))));
     agreement(pair, long, alike)
 }
 
@@ -86,11 +86,11 @@ pub(super) fn meaning(pair: &Pair) -> Result<Scored, Missing> {
     if !any {
         return Err(Missing::Input);
     }
-    agreement(pair, |answer| answer.vector.clone(), |one, other| cosine(one, other).map(Part::of))
+    agreement(pair, |answer| answer.vector.clone(), |one, other| cosine(one, other).map(Fraction::of))
 }
 
 pub(super) fn wording(pair: &Pair) -> Result<Scored, Missing> {
-    agreement(pair, text, |one, other| Some(Part::of(chrf(one, other))))
+    agreement(pair, text, |one, other| Some(Fraction::of(chrf(one, other))))
 }
 
 /// Whether the request lets the model choose a tool.
@@ -115,7 +115,7 @@ fn names(calls: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// F1 of two sorted lists of names: twice the shared ones, divided by all.
-fn f1(one: &[String], other: &[String]) -> Part {
+fn f1(one: &[String], other: &[String]) -> Fraction {
     let (mut shared, mut left, mut right) = (0, 0, 0);
     while let (Some(a), Some(b)) = (one.get(left), other.get(right)) {
         match a.cmp(b) {
@@ -128,7 +128,7 @@ fn f1(one: &[String], other: &[String]) -> Part {
             }
         }
     }
-    Part { part: 2.0 * f64::from(shared), whole: (one.len() + other.len()) as f64 }
+    Fraction { part: 2.0 * f64::from(shared), whole: (one.len() + other.len()) as f64 }
 }
 
 pub(super) fn tool_choice(pair: &Pair) -> Result<Scored, Missing> {
@@ -167,7 +167,7 @@ pub(super) fn tool_arguments(pair: &Pair) -> Result<Scored, Missing> {
 
 /// The part of the calls of the same tools, in order, with equal arguments. `None` if no tool is
 /// shared.
-fn same_arguments(pair: &Pair, one: &[Call], other: &[Call]) -> Option<Part> {
+fn same_arguments(pair: &Pair, one: &[Call], other: &[Call]) -> Option<Fraction> {
     let mut left: Vec<&Call> = other.iter().collect();
     let (mut shared, mut same) = (0.0, 0.0);
     for call in one {
@@ -178,7 +178,7 @@ fn same_arguments(pair: &Pair, one: &[Call], other: &[Call]) -> Option<Part> {
             same += 1.0;
         }
     }
-    (shared > 0.0).then(|| Part::of(same / shared))
+    (shared > 0.0).then(|| Fraction::of(same / shared))
 }
 
 fn is_same_call(schema: Option<&Value>, one: &str, other: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Axes on which each response is right or wrong by itself.
 
-use super::{Missing, Part, Scored};
+use super::{Fraction, Missing, Scored};
 use crate::checks::{Schema, json_object, refuses, tool_call};
 use crate::pair::{Answer, Pair};
 use banjia_types::ErrorClass;
@@ -15,9 +15,9 @@ pub(super) fn each(
 ) -> Result<Scored, Missing> {
     let value = |answer: &Answer| passes(answer).map(|passed| f64::from(u8::from(passed)));
     let source: Vec<f64> = pair.sources().filter_map(value).collect();
-    let destination = Part::mean(pair.destinations().filter_map(value).map(Part::of)).ok_or(otherwise)?;
+    let destination = Fraction::mean(pair.destinations().filter_map(value).map(Fraction::of)).ok_or(otherwise)?;
     let noise = apart(&source);
-    let source = Part::mean(source.into_iter().map(Part::of)).ok_or(otherwise)?;
+    let source = Fraction::mean(source.into_iter().map(Fraction::of)).ok_or(otherwise)?;
     Ok(Scored { source, destination, noise })
 }
 
@@ -92,7 +92,7 @@ pub(super) fn assertions(pair: &Pair) -> Result<Scored, Missing> {
 /// Scores a judge's preferences. The source against itself would win half of the comparisons, so
 /// its score is a half.
 pub(super) fn judge(pair: &Pair) -> Result<Scored, Missing> {
-    let scores = pair.preferences.iter().map(|preference| Part::of(preference.score()));
-    let destination = Part::mean(scores).ok_or(Missing::Input)?;
-    Ok(Scored { source: Part::of(0.5), destination, noise: None })
+    let scores = pair.preferences.iter().map(|preference| Fraction::of(preference.score()));
+    let destination = Fraction::mean(scores).ok_or(Missing::Input)?;
+    Ok(Scored { source: Fraction::of(0.5), destination, noise: None })
 }

@@ -129,9 +129,11 @@ impl<'a> Walk<'a> {
         let mut sum = Extent { nodes: 1, restarts: 0 };
         for part in parts(schema) {
             let extent = match part {
-                Part::Reference(reference) => self.follow(reference)?,
-                Part::Schema { schema, .. } => self.measure(schema)?,
-                Part::Dynamic => return Err(Why::new("", "dynamic references are not supported; use $ref with #/...")),
+                SchemaChild::Reference(reference) => self.follow(reference)?,
+                SchemaChild::Schema { schema, .. } => self.measure(schema)?,
+                SchemaChild::Dynamic => {
+                    return Err(Why::new("", "dynamic references are not supported; use $ref with #/..."));
+                }
             };
             sum.nodes = sum.nodes.saturating_add(extent.nodes);
             sum.restarts = sum.restarts.saturating_add(extent.restarts);
@@ -204,10 +206,10 @@ impl<'a> Circles<'a> {
     fn same_value(&mut self, schema: &'a Value, later: &mut Vec<&'a str>) -> Result<(), Why> {
         for part in parts(schema) {
             match part {
-                Part::Reference(reference) => self.look(reference)?,
-                Part::Schema { schema, deeper: false } => self.same_value(schema, later)?,
-                Part::Schema { schema, deeper: true } => references(schema, later),
-                Part::Dynamic => {}
+                SchemaChild::Reference(reference) => self.look(reference)?,
+                SchemaChild::Schema { schema, deeper: false } => self.same_value(schema, later)?,
+                SchemaChild::Schema { schema, deeper: true } => references(schema, later),
+                SchemaChild::Dynamic => {}
             }
         }
         Ok(())
@@ -225,32 +227,32 @@ impl<'a> Circles<'a> {
 fn references<'a>(schema: &'a Value, found: &mut Vec<&'a str>) {
     for part in parts(schema) {
         match part {
-            Part::Reference(reference) => found.push(reference),
-            Part::Schema { schema, .. } => references(schema, found),
-            Part::Dynamic => {}
+            SchemaChild::Reference(reference) => found.push(reference),
+            SchemaChild::Schema { schema, .. } => references(schema, found),
+            SchemaChild::Dynamic => {}
         }
     }
 }
 
 /// The kinds of children of a schema.
-enum Part<'a> {
+enum SchemaChild<'a> {
     Reference(&'a str),
     Schema { schema: &'a Value, deeper: bool },
     Dynamic,
 }
 
-fn parts(schema: &Value) -> Vec<Part<'_>> {
+fn parts(schema: &Value) -> Vec<SchemaChild<'_>> {
     let mut found = Vec::new();
     for (name, child) in children(schema) {
         let deeper = name.is_some_and(|name| DEEPER.contains(&name));
         match (name, child) {
-            (Some("$ref"), Value::String(reference)) => found.push(Part::Reference(reference)),
-            (Some("$dynamicRef" | "$recursiveRef"), _) => found.push(Part::Dynamic),
+            (Some("$ref"), Value::String(reference)) => found.push(SchemaChild::Reference(reference)),
+            (Some("$dynamicRef" | "$recursiveRef"), _) => found.push(SchemaChild::Dynamic),
             (Some(name), _) if PASSIVE.contains(&name) => {}
             (Some(name), Value::Object(members)) if NAMED.contains(&name) => {
-                found.extend(members.values().map(|schema| Part::Schema { schema, deeper }));
+                found.extend(members.values().map(|schema| SchemaChild::Schema { schema, deeper }));
             }
-            (_, Value::Object(_) | Value::Array(_)) => found.push(Part::Schema { schema: child, deeper }),
+            (_, Value::Object(_) | Value::Array(_)) => found.push(SchemaChild::Schema { schema: child, deeper }),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! Axes whose scores are parts of one.
 
-use super::{Absent, AxisReport, Finding, PAIRS_MIN, Reason, Rules, absent, needed, silent};
-use crate::axis::{Axis, Missing, Part, Scored, Scoring, score};
+use super::{Absent, AxisReport, ComparisonRules, Finding, PAIRS_MIN, Reason, absent, needed, silent};
+use crate::axis::{Axis, Fraction, Missing, Scored, Scoring, score};
 use crate::pair::Pair;
 use crate::stats::Paired;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ impl Scores {
 }
 
 /// The report without its finding.
-pub(super) fn report(axis: Axis, scores: &Scores, rules: &Rules) -> Result<AxisReport, Absent> {
+pub(super) fn report(axis: Axis, scores: &Scores, rules: &ComparisonRules) -> Result<AxisReport, Absent> {
     let both = linear(scores);
     if both.is_empty() {
         return absent(&scores.missing).map(|reason| silent(axis, 0, reason, rules));
@@ -71,12 +71,12 @@ struct Linear {
 }
 
 impl Linear {
-    fn of(parts: impl Iterator<Item = Part>) -> Self {
-        let mean = Part::mean(parts).unwrap_or(Part { part: 0.0, whole: 1.0 });
+    fn of(parts: impl Iterator<Item = Fraction>) -> Self {
+        let mean = Fraction::mean(parts).unwrap_or(Fraction { part: 0.0, whole: 1.0 });
         Self { ratio: mean.score(), whole: mean.whole.max(f64::MIN_POSITIVE) }
     }
 
-    fn form(&self, part: Part) -> f64 {
+    fn form(&self, part: Fraction) -> f64 {
         self.ratio + (part.part - self.ratio * part.whole) / self.whole
     }
 }

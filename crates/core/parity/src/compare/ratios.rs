@@ -3,7 +3,7 @@
 //! For each pair one response of each side counts, the first with a value: means of repeats would
 //! hide the tail.
 
-use super::{Absent, AxisReport, Finding, PAIRS_MIN, Reason, Rules, Times, needed, silent};
+use super::{Absent, AxisReport, ComparisonRules, Finding, PAIRS_MIN, Reason, Times, needed, silent};
 use crate::axis::Axis;
 use crate::pair::{Answer, Pair};
 use crate::stats::{Interval, Spread, quantile, ratio};
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 const TAIL_PAIRS_MIN: usize = 100;
 
 /// The report without its finding.
-pub(super) fn report(axis: Axis, pairs: &[Pair], rules: &Rules, seed: u64) -> Result<AxisReport, Absent> {
+pub(super) fn report(axis: Axis, pairs: &[Pair], rules: &ComparisonRules, seed: u64) -> Result<AxisReport, Absent> {
     let values = values(axis, pairs, rules)?;
     let least = if axis == Axis::LatencyTail { TAIL_PAIRS_MIN } else { PAIRS_MIN };
     let spread = match axis {
@@ -66,7 +66,7 @@ pub(super) fn times(pairs: &[Pair]) -> Vec<Times> {
         .collect()
 }
 
-fn values(axis: Axis, pairs: &[Pair], rules: &Rules) -> Result<Vec<(f64, f64)>, Absent> {
+fn values(axis: Axis, pairs: &[Pair], rules: &ComparisonRules) -> Result<Vec<(f64, f64)>, Absent> {
     if axis == Axis::Cost && rules.cny_per_usd.is_none() {
         let answers = pairs.iter().flat_map(|pair| pair.sources().chain(pair.destinations()));
         let currencies: BTreeSet<Currency> = answers.filter_map(|answer| Some(answer.cost?.currency)).collect();
@@ -91,7 +91,7 @@ fn time(axis: Axis, answer: &Answer) -> Option<f64> {
 }
 
 /// The cost in millionths of a dollar if a rate is known, else of the only currency.
-fn cost(answer: &Answer, rules: &Rules) -> Option<f64> {
+fn cost(answer: &Answer, rules: &ComparisonRules) -> Option<f64> {
     let cost = answer.cost.filter(|cost| answer.is_answered() && cost.micros > 0)?;
     let micros = cost.micros as f64;
     Some(match (cost.currency, rules.cny_per_usd) {

@@ -36,8 +36,8 @@ fn pairs(n: usize, source: f64, destination: f64, repeats: usize, seed: u64) -> 
         .collect()
 }
 
-fn only(axis: Axis, margin: f64) -> Rules {
-    Rules { margins: [(axis, margin)].into(), draws: 300, ..Rules::default() }
+fn only(axis: Axis, margin: f64) -> ComparisonRules {
+    ComparisonRules { margins: [(axis, margin)].into(), draws: 300, ..ComparisonRules::default() }
 }
 
 fn axis(report: &Report, axis: Axis) -> &AxisReport {
@@ -119,9 +119,9 @@ fn times_and_cost_are_ratios_and_slower_is_worse() {
     for pair in &mut all {
         pair.destination.cost = Some(Money { micros: 7_000, currency: Currency::Cny });
     }
-    let report = compare(&all, &Rules::default(), 1);
+    let report = compare(&all, &ComparisonRules::default(), 1);
     assert!(report.left_out.iter().any(|left| left.why == Absent::TwoCurrencies));
-    let report = compare(&all, &Rules { cny_per_usd: Some(7.0), ..Rules::default() }, 1);
+    let report = compare(&all, &ComparisonRules { cny_per_usd: Some(7.0), ..ComparisonRules::default() }, 1);
     assert!(axis(&report, Axis::Cost).difference.abs() < 1e-9);
 }
 
@@ -131,13 +131,13 @@ fn an_alarm_among_many_axes_must_be_louder() {
         p_worse: Some(p),
         interval: Some(Interval { lower: -0.1, upper: -0.001 }),
         margin: Some(0.02),
-        ..silent(axis, 100, Reason::FewPairs, &Rules::default())
+        ..silent(axis, 100, Reason::FewPairs, &ComparisonRules::default())
     };
     let mut alone = [one(Axis::Json, 0.03)];
-    judge(&mut alone, &Rules::default());
+    judge(&mut alone, &ComparisonRules::default());
     assert_eq!(alone[0].verdict, Finding::Worse);
     let mut many = [one(Axis::Json, 0.03), one(Axis::Schema, 0.5), one(Axis::Refusal, 0.6)];
-    judge(&mut many, &Rules::default());
+    judge(&mut many, &ComparisonRules::default());
     assert_eq!((many[0].verdict, many[0].reason), (Finding::NotEnoughData, Reason::OneOfMany));
     assert!((many[0].p_worse.unwrap() - 0.09).abs() < 1e-12);
 }
@@ -156,13 +156,13 @@ fn the_worst_pairs_lose_most_and_stand_side_by_side() {
 #[test]
 fn the_same_seed_gives_the_same_report() {
     let all = pairs(150, 0.9, 0.85, 2, 11);
-    let report = compare(&all, &Rules::default(), 42);
-    assert_eq!(report, compare(&all, &Rules::default(), 42));
+    let report = compare(&all, &ComparisonRules::default(), 42);
+    assert_eq!(report, compare(&all, &ComparisonRules::default(), 42));
 }
 
 #[test]
 fn a_report_survives_json() {
-    let report = compare(&pairs(150, 0.9, 0.85, 2, 11), &Rules::default(), 42);
+    let report = compare(&pairs(150, 0.9, 0.85, 2, 11), &ComparisonRules::default(), 42);
     let read: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
     assert_eq!(read.axes.len(), report.axes.len());
     assert_eq!(read.verdict, report.verdict);

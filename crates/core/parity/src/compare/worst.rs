@@ -1,9 +1,9 @@
 //! The pairs that a person should read first.
 
-use super::Rules;
+use super::ComparisonRules;
 use super::rates::Scores;
 use crate::axis::Axis;
-use crate::diff::{self, Part};
+use crate::diff::{self, TextPart};
 use crate::pair::{Answer, Pair};
 use crate::similarity::chrf;
 use serde::{Deserialize, Serialize};
@@ -21,9 +21,9 @@ pub struct WorstPair {
     /// The similarity of the responses in their letters.
     pub likeness: f64,
     /// The response of the source.
-    pub source: Vec<Part>,
+    pub source: Vec<TextPart>,
     /// The response of the destination.
-    pub destination: Vec<Part>,
+    pub destination: Vec<TextPart>,
 }
 
 /// What a pair loses on one axis.
@@ -37,7 +37,7 @@ pub struct Lost {
 
 /// The pairs that lose most over the judged axes, then the least similar ones. Pairs that lose
 /// nothing are left out.
-pub(super) fn worst(pairs: &[Pair], scores: &BTreeMap<Axis, Scores>, rules: &Rules) -> Vec<WorstPair> {
+pub(super) fn worst(pairs: &[Pair], scores: &BTreeMap<Axis, Scores>, rules: &ComparisonRules) -> Vec<WorstPair> {
     let mut ranked: Vec<(f64, f64, usize, Vec<Lost>)> = Vec::new();
     for (index, pair) in pairs.iter().enumerate() {
         let lost: Vec<Lost> = scores

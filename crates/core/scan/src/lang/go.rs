@@ -1,12 +1,12 @@
 //! Go.
 
-use crate::syntax::{Arg, Builder, Form, Id, Room, Scope, named};
+use crate::syntax::{Arg, Builder, Form, Id, Scope, ScopeKind, named};
 use tree_sitter::Node;
 
-pub(super) fn room(kind: &str) -> Option<Room> {
+pub(super) fn room(kind: &str) -> Option<ScopeKind> {
     match kind {
-        "type_spec" => Some(Room::Class),
-        "function_declaration" | "method_declaration" | "func_literal" => Some(Room::Function),
+        "type_spec" => Some(ScopeKind::Class),
+        "function_declaration" | "method_declaration" | "func_literal" => Some(ScopeKind::Function),
         _ => None,
     }
 }

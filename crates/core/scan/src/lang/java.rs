@@ -1,12 +1,14 @@
 //! Java.
 
-use crate::syntax::{Arg, Builder, Form, Room, Scope, named};
+use crate::syntax::{Arg, Builder, Form, Scope, ScopeKind, named};
 use tree_sitter::Node;
 
-pub(super) fn room(kind: &str) -> Option<Room> {
+pub(super) fn room(kind: &str) -> Option<ScopeKind> {
     match kind {
-        "class_declaration" | "record_declaration" | "enum_declaration" | "interface_declaration" => Some(Room::Class),
-        "method_declaration" | "constructor_declaration" | "lambda_expression" => Some(Room::Function),
+        "class_declaration" | "record_declaration" | "enum_declaration" | "interface_declaration" => {
+            Some(ScopeKind::Class)
+        }
+        "method_declaration" | "constructor_declaration" | "lambda_expression" => Some(ScopeKind::Function),
         _ => None,
     }
 }
@@ -139,7 +141,7 @@ fn import(b: &mut Builder<'_>, node: Node) {
 fn define(b: &mut Builder<'_>, node: Node, scope: Option<Scope>) {
     let Some(scope) = scope else { return };
     let name = b.field_text(node, "name");
-    if room(node.kind()) == Some(Room::Class) {
+    if room(node.kind()) == Some(ScopeKind::Class) {
         let bases = node.child_by_field_name("superclass").map(|list| b.children(list)).unwrap_or_default();
         b.unit.spaces[scope as usize].bases = bases;
         b.unit.classes.insert(name.clone(), scope);

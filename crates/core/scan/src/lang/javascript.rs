@@ -1,17 +1,17 @@
 //! JavaScript, and what TypeScript shares with it.
 
-use crate::syntax::{Arg, Builder, Form, Room, Scope, named};
+use crate::syntax::{Arg, Builder, Form, Scope, ScopeKind, named};
 use tree_sitter::Node;
 
-pub(super) fn room(kind: &str) -> Option<Room> {
+pub(super) fn room(kind: &str) -> Option<ScopeKind> {
     match kind {
-        "class_declaration" | "class" | "abstract_class_declaration" => Some(Room::Class),
+        "class_declaration" | "class" | "abstract_class_declaration" => Some(ScopeKind::Class),
         "function_declaration"
         | "function_expression"
         | "arrow_function"
         | "method_definition"
         | "generator_function"
-        | "generator_function_declaration" => Some(Room::Function),
+        | "generator_function_declaration" => Some(ScopeKind::Function),
         _ => None,
     }
 }
@@ -209,7 +209,7 @@ fn parameters(b: &mut Builder<'_>, node: Node) {
 fn define(b: &mut Builder<'_>, node: Node, scope: Option<Scope>) {
     let Some(scope) = scope else { return };
     let name = b.field_text(node, "name");
-    if room(node.kind()) == Some(Room::Class) {
+    if room(node.kind()) == Some(ScopeKind::Class) {
         let bases = named(node).into_iter().find(|child| child.kind() == "class_heritage");
         b.unit.spaces[scope as usize].bases = bases.map(|list| heritage(b, list)).unwrap_or_default();
         b.unit.classes.insert(name.clone(), scope);

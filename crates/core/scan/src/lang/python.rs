@@ -1,12 +1,12 @@
 //! Python.
 
-use crate::syntax::{Arg, Builder, Form, Room, Scope, named};
+use crate::syntax::{Arg, Builder, Form, Scope, ScopeKind, named};
 use tree_sitter::Node;
 
-pub(super) fn room(kind: &str) -> Option<Room> {
+pub(super) fn room(kind: &str) -> Option<ScopeKind> {
     match kind {
-        "class_definition" => Some(Room::Class),
-        "function_definition" | "lambda" => Some(Room::Function),
+        "class_definition" => Some(ScopeKind::Class),
+        "function_definition" | "lambda" => Some(ScopeKind::Function),
         _ => None,
     }
 }

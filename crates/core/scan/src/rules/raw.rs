@@ -109,7 +109,7 @@ pub(crate) struct Client {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Places {
+pub(super) struct RawRules {
     pub(super) words: Vec<String>,
     pub(super) served: Vec<String>,
     pub(super) host: Vec<Host>,

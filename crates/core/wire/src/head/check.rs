@@ -12,7 +12,7 @@ const CHOICES_MAX: u64 = 128;
 
 /// What a value may be. `null` is the same as leaving the name out.
 #[derive(Clone, Copy)]
-enum Shape {
+enum JsonKind {
     Boolean,
     Number,
     Integer,
@@ -23,7 +23,7 @@ enum Shape {
     TextOrObject,
 }
 
-impl Shape {
+impl JsonKind {
     const fn words(self) -> &'static str {
         match self {
             Self::Boolean => "a boolean",
@@ -53,22 +53,24 @@ impl Shape {
     }
 }
 
-fn shape_of(name: &str, operation: Operation) -> Option<Shape> {
+fn shape_of(name: &str, operation: Operation) -> Option<JsonKind> {
     Some(match (name, operation) {
-        ("model" | "user", _) | ("encoding_format", Operation::Embeddings) => Shape::Text,
-        ("dimensions", Operation::Embeddings) => Shape::Integer,
-        ("input", Operation::Embeddings) => Shape::TextOrArray,
+        ("model" | "user", _) | ("encoding_format", Operation::Embeddings) => JsonKind::Text,
+        ("dimensions", Operation::Embeddings) => JsonKind::Integer,
+        ("input", Operation::Embeddings) => JsonKind::TextOrArray,
         (_, Operation::Embeddings) => return None,
-        ("messages" | "tools" | "functions" | "modalities", _) => Shape::Array,
-        ("stream" | "logprobs" | "parallel_tool_calls" | "store", _) => Shape::Boolean,
-        ("temperature" | "top_p" | "presence_penalty" | "frequency_penalty", _) => Shape::Number,
-        ("n" | "max_tokens" | "max_completion_tokens" | "top_logprobs" | "seed", _) => Shape::Integer,
+        ("messages" | "tools" | "functions" | "modalities", _) => JsonKind::Array,
+        ("stream" | "logprobs" | "parallel_tool_calls" | "store", _) => JsonKind::Boolean,
+        ("temperature" | "top_p" | "presence_penalty" | "frequency_penalty", _) => JsonKind::Number,
+        ("n" | "max_tokens" | "max_completion_tokens" | "top_logprobs" | "seed", _) => JsonKind::Integer,
         ("prompt_cache_key" | "safety_identifier" | "reasoning_effort" | "service_tier" | "verbosity", _) => {
-            Shape::Text
+            JsonKind::Text
         }
-        ("stream_options" | "response_format" | "metadata" | "logit_bias" | "audio" | "prediction", _) => Shape::Object,
-        ("stop", _) => Shape::TextOrArray,
-        ("tool_choice" | "function_call", _) => Shape::TextOrObject,
+        ("stream_options" | "response_format" | "metadata" | "logit_bias" | "audio" | "prediction", _) => {
+            JsonKind::Object
+        }
+        ("stop", _) => JsonKind::TextOrArray,
+        ("tool_choice" | "function_call", _) => JsonKind::TextOrObject,
         _ => return None,
     })
 }

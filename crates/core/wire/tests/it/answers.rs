@@ -16,16 +16,16 @@ const IDENTITY: Identity = Identity { request: RequestId(Uuid::from_u128(7)), cr
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-struct Told {
+struct ExpectedNotes {
     endpoint: Option<Operation>,
     include_usage: bool,
     renamed_tools: Vec<(String, String)>,
 }
 
 fn told(case: &Path) -> (Operation, Notes) {
-    let told: Told = match fs::read_to_string(case.join("notes.json")) {
+    let told: ExpectedNotes = match fs::read_to_string(case.join("notes.json")) {
         Ok(text) => serde_json::from_str(&text).unwrap(),
-        Err(_) => Told::default(),
+        Err(_) => ExpectedNotes::default(),
     };
     let operation = told.endpoint.unwrap_or(Operation::ChatCompletions);
     let notes = Notes { include_usage: told.include_usage, renamed_tools: told.renamed_tools, ..Notes::default() };

@@ -41,9 +41,9 @@ pub const EVENTS: [&str; 26] = [
 ];
 
 /// Of an entry of the audit: the event, the name of its subject, and what is told of its body.
-type Told = (&'static str, &'static str, &'static str, &'static [&'static str]);
+type EventRule = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const TOLD: [Told; 15] = [
+const TOLD: [EventRule; 15] = [
     ("account.subscribe", "account.subscribed", "account", &[]),
     ("account.unsubscribe", "account.unsubscribed", "account", &[]),
     ("appeal.answer", "appeal.answered", "account", &["appeal", "granted"]),

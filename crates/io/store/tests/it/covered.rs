@@ -1,7 +1,7 @@
 //! The tables that the audit covers, compared with its entries.
 
 use super::open;
-use banjia_border::audit::replay::{Difference, Replay};
+use banjia_border::audit::replay::{AuditReplay, Difference};
 use banjia_border::policy::Exemption;
 use banjia_store::{Actor, Location, PolicyRow, PolicyState, Recipient, Store};
 use banjia_types::Timestamp;
@@ -76,7 +76,7 @@ async fn fill(store: &Store) {
 
 async fn differences(store: &Store) -> Vec<Difference> {
     let mut reader = store.audit_reader().await.unwrap();
-    let mut replay = Replay::default();
+    let mut replay = AuditReplay::default();
     for row in reader.page(0, 1000).await.unwrap() {
         replay.take(&row.entry, &row.body.unwrap());
     }
@@ -165,7 +165,7 @@ async fn a_campaign_of_an_older_version_is_compared() {
     let store = Store::open(&Location::Temporary).await.unwrap();
     fill(&store).await;
     let mut reader = store.audit_reader().await.unwrap();
-    let mut replay = Replay::default();
+    let mut replay = AuditReplay::default();
     for row in reader.page(0, 1000).await.unwrap() {
         let mut body: serde_json::Value = serde_json::from_str(&row.body.unwrap()).unwrap();
         if row.entry.kind == "campaign.create" {

@@ -5,7 +5,7 @@
 
 use anyhow::{Context as _, bail};
 use banjia_scan::find::{FILE_BYTES_MAX, is_readable};
-use banjia_scan::{Coverage, Report, Rules, Scan, Skip, find};
+use banjia_scan::{Coverage, Report, Scan, ScanRules, Skip, find};
 use ignore::WalkBuilder;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -111,7 +111,7 @@ fn read(root: &Path, path: &Path) -> Scan {
     let mut text = Vec::new();
     let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text));
     match read {
-        Ok(_) => find(&name, &text, Rules::embedded()),
+        Ok(_) => find(&name, &text, ScanRules::embedded()),
         Err(_) => Scan::skipped(Skip::Unreadable),
     }
 }

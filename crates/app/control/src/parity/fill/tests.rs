@@ -60,8 +60,9 @@ fn embedded(question: &Question) -> Reply {
 #[tokio::test]
 async fn each_text_is_embedded_once_for_each_caller() {
     let mut pairs = [pair("1", "a", "a", "bb"), pair("2", "bb", "", "a"), pair("3", "a", "ccc", "a")];
-    let from = |place: &str| Caller { account: Some("x".into()), network: place.parse().ok() };
-    let callers: Callers = [("1", ""), ("2", ""), ("3", "HK")].map(|(id, place)| (id.to_owned(), from(place))).into();
+    let from = |place: &str| RequestOrigin { account: Some("x".into()), network: place.parse().ok() };
+    let callers: RequestOrigins =
+        [("1", ""), ("2", ""), ("3", "HK")].map(|(id, place)| (id.to_owned(), from(place))).into();
     let seen = Seen::default();
     let ask = |question: Question| {
         seen.lock().unwrap().push(question.clone());
@@ -83,7 +84,8 @@ async fn missing_vectors_leave_the_pairs_as_they_are() {
     for answer in [json!({}), json!({ "data": [] }), json!({ "data": [{ "index": 9, "embedding": [1] }] })] {
         let mut pairs = [pair("1", "a", "a", "b")];
         let filled =
-            embed(&mut pairs, &Callers::new(), &asked(), |_| std::future::ready(Ok(reply(answer.clone())))).await;
+            embed(&mut pairs, &RequestOrigins::new(), &asked(), |_| std::future::ready(Ok(reply(answer.clone()))))
+                .await;
         assert_eq!((filled.filled, filled.failed.len()), (0, 1), "{answer}");
     }
     let mut pairs: Vec<Pair> = (0..100).map(|n| pair(&n.to_string(), &format!("{n}"), "", &format!("x{n}"))).collect();
@@ -91,7 +93,7 @@ async fn missing_vectors_leave_the_pairs_as_they_are() {
         let class = Some(ErrorClass::Auth);
         std::future::ready(Ok(Reply { answer: None, outcome: Outcome::Refused, class, ..reply(Value::Null) }))
     };
-    let filled = embed(&mut pairs, &Callers::new(), &Asked { at_once_max: 1, ..asked() }, refuse).await;
+    let filled = embed(&mut pairs, &RequestOrigins::new(), &Asked { at_once_max: 1, ..asked() }, refuse).await;
     assert_eq!((filled.asked, filled.filled), (1, 0), "a refused key is not shown again");
     assert_eq!(filled.failed.values().sum::<u64>(), 13);
 }
@@ -117,7 +119,7 @@ async fn a_judge_sees_each_pair_in_both_orders() {
         seen.lock().unwrap().push(question.clone());
         std::future::ready(Ok(longer(&question)))
     };
-    let filled = judge(&mut pairs, &Callers::new(), &sides(), &asked(), ask).await.unwrap();
+    let filled = judge(&mut pairs, &RequestOrigins::new(), &sides(), &asked(), ask).await.unwrap();
     let told: Vec<_> = pairs.iter().map(|pair| pair.preferences.first().copied()).collect();
     let (source, destination) = (Some(Preference::Source), Some(Preference::Destination));
     assert_eq!(told, [destination, destination, source, Some(Preference::Tie), None]);
@@ -128,10 +130,11 @@ async fn a_judge_sees_each_pair_in_both_orders() {
 #[tokio::test]
 async fn a_judge_that_prefers_a_place_says_a_tie() {
     let mut pairs = [pair("1", "one", "", "other")];
-    judge(&mut pairs, &Callers::new(), &sides(), &asked(), |_| std::future::ready(Ok(word("A")))).await.unwrap();
+    judge(&mut pairs, &RequestOrigins::new(), &sides(), &asked(), |_| std::future::ready(Ok(word("A")))).await.unwrap();
     assert_eq!(pairs[0].preferences, [Preference::Tie]);
     let mut pairs = [pair("1", "one", "", "other")];
-    let filled = judge(&mut pairs, &Callers::new(), &sides(), &asked(), |_| std::future::ready(Ok(word("Hm.")))).await;
+    let filled =
+        judge(&mut pairs, &RequestOrigins::new(), &sides(), &asked(), |_| std::future::ready(Ok(word("Hm.")))).await;
     assert_eq!((pairs[0].preferences.len(), filled.unwrap().failed.values().sum::<u64>()), (0, 2));
     // Half of a comparison is none.
     let mut pairs = [pair("1", "one", "", "other")];
@@ -140,7 +143,7 @@ async fn a_judge_that_prefers_a_place_says_a_tie() {
         let is_first = first.swap(false, Ordering::Relaxed);
         std::future::ready(if is_first { Ok(word("A")) } else { Err(NotSent("away".to_owned())) })
     };
-    let filled = judge(&mut pairs, &Callers::new(), &sides(), &asked(), half).await.unwrap();
+    let filled = judge(&mut pairs, &RequestOrigins::new(), &sides(), &asked(), half).await.unwrap();
     assert_eq!((pairs[0].preferences.len(), filled.failed["away"]), (0, 1));
 }
 
@@ -149,6 +152,6 @@ async fn a_side_does_not_judge() {
     let mut pairs = [pair("1", "one", "", "other")];
     let ask = |_| -> std::future::Ready<Result<Reply, NotSent>> { panic!("nobody is asked") };
     let own = Asked { target: target("else/M-2"), ..asked() };
-    let error = judge(&mut pairs, &Callers::new(), &sides(), &own, ask).await.unwrap_err();
+    let error = judge(&mut pairs, &RequestOrigins::new(), &sides(), &own, ask).await.unwrap_err();
     assert_eq!(error, Partial(target("else/M-2")));
 }

@@ -1,6 +1,6 @@
 use super::*;
 use banjia_parity::compare::About;
-use banjia_parity::{Answer, Expect, Pair, Rules, compare};
+use banjia_parity::{Answer, ComparisonRules, Expect, Pair, compare};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn report() -> Report {
             ..Pair::default()
         })
         .collect();
-    let mut report = compare(&pairs, &Rules::default(), 1);
+    let mut report = compare(&pairs, &ComparisonRules::default(), 1);
     report.about = About { source: "a/<i>".into(), destination: "b/m".into(), route: Some("<u>".into()) };
     report
 }
@@ -61,7 +61,7 @@ fn the_parity_page_stands_alone() {
 
 #[test]
 fn a_report_of_nothing_is_a_page_too() {
-    let page = parity_html(&compare(&[], &Rules::default(), 1), Lang::En);
+    let page = parity_html(&compare(&[], &ComparisonRules::default(), 1), Lang::En);
     assert!(page.contains("not enough data") && page.ends_with("</html>"));
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use banjia_movement::plan::{Candidate, Durations, Facts, Limits, LossCount, Losses, PlanInput, Rate, plan};
-use banjia_movement::survey::{Language, ObservedExchange, Shape, Survey, Traffic, fold};
+use banjia_movement::survey::{Language, ObservedExchange, RequestShape, Survey, Traffic, fold};
 use banjia_types::{Currency, LossLevel, Price, PriceTier, Usage};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn made() -> Plan {
             usage: Some(Usage { prompt: 1_000, completion: 300, cached: 200, reasoning: 0 }),
             cost: Some(Money { micros: 5_500, currency: Currency::Usd }),
         };
-        let shape = Shape {
+        let shape = RequestShape {
             params: vec!["logit_bias: object".into()],
             tools: vec![],
             schema: false,

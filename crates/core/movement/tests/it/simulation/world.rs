@@ -53,7 +53,7 @@ struct Replica {
     evidence: Evidence,
 }
 
-pub(super) struct World {
+pub(super) struct Simulation {
     dice: Dice,
     pub(super) length: u64,
     now: i64,
@@ -95,7 +95,7 @@ struct Gateway {
     asked: u64,
 }
 
-impl World {
+impl Simulation {
     pub(super) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let mut text = TEXT.to_owned();
