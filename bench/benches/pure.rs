@@ -1,4 +1,5 @@
-//! The pure functions that every request passes through: `cargo bench --manifest-path bench/Cargo.toml`.
+//! The pure functions that every request passes through. To run it:
+//! `cargo bench --manifest-path bench/Cargo.toml`.
 
 use banjia_bench::cases;
 use banjia_types::{Operation, RequestId, Timestamp};

@@ -1,9 +1,11 @@
-//! The floor: the least that any LLM proxy must do, in Rust, on the same HTTP library as the gateway.
+//! The floor: the least that any LLM proxy must do, in Rust, on the same HTTP library as the
+//! gateway.
 //!
-//! It checks a key and puts the vendor's in its place, reads the request whole, finds `model` and `stream` in it, chooses an
-//! upstream by the model, and counts the tokens of the answer: of a plain one from its `usage`, of a stream by looking at
-//! each event and reading the one that carries `usage`. It has no limits, no log, no retries, no error handling worth the
-//! name. One thread.
+//! It checks a key and puts the vendor's in its place, reads the request whole, finds `model` and
+//! `stream` in it, chooses an upstream by the model, and counts the tokens of the answer: of a
+//! plain one from its `usage`, of a stream by looking at each event and reading the one that
+//! carries `usage`. It has no limits, no log, no retries, no error handling worth the name. One
+//! thread.
 
 use crate::mock::UPSTREAM_KEY;
 use anyhow::Context as _;

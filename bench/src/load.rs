@@ -1,7 +1,7 @@
 //! Clients: so many connections, each asking again as soon as it has its answer.
 //!
-//! A closed loop measures cost at saturation, which is what is compared here. It is not the way to measure the latency of
-//! a gateway that is not saturated.
+//! A closed loop measures cost at saturation, which is what is compared here. It is not the way to
+//! measure the latency of a gateway that is not saturated.
 
 use crate::cases::Case;
 use crate::machine;
@@ -219,7 +219,8 @@ enum Framing {
     Chunked,
 }
 
-/// Status, framing, whether the connection stays open, and the length of the head; `None` while it is not whole.
+/// Status, framing, whether the connection stays open, and the length of the head; `None` while it
+/// is not whole.
 fn head(buffer: &[u8]) -> anyhow::Result<Option<(u16, Framing, bool, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);

@@ -21,12 +21,14 @@ pub fn pin_to(cores: &[usize]) -> anyhow::Result<()> {
 
 /// Processor time that a process and its threads have used, in user and system mode.
 ///
-/// The sum over the threads is exact to the nanosecond but forgets those that have ended; the process's own figure forgets
-/// nothing but comes in steps of 10 ms. The larger is nearer the truth.
+/// The sum over the threads is exact to the nanosecond but forgets those that have ended; the
+/// process's own figure forgets nothing but comes in steps of 10 ms. The larger is nearer the
+/// truth.
 pub fn used(pid: u32) -> anyhow::Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).with_context(|| format!("{path}: has the process ended?"))?;
-    // The second field is the program's name in brackets and may hold anything; what follows it is plain.
+    // The second field is the program's name in brackets and may hold anything; what follows it is
+    // plain.
     let (_, fields) = text.rsplit_once(')').context("an odd stat line")?;
     let ticks = |place: usize| fields.split_ascii_whitespace().nth(place)?.parse::<u64>().ok();
     let sum = ticks(11).zip(ticks(12)).map(|(user, system)| user + system).context("an odd stat line")?;

@@ -1,7 +1,8 @@
 //! A vendor that answers at once, so that what is measured is the proxy before it.
 //!
-//! It writes HTTP/1.1 by hand: each chunk of a stream is one write, as real vendors send them, and nothing is computed per
-//! request. It understands just what the proxies here send: a length, no chunked bodies.
+//! It writes HTTP/1.1 by hand: each chunk of a stream is one write, as real vendors send them, and
+//! nothing is computed per request. It understands just what the proxies here send: a length, no
+//! chunked bodies.
 
 use crate::cases::{CHUNKS, DIMENSIONS, PACE, PACED_MODEL, STRUCTURED_MODEL};
 use anyhow::{Context, bail, ensure};
@@ -70,7 +71,8 @@ async fn connection(mut stream: TcpStream, answers: &Answers) -> anyhow::Result<
     Ok(())
 }
 
-/// Reads one whole request into `buffer`; gives what it asks for and its length, or `None` when the peer is gone.
+/// Reads one whole request into `buffer`; gives what it asks for and its length, or `None` when the
+/// peer is gone.
 async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<Option<(Asked, usize)>> {
     loop {
         if let Some(found) = parse(buffer)? {
@@ -138,7 +140,8 @@ impl Answers {
             if paced {
                 tokio::time::sleep(PACE).await;
             } else {
-                // Lets the other streams write too, so that the proxy sees many at once and not one after the other.
+                // Lets the other streams write too, so that the proxy sees many at once and not one
+                // after the other.
                 tokio::task::yield_now().await;
             }
             stream.write_all(chunk).await?;

@@ -1,4 +1,5 @@
-//! What is started for a run: the floor and the gateway on one core, the mock vendor and the clients on another.
+//! What is started for a run: the floor and the gateway on one core, the mock vendor and the
+//! clients on another.
 
 use crate::cases::{Case, MODEL, PACED_MODEL, STRUCTURED_MODEL};
 use crate::mock::UPSTREAM_KEY;
@@ -38,8 +39,8 @@ impl Proxy {
         Self::start("bare", address, command, cores, TempDir::new()?)
     }
 
-    /// Starts the gateway at `program` with everything on: key check, limits, ledger. `cores` names those of the proxy,
-    /// then those of the load.
+    /// Starts the gateway at `program` with everything on: key check, limits, ledger. `cores` names
+    /// those of the proxy, then those of the load.
     pub fn gateway(
         name: &'static str,
         program: &Path,
@@ -64,7 +65,8 @@ impl Proxy {
     ) -> anyhow::Result<Self> {
         let log = File::create(folder.path().join(format!("{name}.log")))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        // A child inherits the cores of the thread that starts it, so it never runs anywhere else, not even at first.
+        // A child inherits the cores of the thread that starts it, so it never runs anywhere else,
+        // not even at first.
         machine::pin_to(cores)?;
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()));
         machine::pin_to(load_cores)?;
@@ -112,12 +114,14 @@ pub fn build() -> anyhow::Result<PathBuf> {
     Ok(folder.join("dist/banjia"))
 }
 
-/// A port that is free now. Another program may take it first; then the proxy says so and the run ends.
+/// A port that is free now. Another program may take it first; then the proxy says so and the run
+/// ends.
 fn free_address() -> anyhow::Result<String> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-/// Limits are set, and so high that they never refuse: the work of checking them is part of what is measured.
+/// Limits are set, and so high that they never refuse: the work of checking them is part of what is
+/// measured.
 fn gateway_config(address: &str, upstream: &str, folder: &Path) -> anyhow::Result<String> {
     let mut hash = String::from("sha256:");
     for byte in Sha256::digest(CLIENT_KEY.as_bytes()) {

@@ -1,8 +1,8 @@
 //! Headers and first lines that tell addresses, from bytes nobody chose.
 //!
-//! The input: its first byte says which way an address is told; the rest are lines of the header, or the beginning of a
-//! connection. What must hold: the address is never one that stands left of the rightmost hop which is not ours, whatever
-//! is put before it.
+//! The input: its first byte says which way an address is told; the rest are lines of the header,
+//! or the beginning of a connection. What must hold: the address is never one that stands left of
+//! the rightmost hop which is not ours, whatever is put before it.
 
 #![no_main]
 
@@ -29,8 +29,9 @@ fn client(rules: &PeerRules, peer: IpAddr, lines: &[&[u8]]) -> Result<Client, Pe
     rules.client(peer, lines.iter().copied())
 }
 
-/// Lines of a list of hops: what a forger adds on the left changes nothing about a caller that is known, and a caller that is
-/// not known becomes known only where nothing but our own proxies stood in the text.
+/// Lines of a list of hops: what a forger adds on the left changes nothing about a caller that is
+/// known, and a caller that is not known becomes known only where nothing but our own proxies stood
+/// in the text.
 fn list(header: PeerHeader, forged: &str, own: &str, lines: &[&[u8]]) {
     let rules = rules(header);
     let found = client(&rules, OURS, lines);
@@ -39,7 +40,8 @@ fn list(header: PeerHeader, forged: &str, own: &str, lines: &[&[u8]]) {
         assert!(!client.is_direct && !rules.trusts(client.address), "{client:?} is ours");
         assert_eq!(client.address, client.address.to_canonical());
     }
-    // A whole line of the forger's before the others, and the same as the first hops of the first line.
+    // A whole line of the forger's before the others, and the same as the first hops of the first
+    // line.
     let mut before = vec![forged.as_bytes()];
     before.extend(lines);
     let first = [forged.as_bytes(), b", ", lines.first().copied().unwrap_or_default()].concat();
@@ -66,8 +68,8 @@ fn list(header: PeerHeader, forged: &str, own: &str, lines: &[&[u8]]) {
     assert_eq!(client(&rules, STRANGER, lines), Ok(Client { address: STRANGER, is_direct: true }));
 }
 
-/// Whatever a client writes, and however its text and the words of our own proxy are put together: the address is the one that
-/// the proxy wrote, or unknown.
+/// Whatever a client writes, and however its text and the words of our own proxy are put together:
+/// the address is the one that the proxy wrote, or unknown.
 fn forged(header: PeerHeader, honest: &[&str], text: &[u8]) {
     let is_plain = header == PeerHeader::XForwardedFor;
     let rules = rules(header);
@@ -92,7 +94,8 @@ fn single(lines: &[&[u8]]) {
     assert_eq!(client(&rules, STRANGER, lines), Ok(Client { address: STRANGER, is_direct: true }));
 }
 
-/// The first bytes of a connection: the same whatever follows, and more is asked for only until the longest header.
+/// The first bytes of a connection: the same whatever follows, and more is asked for only until the
+/// longest header.
 fn first_bytes(bytes: &[u8]) {
     let found = read(bytes);
     match found {

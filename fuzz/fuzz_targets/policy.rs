@@ -1,8 +1,9 @@
-//! A policy's text and what is known of a caller, both from bytes nobody chose: read, judge, explain.
+//! A policy's text and what is known of a caller, both from bytes nobody chose: read, judge,
+//! explain.
 //!
-//! The input: the bytes up to the first zero say what is known and when; what follows is the policy, or, after a second zero
-//! right behind the first, bytes from which a well-formed policy is made, so that the judging is reached as often as the
-//! reading.
+//! The input: the bytes up to the first zero say what is known and when; what follows is the
+//! policy, or, after a second zero right behind the first, bytes from which a well-formed policy is
+//! made, so that the judging is reached as often as the reading.
 
 #![no_main]
 
@@ -151,7 +152,8 @@ fn judge(policy: &Policy, facts: &Facts, granted: &[Exemption], at: Timestamp, d
     assert_eq!((paused.kind, paused.rule), (VerdictKind::Allow, verdict.rule), "a paused policy observes");
     assert!(verdict.until.is_none_or(|until| until > at), "it says that it changes in the past");
 
-    // Nobody of whom nothing is known is served after the block, unless a rule or the policy says so in so many words.
+    // Nobody of whom nothing is known is served after the block, unless a rule or the policy says
+    // so in so many words.
     let is_nobody = FactKind::ALL.iter().all(|kind| facts.provenance(*kind).is_none());
     if is_nobody {
         assert!(!matches!(verdict.rule, RuleRef::Served | RuleRef::List(_)), "{verdict:?}");

@@ -46,7 +46,8 @@ pub(crate) fn convert(from: &Path, to: &Path) -> Result<String> {
             }
             IpAddr::V6(ip) => {
                 let first = (ip.to_bits() >> 64) as u64;
-                // Blocks finer than /64 are rounded up to it: no network that people use is smaller.
+                // Blocks finer than /64 are rounded up to it: no network that people use is
+                // smaller.
                 let rest = 1_u64.checked_shl(64 - prefix.min(64)).map_or(u64::MAX, |size| size - 1);
                 v6.push(Range { first, last: first | rest, country });
             }

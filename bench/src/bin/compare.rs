@@ -13,13 +13,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// What the gateway costs, as a ratio to the least that any LLM proxy must do. Needs Linux and two cores.
+/// What the gateway costs, as a ratio to the least that any LLM proxy must do. Needs Linux and two
+/// cores.
 #[derive(Debug, Parser)]
 struct Options {
     /// The gateway's program. Without it this checkout is built with the profile `dist` and taken.
     #[arg(long, value_name = "PATH")]
     gateway: Option<PathBuf>,
-    /// Another build of the gateway, for example an older one: it takes the bare proxy's turns, and the ratio is to it.
+    /// Another build of the gateway, for example an older one: it takes the bare proxy's turns, and
+    /// the ratio is to it.
     #[arg(long, value_name = "PATH")]
     against: Option<PathBuf>,
     /// Cases to run, separated by commas. Default: all.
@@ -47,8 +49,9 @@ struct Options {
     /// The core of the vendor and the clients.
     #[arg(long, default_value_t = 1)]
     load_core: usize,
-    /// The vendor and the clients never sleep, so that no proxy pays for waking them on the other core. A proxy that leaves
-    /// them idle for longer pays more often, on this machine only: between hosts nobody wakes a peer.
+    /// The vendor and the clients never sleep, so that no proxy pays for waking them on the other
+    /// core. A proxy that leaves them idle for longer pays more often, on this machine only:
+    /// between hosts nobody wakes a peer.
     #[arg(long)]
     awake: bool,
     /// Only load the gateway and print its process id, for a profiler.
@@ -110,7 +113,8 @@ async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::
     let upstream = listener.local_addr()?.to_string();
     tokio::task::spawn_local(mock::serve(listener));
     if options.awake {
-        // A task that is always ready: between two turns the sockets are asked and never waited for.
+        // A task that is always ready: between two turns the sockets are asked and never waited
+        // for.
         tokio::task::spawn_local(async {
             loop {
                 tokio::task::yield_now().await;
@@ -164,7 +168,8 @@ async fn compare(options: &Options, chosen: &[Case], program: &Path) -> anyhow::
     Ok(())
 }
 
-/// Starts a gateway and waits until it answers every case. Returns it with its idle memory in bytes.
+/// Starts a gateway and waits until it answers every case. Returns it with its idle memory in
+/// bytes.
 async fn start_gateway(
     name: &'static str,
     program: &Path,

@@ -101,7 +101,8 @@ async fn measure(options: &Options, program: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures once and prints it. Returns good answers a second for each core that other programs left.
+/// Measures once and prints it. Returns good answers a second for each core that other programs
+/// left.
 async fn one(options: &Options, proxy: &Proxy, case: &Case, round: usize) -> anyhow::Result<f64> {
     let (warm, window) = (Duration::from_secs_f64(options.warm), Duration::from_secs_f64(options.seconds));
     let seen = load::run(case, &proxy.address, CLIENT_KEY, proxy.pid(), warm, window).await?;

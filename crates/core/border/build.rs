@@ -1,4 +1,5 @@
-//! Lists `registry/*.toml` into a table of texts, so that a new provider's lists are a new file and no line of Rust.
+//! Lists `registry/*.toml` into a table of texts, so that a new provider's lists are a new file and
+//! no line of Rust.
 
 use std::error::Error;
 use std::fmt::Write as _;

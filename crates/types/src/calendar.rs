@@ -41,7 +41,8 @@ pub fn moment(local: NaiveDateTime, zone: Tz) -> Timestamp {
             return Timestamp(found.timestamp_millis());
         }
     }
-    // No zone skips more than a day; if one ever did, its standard reading in UTC is still a moment.
+    // No zone skips more than a day; if one ever did, its standard reading in UTC is still a
+    // moment.
     Timestamp(local.and_utc().timestamp_millis())
 }
 
@@ -103,10 +104,12 @@ mod tests {
 
     #[test]
     fn skipped_and_doubled_times_have_one_moment() {
-        // Clocks in Berlin went from 02:00 to 03:00 on 31 March 2024 and from 03:00 back to 02:00 on 27 October.
+        // Clocks in Berlin went from 02:00 to 03:00 on 31 March 2024 and from 03:00 back to 02:00
+        // on 27 October.
         assert_eq!(at("2024-03-31T02:30", Tz::Europe__Berlin), "2024-03-31T01:00:00.000Z");
         assert_eq!(at("2024-10-27T02:30", Tz::Europe__Berlin), "2024-10-27T00:30:00.000Z");
-        // Midnight did not exist in Beirut on 31 March 2024, and Samoa had no 30 December 2011 at all.
+        // Midnight did not exist in Beirut on 31 March 2024, and Samoa had no 30 December 2011 at
+        // all.
         assert_eq!(at("2024-03-31", Tz::Asia__Beirut), "2024-03-30T22:00:00.000Z");
         assert_eq!(at("2011-12-30", Tz::Pacific__Apia), "2011-12-30T10:00:00.000Z");
     }

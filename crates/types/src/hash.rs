@@ -1,7 +1,8 @@
 //! Hashes whose values are the same on every machine and in every version.
 //!
 //! # Rules
-//! - Sampling, case numbers and the places of conversations depend on these values. They never change.
+//! - Sampling, case numbers and the places of conversations depend on these values. They never
+//!   change.
 //! - None of these hashes is a secret: anybody can compute one, and find a second input for it.
 
 /// The hash of no bytes: the offset basis of FNV-1a with 64 bits (RFC 9923).

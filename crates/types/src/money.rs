@@ -96,7 +96,8 @@ fn read(text: &str) -> Option<Money> {
 pub struct Price {
     /// The currency of every tier.
     pub currency: Currency,
-    /// Tiers in the order in which they are tried; the last one has no bounds in a well-formed price.
+    /// Tiers in the order in which they are tried; the last one has no bounds in a well-formed
+    /// price.
     pub tiers: Vec<PriceTier>,
 }
 
@@ -150,7 +151,8 @@ mod tests {
 
     #[test]
     fn cost_takes_the_first_tier_that_fits_both_bounds() {
-        // glm-4.7 of the 2026-09 price page: 2/8, then 3/14 from 200 output tokens, then 4/16 from 32K input.
+        // glm-4.7 of the 2026-09 price page: 2/8, then 3/14 from 200 output tokens, then 4/16 from
+        // 32K input.
         let tier = |input_below, output_below, input, output| PriceTier {
             input_below,
             output_below,

@@ -22,8 +22,8 @@ const VENDORS: [&str; 16] = [
     "minimax",
 ];
 
-/// Where a vendor may be called by its name: the two rooms for what data cannot say, the sandbox, the commands that set up
-/// the sandbox's vendors, and this list.
+/// Where a vendor may be called by its name: the two rooms for what data cannot say, the sandbox,
+/// the commands that set up the sandbox's vendors, and this list.
 const MAY_NAME: [&str; 6] = [
     "crates/core/wire/src/codec",
     "crates/core/wire/src/quirks",

@@ -1,4 +1,5 @@
-//! Every vendor's file says where its facts come from and how old they are. The profile's own reader checks the rest.
+//! Every vendor's file says where its facts come from and how old they are. The profile's own
+//! reader checks the rest.
 
 use super::{Finding, Tree};
 

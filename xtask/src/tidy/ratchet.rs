@@ -1,8 +1,8 @@
 //! Old debts that may only shrink.
 //!
-//! `xtask/ratchets.toml` lists, for a rule and a crate, how many places may still break the rule. A crate that is not
-//! listed may have none. Fewer places than listed pass, so that two branches which both pay off debts still merge;
-//! `cargo xtask ratchet` then lowers the numbers.
+//! `xtask/ratchets.toml` lists, for a rule and a crate, how many places may still break the rule. A
+//! crate that is not listed may have none. Fewer places than listed pass, so that two branches
+//! which both pay off debts still merge; `cargo xtask ratchet` then lowers the numbers.
 
 use super::{File, Finding, Tree};
 use std::collections::BTreeMap;
@@ -82,7 +82,8 @@ fn by_crate(tree: &Tree, rule: &Rule) -> BTreeMap<String, Vec<Finding>> {
     crates
 }
 
-/// The folder of the crate that a file belongs to: the part of its path before `src`, `tests` and their like.
+/// The folder of the crate that a file belongs to: the part of its path before `src`, `tests` and
+/// their like.
 fn crate_of(path: &str) -> &str {
     let mut end = 0;
     for part in path.split('/') {

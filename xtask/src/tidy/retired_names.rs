@@ -1,4 +1,5 @@
-//! Names of types that were replaced by the field's own terms and may not come back. STYLE.md says why.
+//! Names of types that were replaced by the field's own terms and may not come back. STYLE.md says
+//! why.
 
 use super::ratchet::Rule;
 use super::{Finding, Tree};

@@ -190,7 +190,8 @@ mod tests {
         let text = policy().text().replace("Asia/Shanghai", "America/New_York").replace("2024-07-", "2024-11-");
         let policy = Policy::parse(&text.replace("2024-06-25", "2024-10-20"), embedded()).unwrap();
         let hours: Vec<_> = Step::ALL.iter().map(|step| step.at(&policy).unwrap().to_string()).collect();
-        // Clocks there went back on 3 November: ten in the morning is 14:00 in UTC before and 15:00 after.
+        // Clocks there went back on 3 November: ten in the morning is 14:00 in UTC before and 15:00
+        // after.
         let wanted = [
             "2024-10-26T14:00:00.000Z",
             "2024-11-02T14:00:00.000Z",

@@ -97,7 +97,8 @@ mod tests {
         for yes in ["HK", "MO", "TW", "CN", "XK", "MP", "UA-43", "UA-09"] {
             assert!(known(yes), "{yes}");
         }
-        // MI was once taken for the Northern Mariana Islands; UK and EU are names of something else.
+        // MI was once taken for the Northern Mariana Islands; UK and EU are names of something
+        // else.
         for no in ["MI", "UK", "EU", "XX", "ZZ", "UA-99", "HK-43"] {
             assert!(!known(no), "{no}");
         }

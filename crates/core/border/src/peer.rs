@@ -25,7 +25,8 @@ use thiserror::Error;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PeerRules {
-    /// Networks of our own proxies, for example `["10.0.0.0/8"]`. Default: none, so no header is read.
+    /// Networks of our own proxies, for example `["10.0.0.0/8"]`. Default: none, so no header is
+    /// read.
     pub trusted: Vec<IpNet>,
     /// The header that they write. Default: `none`.
     pub header: PeerHeader,
@@ -126,8 +127,8 @@ impl PeerRules {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
-    /// The client of a request that came over a connection from `peer`. `lines` are the values of the header of
-    /// [`PeerHeader::name`], in the order in which they came.
+    /// The client of a request that came over a connection from `peer`. `lines` are the values of
+    /// the header of [`PeerHeader::name`], in the order in which they came.
     ///
     /// # Errors
     /// Why the address is unknown.

@@ -21,7 +21,8 @@ pub const HEADER_BYTES_MAX: usize = 536;
 pub enum ProxyRead {
     /// More bytes are needed.
     More,
-    /// A header of this length. None: the balancer speaks for itself (a health check), or does not know.
+    /// A header of this length. None: the balancer speaks for itself (a health check), or does not
+    /// know.
     Header {
         /// Its length in bytes.
         length: usize,
@@ -105,7 +106,8 @@ fn read_binary(bytes: &[u8]) -> ProxyRead {
     }
 }
 
-/// Addresses of `SIZE` bytes: source, destination, source port, destination port, `ALL` bytes together.
+/// Addresses of `SIZE` bytes: source, destination, source port, destination port, `ALL` bytes
+/// together.
 fn of_body<const SIZE: usize, const ALL: usize>(length: usize, body: &[u8]) -> ProxyRead
 where
     [u8; SIZE]: Into<IpAddr>,

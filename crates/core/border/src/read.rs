@@ -27,7 +27,8 @@ impl<'t> Reader<'t> {
         self.problems.push(Problem::at(self.text, span, message, hint));
     }
 
-    /// The top of the text split into what `lists` names, element by element, and the rest as one `T`.
+    /// The top of the text split into what `lists` names, element by element, and the rest as one
+    /// `T`.
     pub(crate) fn top<T: DeserializeOwned>(&mut self, lists: &[&str]) -> Option<(T, Vec<Element<'t>>)> {
         if self.text.len() > TEXT_BYTES_MAX {
             self.problem(0..0, format!("the text is longer than {TEXT_BYTES_MAX} bytes"), "split it");

@@ -360,8 +360,8 @@ impl GateCheck<'_> {
         };
         let found = ratio(target_ms, source_ms.max(1)).unwrap_or(i64::MAX);
         let status = match found {
-            // A margin of a quarter: latencies change by the hour, and going back costs callers more
-            // than a slow tail.
+            // A margin of a quarter: latencies change by the hour, and going back costs callers
+            // more than a slow tail.
             found if found > max + max / 4 => GateStatus::Trip,
             found if found > max => GateStatus::Fail,
             _ => GateStatus::Pass,

@@ -176,7 +176,8 @@ mod tests {
             let phase = |route_move: &RouteMove, at| RoutingDecision::of(route_move, seed, at).rehearsal;
             let or_none = |phase| if holds { phase } else { RehearsalPhase::None };
             prop_assert_eq!(phase(&rehearsing, Timestamp(BEFORE.0 - 1)), or_none(RehearsalPhase::Now));
-            // The conversations it touched prove the way back, as long as the source is asked first.
+            // The conversations it touched prove the way back, as long as the source is asked
+            // first.
             let without_date = RouteMove { source_until: None, ..rehearsing.clone() };
             prop_assert_eq!(phase(&without_date, BEFORE), or_none(RehearsalPhase::Over));
             prop_assert_eq!(phase(&RouteMove { stage: Stage::Live, ..without_date }, BEFORE), RehearsalPhase::None);

@@ -1,10 +1,11 @@
 //! The pool of connections and how one is opened.
 //!
-//! Rules: HTTP/1.1 only, over TCP without delay, TLS by rustls; opening is bounded as a whole (name, TCP, TLS). A request
-//! that met a pooled connection which the vendor had already closed is sent again on another one, but only when no byte of
-//! it was written: the pool does that itself.
-//! Why not HTTP/2: the pool opens one such connection per host, so a vendor's limit of streams per connection would become
-//! a hidden queue for every caller, and one broken connection would break all of them.
+//! Rules: HTTP/1.1 only, over TCP without delay, TLS by rustls; opening is bounded as a whole
+//! (name, TCP, TLS). A request that met a pooled connection which the vendor had already closed is
+//! sent again on another one, but only when no byte of it was written: the pool does that itself.
+//! Why not HTTP/2: the pool opens one such connection per host, so a vendor's limit of streams per
+//! connection would become a hidden queue for every caller, and one broken connection would break
+//! all of them.
 
 use crate::error::UpstreamError;
 use crate::{Config, Roots};
@@ -30,7 +31,8 @@ use tower::Service;
 
 /// The least that the HTTP library can work with.
 const READ_BUFFER_BYTES_MIN: usize = 8192;
-/// A connection that carries nothing for this long is probed, so that a dead one is found before a request meets it.
+/// A connection that carries nothing for this long is probed, so that a dead one is found before a
+/// request meets it.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// Connections to vendors. Cheap to clone; clones share one pool.
@@ -41,7 +43,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Makes the pool; opens nothing yet. The pool's clean-up needs a tokio runtime when requests are sent.
+    /// Makes the pool; opens nothing yet. The pool's clean-up needs a tokio runtime when requests
+    /// are sent.
     ///
     /// # Errors
     /// Settings that cannot work: no certificates, a proxy, a buffer that is too small.
@@ -152,7 +155,8 @@ fn named(error: &(dyn Error + 'static)) -> ConnectFailed {
         if let Some(tls) = last.downcast_ref::<rustls::Error>() {
             return ConnectFailed::Tls(tls.to_string());
         }
-        // An io::Error hides what it wraps from `source()`, which gives the wrapped error's own source.
+        // An io::Error hides what it wraps from `source()`, which gives the wrapped error's own
+        // source.
         let wrapped = last.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         match wrapped.map(|e| e as &(dyn Error + 'static)).or_else(|| last.source()) {
             Some(next) => last = next,

@@ -11,19 +11,21 @@ use std::path::PathBuf;
 pub struct Config {
     /// Name look-up, TCP and TLS together must be done within this time.
     pub connect_ms: u64,
-    /// An idle connection is closed after this time. Vendors' front ends close theirs after a minute or more; ours must be
-    /// the first, or a request would meet a closed connection.
+    /// An idle connection is closed after this time. Vendors' front ends close theirs after a
+    /// minute or more; ours must be the first, or a request would meet a closed connection.
     pub idle_connection_ms: u64,
     /// Idle connections kept for one host. Fewer than requests to it at once, and under load a part
     /// of them opens a connection of its own each time.
     pub idle_connections_per_host_max: usize,
-    /// The largest head of an answer, and the most that is read ahead of one answer, in bytes. At least 8192.
+    /// The largest head of an answer, and the most that is read ahead of one answer, in bytes. At
+    /// least 8192.
     pub read_buffer_bytes_max: usize,
     /// The most header fields that an answer may have.
     pub header_fields_max: usize,
     /// Whose certificates are believed.
     pub roots: Roots,
-    /// A proxy for all vendors alike. Not supported yet: setting it is an error, so that nobody believes it is used.
+    /// A proxy for all vendors alike. Not supported yet: setting it is an error, so that nobody
+    /// believes it is used.
     pub proxy: Option<String>,
 }
 

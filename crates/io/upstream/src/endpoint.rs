@@ -1,7 +1,8 @@
 //! Where a request goes and what opens the door there, prepared once and used for every call.
 //!
-//! Rules: a base URL is parsed when a configuration is loaded, never per request; a credential knows the origins (scheme,
-//! host and port) that it may be sent to; a secret becomes a header value once and is marked sensitive.
+//! Rules: a base URL is parsed when a configuration is loaded, never per request; a credential
+//! knows the origins (scheme, host and port) that it may be sent to; a secret becomes a header
+//! value once and is marked sensitive.
 
 use crate::UpstreamError;
 use banjia_types::Secret;
@@ -60,10 +61,12 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint `path` (such as `/chat/completions`) under `base` (such as `https://api.openai.com/v1`).
+    /// The endpoint `path` (such as `/chat/completions`) under `base` (such as
+    /// `https://api.openai.com/v1`).
     ///
     /// # Errors
-    /// A base that is no http or https URL, that holds a name and password, a query or a fragment; a path that does not fit.
+    /// A base that is no http or https URL, that holds a name and password, a query or a fragment;
+    /// a path that does not fit.
     pub fn new(base: &str, path: &str) -> Result<Self, UpstreamError> {
         let url = parse_base(base)?;
         let bad = |why| UpstreamError::BadUrl { url: shown(&url), why };

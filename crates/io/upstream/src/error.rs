@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A client, an endpoint or a credential could not be made. All of these are mistakes of a configuration.
+/// A client, an endpoint or a credential could not be made. All of these are mistakes of a
+/// configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// A base URL that cannot be read at all.
@@ -196,8 +197,9 @@ impl SendError {
         }
     }
 
-    /// The class that decides retry and failover: a vendor that cannot be reached or read has failed ([`ErrorClass::Server`]);
-    /// a key that must not go there is no key ([`ErrorClass::Auth`]).
+    /// The class that decides retry and failover: a vendor that cannot be reached or read has
+    /// failed ([`ErrorClass::Server`]); a key that must not go there is no key
+    /// ([`ErrorClass::Auth`]).
     pub const fn class(&self) -> ErrorClass {
         match self.kind() {
             SendErrorKind::BadHost => ErrorClass::Auth,

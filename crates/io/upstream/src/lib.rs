@@ -1,8 +1,9 @@
 //! HTTP to vendors: one request out, a stream of bytes back.
 //!
-//! Rules: a credential leaves only for the hosts that it is bound to; nothing here chooses where a request seems to come
-//! from; redirects are handed to the caller, never followed; every wait and every size has a bound; dropping a future or a
-//! body cancels the exchange. Nothing is decided here: a status is passed on as it is, and a failure is named, not retried.
+//! Rules: a credential leaves only for the hosts that it is bound to; nothing here chooses where a
+//! request seems to come from; redirects are handed to the caller, never followed; every wait and
+//! every size has a bound; dropping a future or a body cancels the exchange. Nothing is decided
+//! here: a status is passed on as it is, and a failure is named, not retried.
 
 mod client;
 mod config;

@@ -1,9 +1,10 @@
 //! A vendor's answer: head at once, body as it comes.
 //!
-//! Rules: the body is handed on in the parts that arrive; the wait for each is bounded, here or by a caller that asked for no
-//! bound because it has its own; a sum is read only up to a limit that the caller names. Dropping the body closes the
-//! connection, which stops the vendor's work. A body that is read to its end (`None`) gives its connection back to the pool.
-//! Why one timer that is moved rarely: a stream has hundreds of parts, and moving a timer for each costs more than
+//! Rules: the body is handed on in the parts that arrive; the wait for each is bounded, here or by
+//! a caller that asked for no bound because it has its own; a sum is read only up to a limit that
+//! the caller names. Dropping the body closes the connection, which stops the vendor's work. A body
+//! that is read to its end (`None`) gives its connection back to the pool. Why one timer that is
+//! moved rarely: a stream has hundreds of parts, and moving a timer for each costs more than
 //! reading it.
 
 use crate::send::innermost;
@@ -51,7 +52,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches a request that was sent at `begun`, with the timer that bounded the wait for its head.
+    /// Watches a request that was sent at `begun`, with the timer that bounded the wait for its
+    /// head.
     pub(crate) fn new(timer: Pin<Box<Sleep>>, begun: Instant, timeouts: Timeouts) -> Self {
         let (until, within) = (begun + timeouts.first_byte, timeouts.first_byte);
         Self { timer, until, phase: Phase::FirstByte, within, idle: timeouts.idle }
@@ -82,7 +84,8 @@ impl ReplyBody {
         Self { incoming, host, watch, ended: false }
     }
 
-    /// The next part, or `None` at the end. Parts are never empty. After an error there is nothing more.
+    /// The next part, or `None` at the end. Parts are never empty. After an error there is nothing
+    /// more.
     pub async fn next_chunk(&mut self) -> Option<Result<Bytes, SendError>> {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
@@ -137,7 +140,8 @@ impl ReplyBody {
     /// The whole body, up to `limit_bytes`.
     ///
     /// # Errors
-    /// A longer body ([`SendError::TooLarge`], at once when its length is announced), and whatever breaks the body.
+    /// A longer body ([`SendError::TooLarge`], at once when its length is announced), and whatever
+    /// breaks the body.
     pub async fn collect(self, limit_bytes: usize) -> Result<Bytes, SendError> {
         self.collect_while(limit_bytes, |_| true).await
     }

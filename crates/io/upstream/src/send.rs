@@ -1,8 +1,9 @@
 //! One request to a vendor.
 //!
-//! Rules: a credential is compared with the endpoint's origin before anything else; the headers are ours (few, fixed), the
-//! caller's are refused where they would speak of somebody's address or of the connection; answers are asked for
-//! unencoded, so that a stream's bytes can be handed on as they come.
+//! Rules: a credential is compared with the endpoint's origin before anything else; the headers are
+//! ours (few, fixed), the caller's are refused where they would speak of somebody's address or of
+//! the connection; answers are asked for unencoded, so that a stream's bytes can be handed on as
+//! they come.
 
 use crate::client::ConnectFailed;
 use crate::reply::{Reply, ReplyBody, Watch};
@@ -25,7 +26,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Ours and a credential's; callers' come on top.
 const HEADERS_USUAL: usize = 10;
 
-/// Names that say, or pretend to say, where a request comes from. None is ever sent: the vendor judges us by our address.
+/// Names that say, or pretend to say, where a request comes from. None is ever sent: the vendor
+/// judges us by our address.
 const ADDRESS_HEADERS: [&str; 9] = [
     "cf-connecting-ip",
     "cf-ipcountry",
@@ -95,8 +97,8 @@ pub struct Call<'a> {
     pub request_id: Option<&'a HeaderValue>,
     /// Further headers that the vendor's manual asks for.
     pub headers: &'a [(HeaderName, HeaderValue)],
-    /// How long each wait may last. None for a caller that bounds every wait itself, so that there are not two timers for one
-    /// wait: it drops the future or the body when its own time is over.
+    /// How long each wait may last. None for a caller that bounds every wait itself, so that there
+    /// are not two timers for one wait: it drops the future or the body when its own time is over.
     pub timeouts: Option<Timeouts>,
 }
 
@@ -122,8 +124,8 @@ impl<'a> Call<'a> {
 }
 
 impl Upstream {
-    /// Sends one request and waits for the answer's head. Redirects come back as the answer they are. Dropping the future
-    /// takes the request back.
+    /// Sends one request and waits for the answer's head. Redirects come back as the answer they
+    /// are. Dropping the future takes the request back.
     ///
     /// # Errors
     /// Every way in which no answer's head came; an answer with an error status is an `Ok`.

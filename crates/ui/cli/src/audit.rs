@@ -14,8 +14,8 @@ pub enum Command {
     /// retention, and that policies, exemptions, appeals, campaigns and moves in the database are
     /// those of the audit; judge every stored verdict again.
     Verify {
-        /// The last entry as it was noted elsewhere: NUMBER:HASH. Without it a chain whose end was cut off together with the
-        /// database's own note of it would look whole.
+        /// The last entry as it was noted elsewhere: NUMBER:HASH. Without it a chain whose end was
+        /// cut off together with the database's own note of it would look whole.
         #[arg(long, value_name = "NUMBER:HASH")]
         head: Option<String>,
     },
@@ -27,7 +27,8 @@ pub enum Command {
     },
     /// Write everything as JSON, one entry a line.
     Export,
-    /// Erase the bodies of old verdicts of one rule set; their hashes stay, so the chain still holds.
+    /// Erase the bodies of old verdicts of one rule set; their hashes stay, so the chain still
+    /// holds.
     Forget {
         /// `policy` or `sanctions`.
         rule_set: String,

@@ -1,7 +1,7 @@
 //! `banjia cuts`: vendors that answered with a region block and are not asked any more.
 //!
-//! Rule: lifting a cut is a person's act. It is recorded with its time, and a running gateway takes it up at its next
-//! reload (SIGHUP) or start.
+//! Rule: lifting a cut is a person's act. It is recorded with its time, and a running gateway takes
+//! it up at its next reload (SIGHUP) or start.
 
 use crate::{Printer, table};
 use banjia_store::Store;
@@ -17,7 +17,8 @@ pub enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Let a vendor be asked again. Do it only when the vendor serves your region: its block is final for whoever it means.
+    /// Let a vendor be asked again. Do it only when the vendor serves your region: its block is
+    /// final for whoever it means.
     Lift {
         /// The vendor, as `banjia cuts list` shows it.
         vendor: String,

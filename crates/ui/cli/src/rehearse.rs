@@ -1,7 +1,9 @@
-//! `banjia rehearse`: a part of the conversations meets the source's true block for a while, and what came of it, there and back.
+//! `banjia rehearse`: a part of the conversations meets the source's true block for a while, and
+//! what came of it, there and back.
 //!
-//! Rules: the rehearsal is an order in the move's log, and the gateway that runs carries it out and ends it by itself, whether or not
-//! anybody watches; what is reported comes from the ledger. It ends with 1 when a way was not proven.
+//! Rules: the rehearsal is an order in the move's log, and the gateway that runs carries it out and
+//! ends it by itself, whether or not anybody watches; what is reported comes from the ledger. It
+//! ends with 1 when a way was not proven.
 
 use crate::{Printer, table};
 use anyhow::bail;
@@ -21,8 +23,8 @@ use tokio::time::Instant;
 const EVERY: Duration = Duration::from_millis(500);
 /// Interval of progress lines where nobody sees a bar.
 const LINE_EVERY: Duration = Duration::from_secs(30);
-/// Nobody ended the rehearsal: its way back is watched for ten minutes, and a gateway polls every few
-/// seconds.
+/// Nobody ended the rehearsal: its way back is watched for ten minutes, and a gateway polls every
+/// few seconds.
 const OVERDUE: Duration = Duration::from_mins(11);
 
 /// Arguments of `banjia rehearse`.
@@ -61,8 +63,8 @@ pub fn share(text: &str) -> Result<Share, String> {
     fraction.ok_or_else(|| "say a part of the conversations as 5% or 0.05".to_owned())
 }
 
-/// Orders a rehearsal and watches it, or reports the last one. `by` is the person who orders it, and
-/// `clock` tells the date.
+/// Orders a rehearsal and watches it, or reports the last one. `by` is the person who orders it,
+/// and `clock` tells the date.
 ///
 /// # Errors
 /// The database, or a rehearsal that cannot be ordered or does not exist.

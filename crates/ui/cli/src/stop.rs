@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGINT and SIGTERM, listened for. Begin before anybody can know that the command runs: a signal that nobody listens for
-/// ends the process at once.
+/// SIGINT and SIGTERM, listened for. Begin before anybody can know that the command runs: a signal
+/// that nobody listens for ends the process at once.
 #[derive(Debug)]
 pub struct Stop {
     term: Signal,

@@ -1,6 +1,8 @@
-//! `banjia verify`: whether the report of a move is what was signed, and whether what was signed is true.
+//! `banjia verify`: whether the report of a move is what was signed, and whether what was signed is
+//! true.
 //!
-//! Rule: it needs the report and nothing else, neither a database nor a configuration nor a network.
+//! Rule: it needs the report and nothing else, neither a database nor a configuration nor a
+//! network.
 
 use crate::{Printer, input};
 use anyhow::{Context as _, bail};

@@ -21,7 +21,8 @@ fn the_built_in_table_is_whole() {
     assert!(GeoTable::embedded().built().to_string().starts_with("2026-"));
 }
 
-/// Each line: an address, the country it must have, whose it is. `data/places.txt` says where the lines come from.
+/// Each line: an address, the country it must have, whose it is. `data/places.txt` says where the
+/// lines come from.
 #[test]
 fn cloud_addresses_in_hong_kong_are_in_hong_kong() {
     let mut seen = 0;

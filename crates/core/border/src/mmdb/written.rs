@@ -1,7 +1,8 @@
 //! Writes small tables in MaxMind's file format, for tests: none that is in use may be kept here.
 //!
-//! After "MaxMind DB File Format Specification" 2.0 (maxmind.github.io/MaxMind-DB, read on 2026-11-26): a binary tree with
-//! 24-bit records, sixteen zero bytes, the data, and behind a marker the metadata.
+//! After "MaxMind DB File Format Specification" 2.0 (maxmind.github.io/MaxMind-DB, read on
+//! 2026-11-26): a binary tree with 24-bit records, sixteen zero bytes, the data, and behind a
+//! marker the metadata.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -62,7 +63,8 @@ enum Next {
     Data(usize),
 }
 
-/// A whole file: networks as `"2406:da1e::/32"`, IPv4 under `::/96` as the format wants it, each with its record.
+/// A whole file: networks as `"2406:da1e::/32"`, IPv4 under `::/96` as the format wants it, each
+/// with its record.
 pub(crate) fn table(built: u64, networks: &[(&str, Value<'_>)]) -> Vec<u8> {
     let (mut nodes, mut data) = (vec![[Next::Nothing; 2]], Vec::new());
     for (network, record) in networks {

@@ -93,7 +93,8 @@ pub(super) struct RawExemption {
     pub(super) until: Spanned<String>,
 }
 
-/// Writes new dates and the next version into a policy's text; comments and everything else stay as they are.
+/// Writes new dates and the next version into a policy's text; comments and everything else stay as
+/// they are.
 pub(super) fn redated(
     policy: &Policy,
     dates: &[(&str, &str)],

@@ -89,7 +89,8 @@ impl When {
             && (!self.unknown || FactKind::ALL.iter().all(|kind| facts.provenance(*kind).is_none()))
     }
 
-    /// Whether every caller that `other` means is meant by this one too, as far as the text alone can tell.
+    /// Whether every caller that `other` means is meant by this one too, as far as the text alone
+    /// can tell.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         fn wider<T: PartialEq>(mine: &T, theirs: &T, is_open: bool) -> bool {
             is_open || mine == theirs

@@ -21,7 +21,8 @@ pub struct Durations {
 }
 
 impl Default for Durations {
-    /// A week and a half: a weekend and a working week of recording and shadow, and a day on each side of the switch.
+    /// A week and a half: a weekend and a working week of recording and shadow, and a day on each
+    /// side of the switch.
     fn default() -> Self {
         Self { record_hours: 72, shadow_hours: 96, canary_hours: 48, live_hours: 24 }
     }

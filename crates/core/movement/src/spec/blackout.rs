@@ -80,7 +80,8 @@ mod tests {
             until: Some(time("09:00")),
             reason: String::new(),
         };
-        // 15 January 2027 is a Friday; 29 October 2027 too, two days before clocks in Berlin go back.
+        // 15 January 2027 is a Friday; 29 October 2027 too, two days before clocks in Berlin go
+        // back.
         for zone in [Tz::Asia__Shanghai, Tz::Europe__Berlin, Tz::America__New_York] {
             for (local, expected) in [
                 ("2027-01-15T17:59", false),

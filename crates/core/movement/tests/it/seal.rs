@@ -117,7 +117,8 @@ fn every_change_of_a_report_is_named() {
     assert_eq!(changed("{\"format\"", "{ \"format\""), NotVerified::NotCanonical);
     assert_eq!(changed("\"version\":1}", "\"version\":1,\"version\":1}"), NotVerified::NotCanonical);
     assert!(matches!(verify("{}"), Err(NotVerified::NotAReport(_))));
-    // Another key over the same content is another signature: it is right, and the reader sees whose it is.
+    // Another key over the same content is another signature: it is right, and the reader sees
+    // whose it is.
     let other = sign(&report, &SigningKey::from_bytes(&[8; 32]));
     assert_ne!(verify(&other.text).unwrap().key, verify(&text).unwrap().key);
     // A section and its hash changed together do not pass the signature.

@@ -1,4 +1,5 @@
-//! Every sequence of events up to a length: what can follow keeps the move in shape, what cannot leaves it untouched.
+//! Every sequence of events up to a length: what can follow keeps the move in shape, what cannot
+//! leaves it untouched.
 
 use crate::scene::{SHORT, created, fine, spec};
 use banjia_movement::stage::{ActiveDestination, Death, Event, Impossible, Move, RouteChoice, Warning, What, apply};

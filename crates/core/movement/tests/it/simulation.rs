@@ -1,8 +1,9 @@
-//! Months of moves in seconds: ten thousand seeded histories with vendor faults, clocks that step, processes that crash between
-//! any two actions, two replicas that tick, people who pause, override and re-date, and a deadline that passes at every stage.
+//! Months of moves in seconds: ten thousand seeded histories with vendor faults, clocks that step,
+//! processes that crash between any two actions, two replicas that tick, people who pause, override
+//! and re-date, and a deadline that passes at every stage.
 //!
-//! The rules are written down a second time, in `rules`, and know nothing of how the crate keeps them. A failure prints its
-//! seed; `one_history(SEED)` then runs it alone.
+//! The rules are written down a second time, in `rules`, and know nothing of how the crate keeps
+//! them. A failure prints its seed; `one_history(SEED)` then runs it alone.
 
 mod dice;
 mod rules;

@@ -3,8 +3,9 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-/// How answers come about. A request is settled or open: to a settled one a side always answers the same, to an open one it throws
-/// dice each time. Both sides pass the same part of both kinds, up to the drop.
+/// How answers come about. A request is settled or open: to a settled one a side always answers the
+/// same, to an open one it throws dice each time. Both sides pass the same part of both kinds, up
+/// to the drop.
 #[derive(Clone, Copy)]
 pub(crate) struct Model {
     pub(crate) pairs: usize,
@@ -23,7 +24,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// The variance of one pair's difference when the destination passes a part of `kept` of what it otherwise would.
+    /// The variance of one pair's difference when the destination passes a part of `kept` of what
+    /// it otherwise would.
     pub(crate) fn variance(&self, kept: f64) -> f64 {
         let (p, rs, rd) = (self.source, f64::from(self.asked), f64::from(self.answers));
         let (one, q) = (p * (1.0 - p), p * kept);
@@ -57,8 +59,9 @@ pub(crate) fn paired(model: &Model, dice: &mut StdRng, into: &mut Vec<(f64, f64)
     }
 }
 
-/// One set of agreements: the source takes the first of two options with `first`, the destination with `other`. The scores are the
-/// source's agreement with itself and the destination's with it, as the relative axes form them.
+/// One set of agreements: the source takes the first of two options with `first`, the destination
+/// with `other`. The scores are the source's agreement with itself and the destination's with it,
+/// as the relative axes form them.
 pub(crate) fn options(
     pairs: usize,
     first: f64,
@@ -77,7 +80,8 @@ pub(crate) fn options(
     }
 }
 
-/// One set of times: requests are slow or fast on both sides, and each answer varies by itself; `slower` is the ratio of all quantiles.
+/// One set of times: requests are slow or fast on both sides, and each answer varies by itself;
+/// `slower` is the ratio of all quantiles.
 pub(crate) fn times(pairs: usize, slower: f64, dice: &mut StdRng) -> Vec<(f64, f64)> {
     (0..pairs)
         .map(|_| {

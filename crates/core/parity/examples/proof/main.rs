@@ -1,7 +1,9 @@
-//! The proof of the statistics by simulation: `cargo run --release -p banjia-parity --example proof`.
+//! The proof of the statistics by simulation: `cargo run --release -p banjia-parity --example
+//! proof`.
 //!
-//! Sets are drawn whose truth is known, and the product's own functions judge them. The program prints what it found beside what is
-//! asked, and ends with 1 when a bound is missed. Its dice are fixed. `docs/parity.md` explains the figures.
+//! Sets are drawn whose truth is known, and the product's own functions judge them. The program
+//! prints what it found beside what is asked, and ends with 1 when a bound is missed. Its dice are
+//! fixed. `docs/parity.md` explains the figures.
 
 mod draw;
 
@@ -17,7 +19,8 @@ const SETS: u32 = 20_000;
 const ALPHA: f64 = 0.05;
 /// The level at which the product holds an alarm.
 const ALARM: f64 = 0.85 * ALPHA;
-/// Pairs that differ below which an interval cannot be near its nominal coverage, because the counts are too few.
+/// Pairs that differ below which an interval cannot be near its nominal coverage, because the
+/// counts are too few.
 const SPARSE: f64 = 20.0;
 
 /// One line of a table, with whether it is as asked.
@@ -115,8 +118,8 @@ impl Tally {
         100.0 * f64::from(count) / f64::from(self.sets)
     }
 
-    /// Coverage within one point of 90; never below 89, but above 91 where too few pairs differ for anything else. No more than
-    /// five false alarms of a hundred.
+    /// Coverage within one point of 90; never below 89, but above 91 where too few pairs differ for
+    /// anything else. No more than five false alarms of a hundred.
     fn line(&self, label: &str, is_equal: bool) -> Line {
         let covered = self.percent(self.sets - self.below - self.above);
         let is_sparse = self.differing / f64::from(self.sets) < SPARSE;
@@ -197,7 +200,8 @@ fn seen(mut number: usize) -> Line {
     let (asked, answers) = pick(&mut number, &[(1, 1), (3, 1), (3, 3)]);
     let (settled, alike) = pick(&mut number, &[(0.0, 0.0), (0.5, 0.5), (0.8, 0.9)]);
     let model = Model { pairs: 1_000, source: 0.97, drop: 0.03, settled, alike, asked, answers };
-    // The test does not know the common rate of two equal sides: it takes it from both, so that is the null of its theory.
+    // The test does not know the common rate of two equal sides: it takes it from both, so that is
+    // the null of its theory.
     let equal = Model { source: 0.955, ..model }.variance(1.0);
     let theory = power(1_000, 0.03, model.variance(model.kept()), equal, ALPHA);
     let (mut tally, mut scores) = (Tally::default(), Vec::new());
@@ -206,7 +210,8 @@ fn seen(mut number: usize) -> Line {
         tally.add(&scores, -0.03);
     }
     let found = tally.percent(tally.alarms) / 100.0;
-    // Asked once, a source that throws dice on every request leaves theory itself just below 0.95: repeats are for that.
+    // Asked once, a source that throws dice on every request leaves theory itself just below 0.95:
+    // repeats are for that.
     let wanted = if asked == 1 { theory - 0.02 } else { (theory - 0.02).max(0.95) };
     let text = format!(
         "settled {settled:.1} (alike {alike:.1}), asked {asked}/{answers} | power {found:.3}, theory {theory:.3}, at least {wanted:.3}"

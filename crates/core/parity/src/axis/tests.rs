@@ -100,7 +100,8 @@ fn refusals_are_marked_blocked_or_worded() {
 fn the_sources_agreement_with_itself_is_the_measure() {
     let tools = json!({"tools": [{"function": {"name": "f"}}, {"function": {"name": "g"}}]});
     let (f, g) = (calls(&[("f", "{}")]), calls(&[("g", "{}")]));
-    // The source calls f, f, g: it agrees with itself in one of three comparisons; f agrees with it in two of three.
+    // The source calls f, f, g: it agrees with itself in one of three comparisons; f agrees with it
+    // in two of three.
     let noisy = pair(tools.clone(), &[f.clone(), f.clone(), g.clone()], std::slice::from_ref(&f));
     let (source, destination) = scores(Axis::ToolChoice, &noisy).unwrap();
     assert!((source - 1.0 / 3.0).abs() < 1e-12 && (destination - 2.0 / 3.0).abs() < 1e-12);

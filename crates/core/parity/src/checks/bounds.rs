@@ -24,7 +24,8 @@ const VISITS_MAX: u64 = 10_000_000;
 /// The measurements of a schema.
 #[derive(Debug)]
 pub(super) struct Bounds {
-    /// How often a definition may begin anew within one expansion; 0 when the schema is not recursive.
+    /// How often a definition may begin anew within one expansion; 0 when the schema is not
+    /// recursive.
     fan_out: u64,
 }
 
@@ -112,7 +113,8 @@ const NAMED: [&str; 5] = ["properties", "patternProperties", "dependentSchemas",
 #[derive(Clone, Copy)]
 struct Extent {
     nodes: u64,
-    /// Places where a definition that is being followed begins anew: the branching of a recursive schema.
+    /// Places where a definition that is being followed begins anew: the branching of a recursive
+    /// schema.
     restarts: u64,
 }
 

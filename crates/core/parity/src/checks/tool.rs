@@ -14,7 +14,8 @@ pub fn tool_call(tools: &Value, name: &str, arguments: &str) -> Vec<Why> {
         let names: Vec<&str> = offered.iter().filter_map(|tool| tool.get("name")?.as_str()).collect();
         return vec![Why::new("", format!("there is no tool {name:?}; the tools are: {}", names.join(", ")))];
     };
-    // Vendors write nothing at all for a tool without parameters, and the SDKs read that as no arguments.
+    // Vendors write nothing at all for a tool without parameters, and the SDKs read that as no
+    // arguments.
     let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
     let value: Value = match serde_json::from_str(arguments) {
         Ok(value) => value,

@@ -14,7 +14,8 @@ fn answer(passes: bool, ms: u32) -> Answer {
     Answer { body: Some(body), total_ms: Some(ms), first_content_ms: Some(ms / 2), ..Answer::default() }
 }
 
-/// `n` pairs with a source that passes with probability `source` and a destination with `destination`.
+/// `n` pairs with a source that passes with probability `source` and a destination with
+/// `destination`.
 fn pairs(n: usize, source: f64, destination: f64, repeats: usize, seed: u64) -> Vec<Pair> {
     let mut dice = StdRng::seed_from_u64(seed);
     let expectation = Arc::new(serde_json::from_str::<Expect>(r#"{"contains": "yes"}"#).unwrap().compile().unwrap());

@@ -38,7 +38,8 @@ pub struct Ratio {
     pub deviation: f64,
 }
 
-/// The quantile at `place` of sorted values, between neighbours in proportion (type 7 of Hyndman and Fan, 1996).
+/// The quantile at `place` of sorted values, between neighbours in proportion (type 7 of Hyndman
+/// and Fan, 1996).
 pub fn quantile(sorted: &[f64], place: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let at = place.clamp(0.0, 1.0) * last as f64;
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn quantiles_of_a_side_are_those_of_harrell_and_davis() {
-        // Of 1, 2, 3 the median's weights are those of a beta distribution with 2 and 2: 7/27, 13/27, 7/27.
+        // Of 1, 2, 3 the median's weights are those of a beta distribution with 2 and 2: 7/27,
+        // 13/27, 7/27.
         let side = Side::new([3.0, 1.0, 2.0].into_iter());
         let median = Weights::of(Spread::Quantile(0.5), 3);
         assert!((median.below[1] - 7.0 / 27.0).abs() < 1e-9 && (median.below[2] - 20.0 / 27.0).abs() < 1e-9);

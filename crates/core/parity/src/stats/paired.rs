@@ -43,7 +43,8 @@ pub struct Paired {
     covariance: f64,
 }
 
-/// Wilson's interval of a proportion `p` among `n` (E. B. Wilson, JASA 22 (1927) 209-212), with a quantile of `z`.
+/// Wilson's interval of a proportion `p` among `n` (E. B. Wilson, JASA 22 (1927) 209-212), with a
+/// quantile of `z`.
 pub fn wilson(p: f64, n: f64, z: f64) -> Interval {
     let squared = z * z / n;
     let centre = (p + squared / 2.0) / (1.0 + squared);
@@ -83,7 +84,8 @@ impl Paired {
         self.destination - self.source
     }
 
-    /// The interval of which each bound alone holds with probability `1 - alpha`: both together with `1 - 2 alpha`.
+    /// The interval of which each bound alone holds with probability `1 - alpha`: both together
+    /// with `1 - 2 alpha`.
     pub fn interval(&self, alpha: f64) -> Interval {
         self.at(t_quantile(1.0 - alpha, self.freedom()))
     }
@@ -147,7 +149,8 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
-    /// Scores of a table of single answers: both pass, only the source, only the destination, neither.
+    /// Scores of a table of single answers: both pass, only the source, only the destination,
+    /// neither.
     fn table(both: usize, source: usize, destination: usize, neither: usize) -> Vec<(f64, f64)> {
         let cells = [(both, (1.0, 1.0)), (source, (1.0, 0.0)), (destination, (0.0, 1.0)), (neither, (0.0, 0.0))];
         cells.into_iter().flat_map(|(count, score)| vec![score; count]).collect()
@@ -169,8 +172,9 @@ mod tests {
 
     #[test]
     fn single_answers_give_the_closed_form_interval() {
-        // 1,000 pairs: 900 both, 40 the source only, 20 the destination only, 40 neither. Worked by hand from the two
-        // Wilson intervals (0.94 and 0.92 of 1,000) and phi = (900*40 - 40*20) / sqrt(940*60*920*80).
+        // 1,000 pairs: 900 both, 40 the source only, 20 the destination only, 40 neither. Worked by
+        // hand from the two Wilson intervals (0.94 and 0.92 of 1,000) and phi = (900*40 - 40*20) /
+        // sqrt(940*60*920*80).
         let found = Paired::of(&table(900, 40, 20, 40)).unwrap();
         let (s, d) = (wilson(0.94, 1000.0, 1.644_854), wilson(0.92, 1000.0, 1.644_854));
         let phi = (900.0 * 40.0 - 40.0 * 20.0) / (940.0_f64 * 60.0 * 920.0 * 80.0).sqrt();
@@ -194,7 +198,8 @@ mod tests {
 
     #[test]
     fn only_real_repeats_narrow_the_interval() {
-        // The same answer counted three times is one answer: scores stay 0 or 1, and so does the interval.
+        // The same answer counted three times is one answer: scores stay 0 or 1, and so does the
+        // interval.
         let single = table(850, 60, 50, 40);
         let averaged: Vec<_> = (0..1000)
             .map(|i| if i % 10 == 0 { (2.0 / 3.0, f64::from(u8::from(i % 3 == 0))) } else { (0.98, 1.0) })
@@ -206,7 +211,8 @@ mod tests {
         assert!(width(&averaged) < width(&single));
     }
 
-    /// Scores of `n` pairs: the source answers `asked` times and passes with 0.9, the destination once with `destination`.
+    /// Scores of `n` pairs: the source answers `asked` times and passes with 0.9, the destination
+    /// once with `destination`.
     fn drawn(n: usize, asked: u32, destination: f64, dice: &mut StdRng) -> Paired {
         let scores: Vec<_> = (0..n)
             .map(|_| {
@@ -250,7 +256,8 @@ mod tests {
             prop_assert!(interval.lower >= -1.0 - 1e-9 && interval.upper <= 1.0 + 1e-9);
             let p = found.p_worse();
             prop_assert!((0.0..=1.0).contains(&p));
-            // With a handful of pairs the search for `p` ends before the quantile of so small an `alpha`; nobody compares so few.
+            // With a handful of pairs the search for `p` ends before the quantile of so small an
+            // `alpha`; nobody compares so few.
             prop_assume!(scores.len() >= crate::compare::PAIRS_MIN);
             prop_assert_eq!(p < alpha, interval.upper < 0.0 || (p < alpha && interval.upper.abs() < 1e-6), "{} {:?}", p, interval);
         }

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn numbers_of_pairs_and_power_undo_each_other() {
-        // variance 0.0873, gap 0.03, one-sided 5 %, power 90 %: 0.0873 * (2.92641 / 0.03)^2 = 830.7.
+        // variance 0.0873, gap 0.03, one-sided 5 %, power 90 %: 0.0873 * (2.92641 / 0.03)^2 =
+        // 830.7.
         let pairs = needed(0.0873, 0.03, 0.05, 0.9);
         assert_eq!(pairs, 831);
         assert!((power(pairs, 0.03, 0.0873, 0.0873, 0.05) - 0.9).abs() < 1e-3);

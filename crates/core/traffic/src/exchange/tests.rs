@@ -222,8 +222,9 @@ impl Run {
     }
 }
 
-/// Runs every sequence of `alphabet` up to `length` and gives their number. Sequences share their beginnings by running
-/// each from the start: an exchange is cheap, and cloning it would test the clone.
+/// Runs every sequence of `alphabet` up to `length` and gives their number. Sequences share their
+/// beginnings by running each from the start: an exchange is cheap, and cloning it would test the
+/// clone.
 fn all_sequences(plan: &Plan, alphabet: &[Step], length: u32) -> u64 {
     let mut count = 0;
     for length in 0..=length {

@@ -145,7 +145,8 @@ proptest! {
         }
     }
 
-    /// Requests under way are what was granted and not ended, and the bucket never holds more than its limit.
+    /// Requests under way are what was granted and not ended, and the bucket never holds more than
+    /// its limit.
     #[test]
     fn granted_requests_are_in_flight(
         steps in prop::collection::vec((0_u8..3, 0_u32..200, -5_000_i64..5_000), 0..100),

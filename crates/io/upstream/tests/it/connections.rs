@@ -57,7 +57,8 @@ async fn a_stale_connection_is_replaced_before_use() {
 
 #[tokio::test]
 async fn a_request_that_was_sent_is_never_sent_twice() {
-    // Once on a new connection, once on one that was used before: each time the vendor reads it and hangs up.
+    // Once on a new connection, once on one that was used before: each time the vendor reads it and
+    // hangs up.
     let vendor = Vendor::start(vec![vec![Step::Close], vec![whole("200 OK", "{}")], vec![Step::Close]]).await;
     let endpoint = Endpoint::new(&vendor.base, "/x").unwrap();
     let upstream = upstream();

@@ -52,7 +52,8 @@ pub(crate) struct Vendor {
 }
 
 impl Vendor {
-    /// Answers the nth request (over all connections) with the nth script, the last one for all further.
+    /// Answers the nth request (over all connections) with the nth script, the last one for all
+    /// further.
     pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());

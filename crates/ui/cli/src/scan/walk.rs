@@ -1,7 +1,8 @@
 //! Walks a tree and reads its files, on all processors.
 //!
-//! Rules: links are not followed; what cannot be read is counted and named, and ends nothing; folders of installed packages
-//! are left out; environment files are read even where `.gitignore` names them, which it should.
+//! Rules: links are not followed; what cannot be read is counted and named, and ends nothing;
+//! folders of installed packages are left out; environment files are read even where `.gitignore`
+//! names them, which it should.
 
 use anyhow::{Context as _, bail};
 use banjia_scan::find::{FILE_BYTES_MAX, is_readable};
@@ -107,7 +108,8 @@ fn read(root: &Path, path: &Path) -> Scan {
     if !is_readable(&name) {
         return Scan::skipped(Skip::UnknownLanguage);
     }
-    // One byte more than is allowed tells that it is too large, whatever the file system says of its size.
+    // One byte more than is allowed tells that it is too large, whatever the file system says of
+    // its size.
     let mut text = Vec::new();
     let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text));
     match read {

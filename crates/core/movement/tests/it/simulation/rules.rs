@@ -62,8 +62,8 @@ impl Book {
         Self { deadline: spec.deadline.0, source_until: spec.source_until.0, last_at: i64::MIN, ..Self::default() }
     }
 
-    /// Checks one event that was appended, between the states before and after it. Evidence is what its author looked at; a
-    /// person's order has none.
+    /// Checks one event that was appended, between the states before and after it. Evidence is what
+    /// its author looked at; a person's order has none.
     pub(super) fn check(
         &mut self,
         event: &Event,

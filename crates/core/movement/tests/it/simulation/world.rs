@@ -1,4 +1,5 @@
-//! Two replicas, a store that compares and sets, gateways with callers, vendors with faults, clocks that step, and people.
+//! Two replicas, a store that compares and sets, gateways with callers, vendors with faults, clocks
+//! that step, and people.
 
 use super::dice::Dice;
 use super::rules::{Book, ObservedExchange};
@@ -37,7 +38,8 @@ until = "06:00"
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// There are few texts and many histories; reading the same text ten thousand times would prove nothing more.
+/// There are few texts and many histories; reading the same text ten thousand times would prove
+/// nothing more.
 fn read_once(text: String) -> MoveSpec {
     static READ: Mutex<BTreeMap<String, MoveSpec>> = Mutex::new(BTreeMap::new());
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
@@ -375,7 +377,8 @@ impl Simulation {
         }
     }
 
-    /// After the last turn the clocks are right, both replicas tick in peace, and everything must have come to rest.
+    /// After the last turn the clocks are right, both replicas tick in peace, and everything must
+    /// have come to rest.
     pub(super) fn end(mut self) -> ObservedExchange {
         self.replicas = Default::default();
         let past = self.mv.state().last_at.0.max(self.now).max(self.mv.state().source_until.0) + 48 * HOUR;
