@@ -18,6 +18,7 @@ use banjia_types::{Moment, Operation};
 use http::{HeaderMap, Response};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A request that asks to be admitted.
 #[derive(Clone, Copy)]
@@ -43,6 +44,8 @@ pub(crate) struct Accepted {
     pub(crate) check: BorderCheck,
     /// When it was accepted.
     pub(crate) moment: Moment,
+    /// After this time without a byte a stream gets a comment. `None` if it never does.
+    pub(crate) heartbeat: Option<Duration>,
 }
 
 /// The response to a request that was not admitted. Boxed, because it is rare and large.

@@ -41,6 +41,17 @@ pub(crate) fn identify(headers: &HeaderMap, runtime: &RuntimeState) -> Result<Ar
     runtime.keys.get(&hash).cloned().ok_or_else(Failure::wrong_key)
 }
 
+/// Refuses a body that is compressed: its size would say nothing about the memory that it takes.
+///
+/// # Errors
+/// The error for the client, 415 (RFC 9110, section 15.5.16).
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
+    let encodings = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?").trim());
+    let mut compressed =
+        encodings.filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"));
+    compressed.next().map_or(Ok(()), |encoding| Err(Failure::compressed_body(encoding)))
+}
+
 /// Reads a body, bounded in size and time. No timer is made for a body that is already there. The
 /// bytes are part of the budget of all that is held for as long as they live.
 pub(crate) async fn read_body(body: Incoming, state: &State, serve: &ServeConfig) -> Result<Bytes, Failure> {

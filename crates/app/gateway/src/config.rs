@@ -1,8 +1,9 @@
 //! What an operator may say about the gateway, as plain data.
 //!
-//! Rules: no behaviour but defaults. The configuration file is the sum of such structs; [`crate::Snapshot::compile`] turns
-//! them into what a request uses and reports every problem at once. Units are in the names. Unknown keys are refused, so
-//! that a misspelt limit is an error and not a limit that is not there.
+//! Rules: no behaviour but defaults. The configuration file is the sum of such structs;
+//! [`crate::Snapshot::compile`] turns them into what a request uses and reports every problem at
+//! once. Units are in the names. Unknown keys are refused, so that a misspelt limit is an error and
+//! not a limit that is not there.
 
 use banjia_border::owners::Owner;
 use banjia_border::peer::PeerRules;
@@ -10,6 +11,7 @@ use banjia_types::{AccountId, KeyId, LossPolicy, Place, RouteName, Secret, Vendo
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Everything the data plane is told.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,8 +33,9 @@ pub struct Config {
     pub capture: CaptureConfig,
 }
 
-/// What is recorded of exchanges. A move records by its own shares; these are for routes that do not move. The worker's bounds
-/// (queue, days, key, bounds of copies) and what is redacted are those of the start.
+/// What is recorded of exchanges. A move records by its own shares; these are for routes that do
+/// not move. The worker's bounds (queue, days, key, bounds of copies) and what is redacted are
+/// those of the start.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CaptureConfig {
@@ -42,18 +45,20 @@ pub struct CaptureConfig {
     pub routes: BTreeMap<RouteName, f64>,
     /// Captures of older requests are forgotten; 0 keeps them for ever. Default: 90.
     pub keep_days: u32,
-    /// Request and answer together may have so many bytes; larger exchanges are not recorded. Default: 1 MiB.
+    /// Request and answer together may have so many bytes; larger exchanges are not recorded.
+    /// Default: 1 MiB.
     pub bytes_max: usize,
     /// Captures that may wait to be written. Default: 1000.
     pub queue_len_max: usize,
     /// Bytes that may wait to be written. Default: 64 MiB.
     pub queue_bytes_max: usize,
-    /// The key that seals them, 64 hexadecimal digits. Default: one in a file beside the database (`<database>.key`), made once.
+    /// The key that seals them, 64 hexadecimal digits. Default: one in a file beside the database
+    /// (`<database>.key`), made once.
     pub key: Option<Secret>,
     /// What is taken out before they are kept.
     pub redact: RedactConfig,
-    /// Where copies of requests (shadows, repeats, replays) may go: hosts with one of these residencies in their profile.
-    /// Default: empty, wherever the route's targets are.
+    /// Where copies of requests (shadows, repeats, replays) may go: hosts with one of these
+    /// residencies in their profile. Default: empty, wherever the route's targets are.
     pub residency: Vec<String>,
     /// Copies under way at once. Default: 4.
     pub copies_at_once_max: usize,
@@ -93,11 +98,13 @@ pub struct RedactConfig {
     pub emails: bool,
     /// Phone numbers of mainland China and in the international form: `[phone]`. Default: yes.
     pub phones: bool,
-    /// Resident identity numbers of mainland China with a right check character: `[id]`. Default: yes.
+    /// Resident identity numbers of mainland China with a right check character: `[id]`. Default:
+    /// yes.
     pub ids: bool,
     /// Bank cards with a right check digit: `[card]`. Default: yes.
     pub cards: bool,
-    /// Whether images and other data stay. Default: no; their kind, size and digest stand in their place.
+    /// Whether images and other data stay. Default: no; their kind, size and digest stand in their
+    /// place.
     pub keep_data: bool,
     /// Patterns of your own.
     pub patterns: Vec<PatternConfig>,
@@ -119,20 +126,23 @@ pub struct PatternConfig {
     pub pattern: String,
 }
 
-/// How the border learns where a request comes from. Policies are not here: they are dated, and put in force one by one.
+/// How the border learns where a request comes from. Policies are not here: they are dated, and put
+/// in force one by one.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BorderConfig {
     /// Our own proxies, and the header in which they tell the client's address.
     pub peer: PeerRules,
-    /// Whether connections from trusted addresses begin with a PROXY header (version 1 or 2). Default: no.
+    /// Whether connections from trusted addresses begin with a PROXY header (version 1 or 2).
+    /// Default: no.
     pub proxy_protocol: bool,
     /// Where the operator's own network is, for callers with private addresses. Default: not known.
     pub home: Option<Place>,
-    /// Whether trusted proxies may ask for a verdict at `/border/check` and `/border/envoy`. Default: no.
+    /// Whether trusted proxies may ask for a verdict at `/border/check` and `/border/envoy`.
+    /// Default: no.
     pub check: bool,
-    /// Whether those proxies' word for the caller's account is believed (`x-banjia-account`). A proxy must then set or clear
-    /// it for every request. Default: no.
+    /// Whether those proxies' word for the caller's account is believed (`x-banjia-account`). A
+    /// proxy must then set or clear it for every request. Default: no.
     pub check_account: bool,
 }
 
@@ -142,23 +152,31 @@ pub struct BorderConfig {
 pub struct ServeConfig {
     /// Where to listen. Port 0 takes a free one.
     pub bind: SocketAddr,
-    /// Mixed into the hash of every key (HMAC-SHA-256). Without it keys are hashed with SHA-256 alone.
+    /// Mixed into the hash of every key (HMAC-SHA-256). Without it keys are hashed with SHA-256
+    /// alone.
     pub pepper: Option<Secret>,
     /// Largest request body that is read; a larger one is answered 413.
     pub body_bytes_max: usize,
     /// Deepest nesting of a request body.
     pub body_depth_max: usize,
-    /// A request's head must be complete within this time, from the first byte or from the end of the one before
-    /// (so it bounds idle keep-alive connections too).
+    /// A request's head must be complete within this time, from the first byte or from the end of
+    /// the one before (so it bounds idle keep-alive connections too).
     pub header_read_ms: u64,
     /// A request's body must be complete within this time.
     pub body_read_ms: u64,
     /// A client that leaves its answer unread for this long is let go.
     pub write_stall_ms: u64,
+    /// A stream that is silent for so long gets a comment, so that no proxy between gateway and
+    /// client gives it up: if no content has come, its head goes first, and an error after that is
+    /// an event of the stream. 0: never. Default: 30,000, half of what nginx waits.
+    pub heartbeat_ms: u64,
     /// Most bytes of request bodies and whole answers that are held in memory at once; beyond it
     /// requests are answered 503. Default: a quarter of the memory that this process may use, at
     /// least 64 MiB. Never below `body_bytes_max`.
     pub held_bytes_max: Option<usize>,
+    /// Web pages that may call the gateway, by their origins (`https://app.example`), or `*`. A
+    /// page shows the key that it calls with to everybody who opens it. Default: none.
+    pub cors_origins: Vec<String>,
     /// Connections beyond this wait in the listener's queue.
     pub connections_max: usize,
     /// Connections of one client address (an IPv6 client is its /64). Further ones are closed.
@@ -181,7 +199,9 @@ impl Default for ServeConfig {
             header_read_ms: 30_000,
             body_read_ms: 60_000,
             write_stall_ms: 60_000,
+            heartbeat_ms: 30_000,
             held_bytes_max: None,
+            cors_origins: Vec::new(),
             connections_max: 10_000,
             connections_per_address_max: None,
             overload_wait_ms: 2_000,
@@ -191,6 +211,11 @@ impl Default for ServeConfig {
 }
 
 impl ServeConfig {
+    /// The interval of comments in a silent stream; `None` if there are none.
+    pub(crate) fn heartbeat(&self) -> Option<Duration> {
+        (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms))
+    }
+
     /// The bound of bytes that are held, with its default.
     pub(crate) fn held_bytes_max(&self) -> usize {
         self.held_bytes_max.unwrap_or_else(crate::held::default_bytes_max).max(self.body_bytes_max)
@@ -208,7 +233,8 @@ impl ServeConfig {
 pub struct VendorConfig {
     /// The name that targets use: `zhipu` in `zhipu/glm-4.7`.
     pub name: VendorName,
-    /// The profile; `name` when not said. Two entries may share one, for example for two regions of a vendor.
+    /// The profile; `name` when not said. Two entries may share one, for example for two regions of
+    /// a vendor.
     #[serde(default)]
     pub profile: Option<String>,
     /// Which of the profile's hosts; its first when not said.
@@ -220,12 +246,12 @@ pub struct VendorConfig {
     /// The vendor's key. It is sent to this vendor's host and nowhere else.
     #[serde(default)]
     pub credential: Option<Secret>,
-    /// Which list of the registry says whom this vendor serves: a list's name, or `none`. Default: the newest whole list of
-    /// the provider that is called as the profile, where there is one.
+    /// Which list of the registry says whom this vendor serves: a list's name, or `none`. Default:
+    /// the newest whole list of the provider that is called as the profile, where there is one.
     #[serde(default)]
     pub serves: Option<String>,
-    /// Whether callers of whom nothing is known are sent to it. Default: yes, since a gateway in a private network knows no
-    /// country of anybody; the vendor's own border still stands.
+    /// Whether callers of whom nothing is known are sent to it. Default: yes, since a gateway in a
+    /// private network knows no country of anybody; the vendor's own border still stands.
     #[serde(default = "yes")]
     pub serves_unknown: bool,
 }
@@ -293,7 +319,8 @@ const fn two() -> u32 {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeoutConfig {
-    /// A streamed answer's first content must come from a target within this time, else the next one is tried.
+    /// A streamed answer's first content must come from a target within this time, else the next
+    /// one is tried.
     pub first_content_ms: u64,
     /// A whole answer (not streamed) must come from a target within this time.
     pub answer_ms: u64,
@@ -371,7 +398,8 @@ pub struct ContactConfig {
 pub struct KeyConfig {
     /// Its public id, as the ledger shows it.
     pub id: KeyId,
-    /// What [`crate::keys::hash`] makes of the secret: `sha256:<hex>`, or `hmac-sha256:<hex>` with a pepper.
+    /// What [`crate::keys::hash`] makes of the secret: `sha256:<hex>`, or `hmac-sha256:<hex>` with
+    /// a pepper.
     pub hash: String,
     /// Whose it is.
     pub account: AccountId,

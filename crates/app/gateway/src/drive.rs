@@ -35,7 +35,7 @@ use banjia_types::{AccountId, ErrorClass, Loss, Moment, Money, Outcome};
 use banjia_wire::{Frame, FrameKind, ReportedUsage, VendorError};
 use border_cutoff::BorderCutoff;
 use bytes::Bytes;
-use deadline_timer::DeadlineTimer;
+use deadline_timer::{DeadlineTimer, Due};
 use output_buffer::OutputBuffer;
 use recording::Recording;
 use routing::Routing;
@@ -60,6 +60,9 @@ pub(crate) struct Drive {
     /// Frames between an attempt and the exchange. It is a field to keep its capacity.
     frames: Vec<Frame>,
     output: OutputBuffer,
+    head: HeadState,
+    /// When bytes for the client were last added.
+    last_output: Moment,
     entry: Entry,
     /// Given back to the limits at the end.
     reservation: Option<Reservation>,
@@ -68,6 +71,21 @@ pub(crate) struct Drive {
     /// `None` if the exchange is not recorded.
     recording: Option<Box<Recording>>,
 }
+
+/// Where the head of a streamed response stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HeadState {
+    /// It waits for the first content or an error.
+    Waiting,
+    /// The vendor is silent for so long that the head is sent now.
+    Due,
+    /// It was sent. An error can only be an event now.
+    Sent,
+}
+
+/// Keeps a silent stream open at the proxies between us and the client. Clients ignore comments
+/// (WHATWG HTML, server-sent events).
+const HEARTBEAT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 /// The failures of an exchange.
 #[derive(Default)]
@@ -138,7 +156,7 @@ impl Drive {
         conversation: Option<&str>,
         accepted: Accepted,
     ) -> Box<Self> {
-        let Accepted { entry, reservation, check, moment: now } = accepted;
+        let Accepted { entry, reservation, check, moment: now, heartbeat } = accepted;
         let conversation = sticky_key(&route, key, &request, conversation);
         let (routing, choice) = Routing::choose(&state, &route, conversation, &request, &check, (now, &entry));
         let (exchange, actions) = Exchange::new(plan(&route, &request, &choice.order), now);
@@ -149,6 +167,7 @@ impl Drive {
         };
         let recording = Recording::begin(&route, &state, &request, &check);
         let border_cutoff = BorderCutoff::new(if request.head.stream { check.stream_ends_in() } else { None });
+        let heartbeat = heartbeat.filter(|_| request.head.stream);
         let mut drive = Box::new(Self {
             state,
             route,
@@ -156,12 +175,14 @@ impl Drive {
             request: Arc::new(request),
             exchange,
             attempt: None,
-            deadline_timer: DeadlineTimer::default(),
+            deadline_timer: DeadlineTimer::new(heartbeat),
             border_cutoff,
             now,
             routing,
             frames: Vec::new(),
             output: OutputBuffer::default(),
+            head: HeadState::Waiting,
+            last_output: now,
             entry,
             reservation: Some(reservation),
             failures: Failures::default(),
@@ -181,7 +202,7 @@ impl Drive {
                 }
                 return Poll::Ready(());
             }
-            if !self.output.is_empty() {
+            if !self.output.is_empty() || self.head == HeadState::Due {
                 return Poll::Ready(());
             }
             if let Some(attempt) = &mut self.attempt
@@ -196,12 +217,27 @@ impl Drive {
             } else if self.border_cutoff.poll(cx).is_ready() {
                 self.now = moment();
                 self.end_by_border();
-            } else if let Poll::Ready(now) = self.deadline_timer.poll(cx) {
-                self.now = now;
-                let actions = self.exchange.on(Event::Elapsed, self.now);
-                self.perform(actions);
+            } else if let Poll::Ready(due) = self.deadline_timer.poll(cx) {
+                self.elapsed(due);
             } else {
                 return Poll::Pending;
+            }
+        }
+    }
+
+    fn elapsed(&mut self, due: Due) {
+        match due {
+            Due::Deadline(now) => {
+                self.now = now;
+                let actions = self.exchange.on(Event::Elapsed, now);
+                self.perform(actions);
+            }
+            Due::Heartbeat(_) if self.head == HeadState::Waiting => self.head = HeadState::Due,
+            Due::Heartbeat(now) => {
+                if self.deadline_timer.is_silent_since(self.last_output, now) {
+                    self.last_output = now;
+                    self.output.push(HEARTBEAT);
+                }
             }
         }
     }
@@ -264,6 +300,9 @@ impl Drive {
         let target_ix = attempt.target_ix;
         self.summary.first_content = self.now.since(attempt.begun);
         self.summary.losses = std::mem::take(&mut attempt.losses);
+        if self.head == HeadState::Sent {
+            self.output.push(self.late_description());
+        }
         // A rehearsal leaves no trace: its conversations return to their target.
         let is_elsewhere = self.routing.was_pinned || self.routing.default_target != Some(target_ix);
         if let Some(key) = self.routing.conversation.filter(|_| is_elsewhere && !self.summary.is_rehearsed) {
@@ -317,13 +356,20 @@ impl Drive {
                     if let Some(recording) = &mut self.recording {
                         recording.buffer.push(&bytes);
                     }
+                    self.last_output = self.now;
                     self.output.push(bytes);
                 }
-                Action::Wait { until } => self.deadline_timer.set(until),
+                Action::Wait { until } => self.deadline_timer.set(until, self.now),
                 Action::Send { send, target, .. } => self.send(send, target),
                 Action::Cancel { .. } => self.cancel(),
                 Action::BlockVendor { target } => self.block_vendor(target),
-                Action::Refuse(refusal) => self.failures.final_failure = Some(self.refusal(&refusal)),
+                Action::Refuse(refusal) => {
+                    let failure = self.refusal(&refusal);
+                    if self.head == HeadState::Sent {
+                        self.output.push(failure.event());
+                    }
+                    self.failures.final_failure = Some(failure);
+                }
                 Action::Break { send, class } => {
                     let failure = self.failures.of_send(send);
                     let failure = failure.unwrap_or_else(|| Failure::broken(class));
@@ -461,7 +507,7 @@ impl Drive {
         row.first_content_ms = first_content.map(|age| u32::try_from(age.as_millis()).unwrap_or(u32::MAX));
         row.class = self.failures.final_failure.as_ref().and_then(|failure| failure.class);
         row.status = match (outcome, &self.failures.final_failure) {
-            (Outcome::Refused, Some(failure)) => failure.status.as_u16(),
+            (Outcome::Refused, Some(failure)) if self.head != HeadState::Sent => failure.status.as_u16(),
             (Outcome::Abandoned, _) if !self.summary.has_content => 0,
             _ => 200,
         };

@@ -139,6 +139,14 @@ impl Failure {
         Self::client(StatusCode::PAYLOAD_TOO_LARGE, message).code("request_too_large")
     }
 
+    pub(crate) fn compressed_body(encoding: &str) -> Self {
+        let shown: String = encoding.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(40).collect();
+        let message = format!(
+            "The request's body is compressed (`content-encoding: {shown}`). Send it as it is, without that header."
+        );
+        Self::client(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).code("unsupported_content_encoding")
+    }
+
     pub(crate) fn body_too_slow(limit: Duration) -> Self {
         let message = format!("The request's body was not complete after {} seconds.", limit.as_secs_f32());
         Self::client(StatusCode::REQUEST_TIMEOUT, message).code("request_timeout")

@@ -49,7 +49,11 @@ async fn pipeline(
             return Ok(refuse(&mut entry, &failure, Some(&limits), &check));
         }
     };
-    let (head, body) = match read(&state, serve, operation, body).await {
+    let read = match admit::check_encoding(headers) {
+        Ok(()) => read(&state, serve, operation, body).await,
+        Err(failure) => Err(failure),
+    };
+    let (head, body) = match read {
         Ok(read) => read,
         // No whole request came, so none is accepted. It counts against the limits all the same.
         Err(failure) => {
@@ -75,7 +79,8 @@ async fn pipeline(
     let request = InferenceRequest { id, header, accepted_at: accepted_on, operation, head, body, tell_cost, client };
     let conversation = headers.get("x-banjia-conversation").and_then(|value| value.to_str().ok());
     let border_headers = check.headers();
-    let accepted = Accepted { entry, reservation, check, moment: accepted_at };
+    let heartbeat = serve.heartbeat();
+    let accepted = Accepted { entry, reservation, check, moment: accepted_at, heartbeat };
     let mut response = Drive::begin(state, route, &key.key, request, conversation, accepted).respond().await;
     let headers = response.headers_mut();
     limits.annotate(headers);

@@ -26,6 +26,7 @@ mod client_network;
 mod clock;
 pub mod config;
 mod copies;
+mod cors;
 mod drain;
 mod drive;
 mod error;

@@ -6,6 +6,7 @@
 use crate::bad_request::BadRequest;
 use crate::body::Body;
 use crate::check;
+use crate::cors::{self, CrossOrigin};
 use crate::error::{Delay, Failure};
 use crate::handle;
 use crate::models;
@@ -32,9 +33,13 @@ pub(crate) async fn route(
 ) -> Result<Response<Body>, Infallible> {
     let context = RequestContext::new(peer, &state.clock);
     let id = context.header.clone();
+    let cross_origin = CrossOrigin::of(&state.runtime().snapshot.serve.cors_origins, request.headers());
+    let preflight = cross_origin.as_ref().and_then(|_| cors::preflight(&request));
     let mut response = if let Some(why) = unclear {
         let mut response = Failure::unclear_request(why).response();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    } else if let Some(response) = preflight {
         response
     } else {
         let answer = AssertUnwindSafe(answer(state.clone(), request, context)).catch_unwind().await;
@@ -47,6 +52,9 @@ pub(crate) async fn route(
         hold_back(&state, &mut response).await;
     }
     response.headers_mut().insert(REQUEST_ID, id);
+    if let Some(cross_origin) = cross_origin {
+        cross_origin.annotate(response.headers_mut());
+    }
     Ok(response)
 }
 

@@ -121,23 +121,7 @@ impl Snapshot {
         let keys = check.keys(config, &accounts);
         check.border(&config.border);
         let capture = Arc::new(check.capture(&config.capture, &routes));
-        if config.serve.body_bytes_max == 0 {
-            check.problem(
-                "serve.body_bytes_max",
-                "no request body would be read",
-                "give a size in bytes, or leave it out",
-            );
-        }
-        if config.serve.connections_max == 0 {
-            check.problem("serve.connections_max", "no connection would be accepted", "give a number, or leave it out");
-        }
-        if config.serve.connections_per_address_max == Some(0) {
-            check.problem(
-                "serve.connections_per_address_max",
-                "no client could connect",
-                "give a number, or leave it out",
-            );
-        }
+        check.serve(&config.serve);
         if !check.problems.is_empty() {
             return Err(check.problems);
         }
@@ -230,6 +214,35 @@ struct Check {
 impl Check {
     fn problem(&mut self, path: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
         self.problems.push(Problem::new(path, message, hint));
+    }
+
+    fn serve(&mut self, serve: &ServeConfig) {
+        if serve.body_bytes_max == 0 {
+            self.problem(
+                "serve.body_bytes_max",
+                "no request body would be read",
+                "give a size in bytes, or leave it out",
+            );
+        }
+        for (i, origin) in serve.cors_origins.iter().enumerate() {
+            if let Err(why) = crate::cors::check_origin(origin) {
+                self.problem(
+                    format!("serve.cors_origins[{i}]"),
+                    format!("{origin:?} is no origin: {why}"),
+                    "write it like \"https://app.example\" or \"http://localhost:5173\"",
+                );
+            }
+        }
+        if serve.connections_max == 0 {
+            self.problem("serve.connections_max", "no connection would be accepted", "give a number, or leave it out");
+        }
+        if serve.connections_per_address_max == Some(0) {
+            self.problem(
+                "serve.connections_per_address_max",
+                "no client could connect",
+                "give a number, or leave it out",
+            );
+        }
     }
 
     /// One entry per configured vendor, so that indexes agree; none where something is wrong (and reported).

@@ -1,9 +1,15 @@
 //! The head of the response.
+//!
+//! A stream's head waits for the first content, so that an error has its own status and another target
+//! can still answer. If the vendor is silent for longer than the heartbeat's interval, the head is sent
+//! before: a proxy between us and the client would give up. Then the headers that describe the answer
+//! are not known yet; a comment in the stream says the same when its content begins.
 
-use super::Drive;
+use super::{Drive, HeadState};
 use crate::body::Body;
 use crate::error::BORDER;
 use banjia_types::Loss;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use std::future::poll_fn;
 
@@ -13,8 +19,14 @@ const COST: HeaderName = HeaderName::from_static("x-banjia-cost");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-banjia-attempts");
 /// The reason for the target, on routes with a move.
 const REASON: HeaderName = HeaderName::from_static("x-banjia-reason");
+/// Proxies neither keep nor change a stream (RFC 9111, section 5.2.2): one that compresses it would
+/// hold it back.
+const STREAM_CACHE_CONTROL: HeaderValue = HeaderValue::from_static("no-cache, no-transform");
+/// nginx buffers a proxied response unless this header says `no` (ngx_http_proxy_module,
+/// `proxy_buffering`).
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Headers of a usual answer.
-const HEADERS_USUAL: usize = 14;
+const HEADERS_USUAL: usize = 16;
 /// Longest value of `x-banjia-loss`; the ledger has all of them.
 const LOSS_BYTES_MAX: usize = 2_048;
 
@@ -32,15 +44,23 @@ impl Drive {
             headers.reserve(HEADERS_USUAL);
             if is_stream {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                headers.insert(header::CACHE_CONTROL, STREAM_CACHE_CONTROL);
+                headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
             } else {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             }
             response
         });
-        self.describe(response.headers_mut());
+        // The exchange goes on, and nothing of its end is known.
+        let is_early = self.head == HeadState::Due && !self.summary.has_content && !self.exchange.is_over();
+        if is_early {
+            self.describe_border(response.headers_mut());
+        } else {
+            self.describe(response.headers_mut());
+        }
         if self.failures.final_failure.is_none() || self.summary.has_content {
             *response.body_mut() = if self.request.head.stream {
+                self.head = HeadState::Sent;
                 Body::Stream(self)
             } else {
                 Body::full(self.output.take().unwrap_or_default())
@@ -60,12 +80,35 @@ impl Drive {
         if let Some(losses) = loss_header(&self.summary.losses) {
             headers.insert(LOSS, losses);
         }
-        if let Some(reason) = self.routing.unserved.as_deref().and_then(|reason| HeaderValue::try_from(reason).ok()) {
-            headers.insert(BORDER, reason);
-        }
+        self.describe_border(headers);
         if let Some(cost) = self.summary.cost.and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(COST, cost);
         }
+    }
+
+    fn describe_border(&self, headers: &mut HeaderMap) {
+        if let Some(reason) = self.routing.unserved.as_deref().and_then(|reason| HeaderValue::try_from(reason).ok()) {
+            headers.insert(BORDER, reason);
+        }
+    }
+
+    /// Returns the headers that describe the answer as comments of a stream whose head was sent before
+    /// they were known.
+    pub(super) fn late_description(&self) -> Bytes {
+        let mut headers = HeaderMap::new();
+        self.describe(&mut headers);
+        let mut text = String::new();
+        for (name, value) in headers.iter().filter(|(name, _)| **name != BORDER) {
+            if let Ok(value) = value.to_str() {
+                text.push_str(": ");
+                text.push_str(name.as_str());
+                text.push_str(": ");
+                text.push_str(value);
+                text.push('\n');
+            }
+        }
+        text.push('\n');
+        Bytes::from(text)
     }
 }
 

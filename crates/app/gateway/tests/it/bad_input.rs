@@ -8,6 +8,20 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 #[tokio::test]
+async fn a_compressed_body_is_a_415_that_says_why() {
+    let rig = Rig::new().await;
+    for encoding in ["gzip", "br", "zstd", "gzip, identity"] {
+        let mut request = rig.request("/v1/chat/completions", hello("one-openai", false).to_string());
+        request.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+        let message = rig.send(request).await.is_error(415, Some("unsupported_content_encoding"));
+        assert!(message.contains(encoding), "{message}");
+    }
+    let mut request = rig.request("/v1/chat/completions", hello("one-openai", false).to_string());
+    request.headers_mut().insert("content-encoding", "identity".parse().unwrap());
+    rig.send(request).await.is(200);
+}
+
+#[tokio::test]
 async fn bodies_that_are_no_request_are_a_400_that_says_why() {
     let rig = Rig::new().await;
     let deep = format!(r#"{{"model":"gpt-4o","messages":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));

@@ -30,7 +30,7 @@ async fn every_vendor_answers_whole_and_streamed() {
         assert_eq!(events.deltas(0).filter(|it| it["delta"]["role"] == "assistant").count(), 1, "{route}: {events:?}");
         assert_eq!(events.usages().len(), 1, "{route}");
         assert_eq!(streamed.header("content-type"), "text/event-stream; charset=utf-8");
-        assert_eq!(streamed.header("cache-control"), "no-cache");
+        assert_eq!(streamed.header("cache-control"), "no-cache, no-transform");
 
         let without = rig.ask(route, true).await.events();
         without.is_whole(0, "stop");
