@@ -34,13 +34,15 @@ use banjia_movement::gate::Evidence;
 use banjia_movement::seal::NotVerified;
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{Event, Impossible, Move, Page, apply, create};
-use banjia_store::{Actor, EncryptionKey, MoveRow, Store, StoreError};
+use banjia_store::{Actor, EncryptionKey, MoveCreation, MoveRow, NewMove, Store, StoreError};
 use banjia_types::{Money, Problem, RouteMove, RouteName, Share, Stage, Timestamp};
 use std::collections::BTreeMap;
 use verdicts::Verdicts;
 
 /// Who looks at moves holds this lease.
 const LEASE: &str = "moves";
+/// How often a new move is checked against the others, if those change meanwhile.
+const CREATIONS_MAX: u32 = 16;
 
 /// What can go wrong with a move.
 #[derive(Debug, thiserror::Error)]
@@ -115,18 +117,32 @@ pub async fn make(store: &Store, text: &str, by: Actor<'_>) -> Result<Loaded, Mo
     let mut of = Move::new(spec);
     let first = create(&of, by.actor, by.at);
     let id = of.spec().id.clone();
+    let event = body(&first);
+    for _ in 0..CREATIONS_MAX {
+        let checked_at = store.moves_version().await?;
+        check_routes(store, of.spec()).await?;
+        match store.create_move(NewMove { id: &id, text, first: &event, checked_at }, by).await? {
+            MoveCreation::Created => {
+                apply(&mut of, &first)?;
+                return Ok(Loaded { of, events: vec![first], created_at: by.at });
+            }
+            MoveCreation::NameTaken => return Err(MoveError::Taken(id)),
+            MoveCreation::OthersChanged => {}
+        }
+    }
+    Err(MoveError::Overtaken(id))
+}
+
+/// Checks that no other move, which is not sealed, has a route of this one.
+async fn check_routes(store: &Store, spec: &MoveSpec) -> Result<(), MoveError> {
     let others = all(store).await?.into_iter().filter_map(|other| other.loaded);
-    for other in others.filter(|it| it.of.stage() != Stage::Sealed && it.of.spec().id != id) {
+    for other in others.filter(|other| other.of.stage() != Stage::Sealed && other.of.spec().id != spec.id) {
         let theirs = &other.of.spec().routes;
-        if let Some(both) = of.spec().routes.iter().find(|mine| theirs.iter().any(|it| it.route == mine.route)) {
+        if let Some(both) = spec.routes.iter().find(|mine| theirs.iter().any(|it| it.route == mine.route)) {
             return Err(MoveError::Moving { route: both.route.clone(), by: other.of.spec().id.clone() });
         }
     }
-    if !store.create_move(&id, text, &body(&first), by).await? {
-        return Err(MoveError::Taken(id));
-    }
-    apply(&mut of, &first)?;
-    Ok(Loaded { of, events: vec![first], created_at: by.at })
+    Ok(())
 }
 
 /// A move as far as it can be read.
@@ -157,7 +173,7 @@ pub async fn all(store: &Store) -> Result<Vec<ReadMove>, MoveError> {
 /// # Errors
 /// The database, or no such move.
 pub async fn find(store: &Store, id: &str) -> Result<ReadMove, MoveError> {
-    let row = store.moves().await?.into_iter().find(|row| row.id == id);
+    let row = store.get_move(id).await?;
     read(store, &row.ok_or_else(|| MoveError::Missing(id.to_owned()))?).await
 }
 

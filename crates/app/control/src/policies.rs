@@ -50,6 +50,9 @@ pub enum PolicyError {
     /// The same version is stored with another text. The value is the label, `id@version`.
     #[error("{0} is there with another text; a changed policy needs another version")]
     OtherText(String),
+    /// Somebody else changed the policy at the same moment.
+    #[error("the policy {0:?} was changed by somebody else at this moment; look at it and say it again")]
+    Overtaken(String),
     /// The new dates contradict the policy.
     #[error("these dates do not fit the policy: {}", joined(.0))]
     UnfitDates(Vec<Problem>),
@@ -194,7 +197,11 @@ fn row(policy: &Policy, by: Actor<'_>) -> PolicyRow {
 }
 
 fn same_text(policy: &Policy, done: Changed) -> Result<Changed, PolicyError> {
-    if done == Changed::OtherText { Err(PolicyError::OtherText(policy.label().to_string())) } else { Ok(done) }
+    match done {
+        Changed::OtherText => Err(PolicyError::OtherText(policy.label().to_string())),
+        Changed::Overtaken => Err(PolicyError::Overtaken(policy.id().to_owned())),
+        Changed::Done | Changed::Already | Changed::Missing => Ok(done),
+    }
 }
 
 /// Every stored version of every policy.
@@ -272,8 +279,9 @@ pub async fn redate(store: &Store, id: &str, dates: NewDates<'_>, by: Actor<'_>)
     let given = [("notice", dates.notice), ("block", dates.block)];
     let given: Vec<_> = given.into_iter().filter_map(|(key, date)| Some((key, date?))).collect();
     let row = row_in_force(store, id).await?;
+    let from = row.version;
     let text = parse(&row)?.redated(&given, embedded()).map_err(PolicyError::UnfitDates)?;
     let policy = parse(&PolicyRow { text, ..row })?;
-    same_text(&policy, store.redate_policy(&self::row(&policy, by), by).await?)?;
+    same_text(&policy, store.redate_policy(&self::row(&policy, by), from, by).await?)?;
     Ok(policy)
 }

@@ -1,6 +1,8 @@
-//! What people granted to accounts: exemptions, the appeals that may lead to them, and to be left alone with notices.
+//! What people granted to accounts: exemptions, the appeals that may lead to them, and to be left
+//! alone with notices.
 //!
-//! Rules: an exemption has an owner and an end, is never deleted, and ends early by a person's act; every change is audited.
+//! Rules: an exemption has an owner and an end, is never deleted, and ends early by a person's act;
+//! every change is audited.
 
 use crate::policies::{Actor, Changed};
 use crate::{Store, StoreError};

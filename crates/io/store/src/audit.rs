@@ -1,10 +1,10 @@
 //! The audit: who did what to the border, and which verdicts were given, in a hash chain.
 //!
 //! Rules: an entry is written in the same transaction as what it speaks of; entries are never
-//! changed or deleted, but a body may be erased when its rule set's retention is over, and the entry
-//! that says so names what was erased. Verdicts come through a bounded queue, since no request waits
-//! for a write; what does not fit is counted and offered again by the next request like it. What was
-//! taken is written as soon as the database can be written.
+//! changed or deleted, but a body may be erased when its rule set's retention is over, and the
+//! entry that says so names what was erased. Verdicts come through a bounded queue, since no
+//! request waits for a write; what does not fit is counted and offered again by the next request
+//! like it. What was taken is written as soon as the database can be written.
 
 mod reader;
 
@@ -143,8 +143,8 @@ impl Store {
         self.audit_reader().await?.head().await
     }
 
-    /// Erases the bodies of a rule set's verdicts from before a moment, and writes down that it did; nothing is written where
-    /// there was nothing to erase. Returns how many.
+    /// Erases the bodies of a rule set's verdicts from before a moment, and writes down that it
+    /// did; nothing is written where there was nothing to erase. Returns how many.
     pub async fn forget_verdicts(
         &self,
         rule_set: &str,
@@ -201,7 +201,8 @@ pub struct AuditWriter {
 }
 
 impl AuditWriter {
-    /// Offers an entry. False when the queue is full: then it is not written, and should be offered again.
+    /// Offers an entry. False when the queue is full: then it is not written, and should be offered
+    /// again.
     pub fn offer(&self, new: NewAudit) -> bool {
         self.queue.try_send(Offer::Entry(Box::new(new))).is_ok()
     }

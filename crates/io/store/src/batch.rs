@@ -52,7 +52,8 @@ pub struct WriterConfig {
     pub batch_rows_max: usize,
     /// A row waits at most this long for company.
     pub batch_wait_ms: u64,
-    /// How often a quiet writer notes that it is alive; a gap begins at most this long before the kill.
+    /// How often a quiet writer notes that it is alive; a gap begins at most this long before the
+    /// kill.
     pub heartbeat_ms: u64,
 }
 
@@ -62,8 +63,8 @@ impl Default for WriterConfig {
     }
 }
 
-/// The ledger's queue. Cheap to clone. When the last clone goes without [`LedgerWriter::close`], what waits is still
-/// written, but the run stays unclosed.
+/// The ledger's queue. Cheap to clone. When the last clone goes without [`LedgerWriter::close`],
+/// what waits is still written, but the run stays unclosed.
 #[derive(Clone, Debug)]
 pub struct LedgerWriter {
     owner: Arc<Owner>,
@@ -128,7 +129,8 @@ impl Pending {
 }
 
 impl Shared {
-    /// The lock is held for a push or a swap and never across a wait; a panic inside cannot leave it half done.
+    /// The lock is held for a push or a swap and never across a wait; a panic inside cannot leave
+    /// it half done.
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,8 +158,8 @@ impl Shared {
 }
 
 impl Store {
-    /// Starts the ledger's writer. One at a time for a file, over all processes. Runs that were not closed are written
-    /// down as gaps first. Needs a tokio runtime.
+    /// Starts the ledger's writer. One at a time for a file, over all processes. Runs that were not
+    /// closed are written down as gaps first. Needs a tokio runtime.
     ///
     /// # Errors
     /// Another writer of the same file, or a database that cannot be written.
@@ -234,8 +236,8 @@ impl LedgerWriter {
         self.owner.0.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything that was left so far is in the database. While the database cannot be written this does
-    /// not return: give it a time limit.
+    /// Waits until everything that was left so far is in the database. While the database cannot be
+    /// written this does not return: give it a time limit.
     ///
     /// # Errors
     /// The writer has ended.
@@ -255,8 +257,8 @@ impl LedgerWriter {
     /// Gives no further places, writes what waits and closes the run.
     ///
     /// # Errors
-    /// Requests that are still open (they may still be written; call again when they have ended), or a writer that has
-    /// ended before.
+    /// Requests that are still open (they may still be written; call again when they have ended),
+    /// or a writer that has ended before.
     pub async fn close(&self) -> Result<(), StoreError> {
         let shared = &self.owner.0;
         shared.admission.fetch_or(CLOSING, Ordering::AcqRel);
@@ -312,7 +314,8 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Counts the acceptance of the request that this place was taken for. Once: a second call changes nothing.
+    /// Counts the acceptance of the request that this place was taken for. Once: a second call
+    /// changes nothing.
     pub fn accept(&mut self, at: Timestamp) {
         if !matches!(self.state, State::Reserved) {
             return;
@@ -332,7 +335,8 @@ impl Slot {
         }
     }
 
-    /// Leaves the row of a request that ended. Never waits, never fails. Accepts the request first if that was not done.
+    /// Leaves the row of a request that ended. Never waits, never fails. Accepts the request first
+    /// if that was not done.
     pub fn fill(mut self, mut row: Row) {
         self.accept(row.accepted_at);
         if let State::Accepted(at) = self.state {

@@ -1,9 +1,10 @@
 //! Campaigns and their notices.
 //!
-//! Rules: that a mail will be sent is on the disk before the mail leaves ([`Store::intend`] commits with `synchronous =
-//! FULL`: the usual setting may lose the last commits in a power cut, and a lost intention would be a second mail); the
-//! primary key of a notice and a compare-and-set on its state make it one mail, whatever runs beside; what a runner that
-//! ended left intended becomes `unknown`, and only a person sends it again.
+//! Rules: that a mail will be sent is on the disk before the mail leaves ([`Store::intend`] commits
+//! with `synchronous = FULL`: the usual setting may lose the last commits in a power cut, and a
+//! lost intention would be a second mail); the primary key of a notice and a compare-and-set on its
+//! state make it one mail, whatever runs beside; what a runner that ended left intended becomes
+//! `unknown`, and only a person sends it again.
 
 use crate::policies::Actor;
 use crate::unreadable::readable;
@@ -28,7 +29,8 @@ pub struct Campaign {
     pub policy: String,
     /// Which round of notices: each new date begins another.
     pub round: u32,
-    /// What demands that everybody is told, those who have unsubscribed as well. None: those are not told.
+    /// What demands that everybody is told, those who have unsubscribed as well. None: those are
+    /// not told.
     pub mandatory: Option<String>,
     /// Whether notices go out.
     pub is_running: bool,
@@ -102,7 +104,8 @@ fn notice(
     })
 }
 
-/// Held by the one process that sends a database's notices, or delivers its events. Dropping it lets another begin.
+/// Held by the one process that sends a database's notices, or delivers its events. Dropping it
+/// lets another begin.
 #[derive(Debug)]
 pub struct RunnerLock {
     /// `None` where the file system knows no locks.
@@ -148,7 +151,8 @@ pub enum Intent {
     Ours,
     /// It was sent, is another's, or waits for its time.
     Others,
-    /// The campaign is paused or in another round, or its policy has another version by now: nothing is sent as it was.
+    /// The campaign is paused or in another round, or its policy has another version by now:
+    /// nothing is sent as it was.
     Over,
 }
 
@@ -193,7 +197,8 @@ impl Store {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Makes a campaign with everybody who is told; `mandatory` is [`Campaign::mandatory`]. False when there is one of that name.
+    /// Makes a campaign with everybody who is told; `mandatory` is [`Campaign::mandatory`]. False
+    /// when there is one of that name.
     pub async fn create_campaign(
         &self,
         id: &str,
@@ -297,9 +302,10 @@ impl Store {
         Ok(readable("notices of a campaign", rows.into_iter().map(notice)))
     }
 
-    /// Writes down that a mail will be sent now, on the disk before this returns. It is this runner's when it was never
-    /// intended, or waits for another attempt whose time has come, and the campaign still is what the runner saw: running, in
-    /// this round, of this version of its policy. One statement sees all of that.
+    /// Writes down that a mail will be sent now, on the disk before this returns. It is this
+    /// runner's when it was never intended, or waits for another attempt whose time has come, and
+    /// the campaign still is what the runner saw: running, in this round, of this version of its
+    /// policy. One statement sees all of that.
     pub async fn intend(
         &self,
         which: NoticeRef<'_>,
@@ -346,7 +352,8 @@ impl Store {
         Ok(if seen.is_some() { Intent::Others } else { Intent::Over })
     }
 
-    /// Writes down what became of a notice that this runner intended. False when it is another's by now.
+    /// Writes down what became of a notice that this runner intended. False when it is another's by
+    /// now.
     pub async fn settle(
         &self,
         which: NoticeRef<'_>,
@@ -381,7 +388,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Writes down that a notice is not sent, because its account has unsubscribed. False when it was sent, or is another's.
+    /// Writes down that a notice is not sent, because its account has unsubscribed. False when it
+    /// was sent, or is another's.
     pub async fn withhold(
         &self,
         which: NoticeRef<'_>,
@@ -443,7 +451,8 @@ impl Store {
         Ok(found.map(|(attempts,)| u32::try_from(attempts).unwrap_or(u32::MAX)))
     }
 
-    /// What other runners left intended is unknown from now on. Only one runner may work on a database at a time.
+    /// What other runners left intended is unknown from now on. Only one runner may work on a
+    /// database at a time.
     pub async fn orphan_intentions(&self, runner: &str, now: Timestamp) -> Result<u64, StoreError> {
         const SQL: &str = "UPDATE notice SET state = 'unknown', said = $3, changed_at = $2 \
              WHERE state = 'intended' AND runner <> $1 RETURNING campaign, account, round, step";

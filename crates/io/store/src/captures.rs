@@ -1,8 +1,9 @@
 //! A capture: one recorded exchange, and its open form, a line of JSON.
 //!
-//! Rules: a capture holds the request as the client said it and the answer whole, both in OpenAI's words, so that any target
-//! can be asked again and any two answers compared; legs of the same request share its id; what redaction took out is
-//! counted. Lines are read as strictly as they are written, and a bad line is told with its number.
+//! Rules: a capture holds the request as the client said it and the answer whole, both in OpenAI's
+//! words, so that any target can be asked again and any two answers compared; legs of the same
+//! request share its id; what redaction took out is counted. Lines are read as strictly as they are
+//! written, and a bad line is told with its number.
 
 mod binding;
 mod newest;
@@ -22,8 +23,8 @@ use std::io::BufRead;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
-    /// The request: the gateway's id of the caller's request, shared by all legs of it; for imported logs any text that is
-    /// the same for the same request.
+    /// The request: the gateway's id of the caller's request, shared by all legs of it; for
+    /// imported logs any text that is the same for the same request.
     pub id: String,
     /// Who asked.
     pub leg: TrafficKind,
@@ -93,7 +94,8 @@ impl Capture {
     /// Reads lines one after the other; empty ones are passed over.
     ///
     /// # Errors
-    /// For each line that cannot be used: its number and what is wrong. The lines after it can still be read.
+    /// For each line that cannot be used: its number and what is wrong. The lines after it can
+    /// still be read.
     pub fn read_lines(from: impl BufRead) -> impl Iterator<Item = Result<Self, StoreError>> {
         from.lines().enumerate().filter_map(|(number, line)| match line {
             Err(error) => {

@@ -68,7 +68,8 @@ impl Store {
         Ok(cuts)
     }
 
-    /// Records that `vendor` is cut. True when it was not cut before; else the earlier cut and its evidence stay.
+    /// Records that `vendor` is cut. True when it was not cut before; else the earlier cut and its
+    /// evidence stay.
     pub async fn record_cut(&self, vendor: &VendorName, at: Timestamp, evidence: &Value) -> Result<bool, StoreError> {
         let mut transaction = self.begin_durable().await?;
         if !insert(&mut transaction, (vendor, at, evidence), None).await? {

@@ -1,10 +1,10 @@
 //! Secrets at rest: texts of clients and vendors are sealed before they touch the disk.
 //!
-//! Rules: XChaCha20-Poly1305 with a random nonce for each value, which stands in front of it (24 bytes are enough to draw
-//! them blindly); the row's plain columns are authenticated with it, so that no value can be moved
-//! to another row and no column changed unseen; a key leaves memory when it is dropped and has no
-//! `Debug`. A database knows its key by a sealed text of its own: another key is refused before
-//! anything is written with it.
+//! Rules: XChaCha20-Poly1305 with a random nonce for each value, which stands in front of it (24
+//! bytes are enough to draw them blindly); the row's plain columns are authenticated with it, so
+//! that no value can be moved to another row and no column changed unseen; a key leaves memory when
+//! it is dropped and has no `Debug`. A database knows its key by a sealed text of its own: another
+//! key is refused before anything is written with it.
 
 use crate::key_file::{self, KEY_BYTES, KeyBytes};
 use crate::{Store, StoreError};
@@ -43,7 +43,8 @@ impl EncryptionKey {
         key_file::parse(text).map(Self)
     }
 
-    /// The key in the file beside a database (`banjia.db.key` beside `banjia.db`), made once, for its owner's eyes only.
+    /// The key in the file beside a database (`banjia.db.key` beside `banjia.db`), made once, for
+    /// its owner's eyes only.
     ///
     /// # Errors
     /// A file that cannot be read or made, or that holds no key.

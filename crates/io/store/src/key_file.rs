@@ -14,13 +14,14 @@ const KEY_FILE_BYTES_MAX: u64 = 256;
 /// The bytes of a key. Zeroized on drop; no `Debug` of them.
 pub(crate) type KeyBytes = Zeroizing<[u8; KEY_BYTES]>;
 
-/// The key that signs the reports of a database's moves. It is another one than that of the captures, which may be handed to
-/// whoever must read them.
+/// The key that signs the reports of a database's moves. It is another one than that of the
+/// captures, which may be handed to whoever must read them.
 #[derive(Clone)]
 pub struct ReportKey(KeyBytes);
 
 impl ReportKey {
-    /// The key in the file beside a database (`banjia.db.report-key` beside `banjia.db`), made once.
+    /// The key in the file beside a database (`banjia.db.report-key` beside `banjia.db`), made
+    /// once.
     ///
     /// # Errors
     /// A file that cannot be read or made, or that holds no key.

@@ -1,7 +1,7 @@
 //! A row of the ledger: what is kept of one accepted request.
 //!
-//! Rules: a row holds names, numbers and reasons, never a text of the client's or the vendor's. Making one allocates
-//! nothing but its losses: names are shared.
+//! Rules: a row holds names, numbers and reasons, never a text of the client's or the vendor's.
+//! Making one allocates nothing but its losses: names are shared.
 
 use banjia_types::{
     AccountId, Country, ErrorClass, KeyId, Loss, Money, Operation, Outcome, Place, RequestId, RouteName, Target,
@@ -15,7 +15,8 @@ use std::sync::Arc;
 pub struct Row {
     /// The request.
     pub request_id: RequestId,
-    /// When it was accepted. [`crate::Slot::accept`] has the last word, so that both books use the same minute.
+    /// When it was accepted. [`crate::Slot::accept`] has the last word, so that both books use the
+    /// same minute.
     pub accepted_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,

@@ -1,9 +1,10 @@
-//! What outlives the process: the ledger of requests, the vendors that are cut, policies, exemptions and the audit.
+//! What outlives the process: the ledger of requests, the vendors that are cut, policies,
+//! exemptions and the audit.
 //!
-//! Rules: SQL is written here and nowhere else, each text once for both databases where that can be (`$1` placeholders). No
-//! request waits for a write: ledger rows go through a bounded queue whose places are taken before a request is accepted.
-//! Nothing is decided here.
-//! SQLite is the only database for now.
+//! Rules: SQL is written here and nowhere else, each text once for both databases where that can be
+//! (`$1` placeholders). No request waits for a write: ledger rows go through a bounded queue whose
+//! places are taken before a request is accepted. Nothing is decided here. SQLite is the only
+//! database for now.
 
 mod accounts;
 mod audit;
@@ -44,7 +45,7 @@ pub use key_file::ReportKey;
 pub use ledger::{BorderNote, Row};
 pub use moves::end::{Seal, SourceCaller};
 pub use moves::rehearsal::ReasonCount;
-pub use moves::{MoveEventRow, MoveRow};
+pub use moves::{MoveCreation, MoveEventRow, MoveRow, NewMove};
 pub use policies::{Actor, Changed, PolicyRow, PolicyState};
 pub use pool::{Location, Store};
 pub use private_file::{create_private_folder, write_private_file};

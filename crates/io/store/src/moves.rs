@@ -1,8 +1,9 @@
 //! Moves: the text that a person wrote and the log of what happened since.
 //!
-//! Rules: a text never changes after its move was made; events are only added, each by compare-and-set on the number of those
-//! before it, so of several processes that want to add the next one exactly one does; each writes its audit entry in the
-//! same transaction and moves the number by which gateways learn of it. What an event means is not known here.
+//! Rules: a text never changes after its move was made; events are only added, each by
+//! compare-and-set on the number of those before it, so of several processes that want to add the
+//! next one exactly one does; each writes its audit entry in the same transaction and moves the
+//! number by which gateways learn of it. What an event means is not known here.
 
 pub(crate) mod end;
 pub(crate) mod rehearsal;
@@ -45,6 +46,31 @@ pub struct MoveEventRow {
     pub body: Value,
 }
 
+/// A move that is to be created.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMove<'a> {
+    /// Its name.
+    pub id: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// Its first event.
+    pub first: &'a Value,
+    /// [`Store::moves_version`] before the other moves were read. What was checked against them
+    /// holds only as long as no move has changed since.
+    pub checked_at: i64,
+}
+
+/// What became of a move that was to be created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoveCreation {
+    /// It was created.
+    Created,
+    /// There is a move of that name.
+    NameTaken,
+    /// A move has changed since the others were read: they must be read again.
+    OthersChanged,
+}
+
 type MoveTuple = (String, String, i64, i64);
 
 fn row((id, text, version, at): MoveTuple) -> MoveRow {
@@ -58,6 +84,14 @@ impl Store {
         let found: (i64,) =
             sqlx::query_as(SQL).fetch_one(&self.read).await.map_err(StoreError::sql("look for changed moves"))?;
         Ok(found.0)
+    }
+
+    /// Returns the move of a name; `None` if there is none.
+    pub async fn get_move(&self, id: &str) -> Result<Option<MoveRow>, StoreError> {
+        const SQL: &str = "SELECT id, text, version, created_at FROM move WHERE id = $1";
+        let found: Option<MoveTuple> =
+            sqlx::query_as(SQL).bind(id).fetch_optional(&self.read).await.map_err(StoreError::sql("read a move"))?;
+        Ok(found.map(row))
     }
 
     /// Every move, the oldest first.
@@ -85,16 +119,24 @@ impl Store {
         Ok(rows.into_iter().map(event).collect())
     }
 
-    /// Makes a move with its first event. False when there is one of that name.
-    pub async fn create_move(&self, id: &str, text: &str, first: &Value, by: Actor<'_>) -> Result<bool, StoreError> {
+    /// Creates a move with its first event, if no move has changed since the caller checked it
+    /// against the others.
+    pub async fn create_move(&self, new: NewMove<'_>, by: Actor<'_>) -> Result<MoveCreation, StoreError> {
+        const VERSION: &str = "SELECT number FROM move_change WHERE id = 1";
         const SQL: &str =
             "INSERT INTO move (id, text, version, created_at) VALUES ($1, $2, 0, $3) ON CONFLICT DO NOTHING";
+        let NewMove { id, text, first, checked_at } = new;
         let failed = || StoreError::sql("make a move");
         let mut transaction = self.begin().await?;
+        let (version,): (i64,) = sqlx::query_as(VERSION).fetch_one(&mut *transaction).await.map_err(failed())?;
+        if version != checked_at {
+            transaction.rollback().await;
+            return Ok(MoveCreation::OthersChanged);
+        }
         let done = sqlx::query(SQL).bind(id).bind(text).bind(by.at.0).execute(&mut *transaction).await;
         if done.map_err(failed())?.rows_affected() == 0 {
             transaction.rollback().await;
-            return Ok(false);
+            return Ok(MoveCreation::NameTaken);
         }
         let body = json!({ "text": text });
         let made = NewAudit {
@@ -108,11 +150,12 @@ impl Store {
         append(&mut transaction, &made).await?;
         add(&mut transaction, (id, 0), first, by).await?;
         transaction.commit().await.map_err(failed())?;
-        Ok(true)
+        Ok(MoveCreation::Created)
     }
 
-    /// Adds the next event when the move has had exactly `expected` ones before, and tells those who listen when people are
-    /// called for it (`page`): both or neither. False when another came first: then what is due must be thought over again.
+    /// Adds the next event when the move has had exactly `expected` ones before, and tells those
+    /// who listen when people are called for it (`page`): both or neither. False when another came
+    /// first: then what is due must be thought over again.
     pub async fn append_move_event(
         &self,
         id: &str,
@@ -199,7 +242,8 @@ impl Store {
     }
 }
 
-/// Adds event number `expected + 1`, its audit entry, and tells gateways. False when it is not its turn.
+/// Adds event number `expected + 1`, its audit entry, and tells gateways. False when it is not its
+/// turn.
 async fn add(
     into: &mut SqliteConnection,
     (id, expected): (&str, u64),

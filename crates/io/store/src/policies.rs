@@ -1,7 +1,8 @@
 //! Policies by version, and what changes them.
 //!
-//! Rules: a version's text never changes; of the versions of one policy at most one is in force; every change writes its
-//! audit entry in the same transaction and moves the number by which gateways learn of it.
+//! Rules: a version's text never changes; of the versions of one policy at most one is in force;
+//! every change writes its audit entry in the same transaction and moves the number by which
+//! gateways learn of it.
 
 use crate::audit::{NewAudit, append};
 use crate::webhooks::event;
@@ -73,6 +74,8 @@ pub enum Changed {
     Missing,
     /// This version exists with another text.
     OtherText,
+    /// Another version is in force than the caller saw.
+    Overtaken,
 }
 
 type Tuple = (String, i64, String, String, String, String, i64);
@@ -115,18 +118,26 @@ impl Store {
         Ok(all.into_iter().filter(|row| row.state != PolicyState::Retired).collect())
     }
 
-    /// Puts a version in force; the one before it is retired. `row.state` and `row.changed_at` are not looked at.
+    /// Puts a version in force; the one before it is retired. `row.state` and `row.changed_at` are
+    /// not looked at.
     pub async fn activate_policy(&self, row: &PolicyRow, by: Actor<'_>) -> Result<Changed, StoreError> {
-        self.put_policy(row, "policy.activate", by).await
+        self.put_policy(row, ("policy.activate", None), by).await
     }
 
-    /// The same for a version that differs from the one before in its dates only.
-    pub async fn redate_policy(&self, row: &PolicyRow, by: Actor<'_>) -> Result<Changed, StoreError> {
-        self.put_policy(row, "policy.redate", by).await
+    /// Puts a version in force that differs only in its dates from the version `from`, if that one
+    /// is in force still.
+    pub async fn redate_policy(&self, row: &PolicyRow, from: u32, by: Actor<'_>) -> Result<Changed, StoreError> {
+        self.put_policy(row, ("policy.redate", Some(from)), by).await
     }
 
-    async fn put_policy(&self, row: &PolicyRow, kind: &'static str, by: Actor<'_>) -> Result<Changed, StoreError> {
+    async fn put_policy(
+        &self,
+        row: &PolicyRow,
+        (kind, from): (&'static str, Option<u32>),
+        by: Actor<'_>,
+    ) -> Result<Changed, StoreError> {
         const FIND: &str = "SELECT hash, state FROM policy WHERE id = $1 AND version = $2";
+        const IN_FORCE: &str = "SELECT version FROM policy WHERE id = $1 AND state <> 'retired'";
         const RETIRE: &str =
             "UPDATE policy SET state = 'retired', changed_at = $2 WHERE id = $1 AND state <> 'retired'";
         const PUT: &str = "INSERT INTO policy (id, version, hash, rule_set, text, state, changed_at) \
@@ -140,9 +151,13 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await
             .map_err(failed())?;
+        let in_force: Option<(i64,)> =
+            sqlx::query_as(IN_FORCE).bind(&row.id).fetch_optional(&mut *transaction).await.map_err(failed())?;
+        let is_overtaken = from.is_some_and(|from| in_force != Some((i64::from(from),)));
         let unchanged = match found {
+            Some((hash, state)) if hash == row.hash && state == "active" => Some(Changed::Already),
+            _ if is_overtaken => Some(Changed::Overtaken),
             Some((hash, _)) if hash != row.hash => Some(Changed::OtherText),
-            Some((_, state)) if state == "active" => Some(Changed::Already),
             _ => None,
         };
         if let Some(unchanged) = unchanged {

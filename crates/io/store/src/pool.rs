@@ -39,7 +39,8 @@ pub enum Location {
     /// This file, made when it is not there. Beside it stand two further files of the database, a
     /// lock file, and a small file for what the database cannot take.
     File(PathBuf),
-    /// A file of its own that goes when the last clone of the store goes: for tests and demonstrations.
+    /// A file of its own that goes when the last clone of the store goes: for tests and
+    /// demonstrations.
     Temporary,
 }
 
@@ -120,7 +121,8 @@ impl Store {
         &self.path
     }
 
-    /// Closes every connection and folds the write-ahead log into the file. Close the ledger's writer first.
+    /// Closes every connection and folds the write-ahead log into the file. Close the ledger's
+    /// writer first.
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
@@ -141,8 +143,8 @@ fn pool_options(file: &Arc<DatabaseFile>) -> SqlitePoolOptions {
     })
 }
 
-/// Runs the migrations that are missing. Where tables are there already, nobody may be writing the ledger meanwhile: a gateway of an
-/// older version would find them changed under its hands.
+/// Runs the migrations that are missing. Where tables are there already, nobody may be writing the
+/// ledger meanwhile: a gateway of an older version would find them changed under its hands.
 async fn bring_up_to_date(path: &Path, write: &SqlitePool, file: &DatabaseFile) -> Result<(), StoreError> {
     let known = "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
     let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";

@@ -1,9 +1,9 @@
 //! Questions to the ledger.
 //!
-//! Rules: readers never hold the writer up; a period is half open; percentiles are nearest rank, so each is a time that
-//! really happened. What is still in the writer's queue is not seen: flush first when that matters.
-//! No number and no row, whatever it holds, makes a question fail: sums are wide, and rows that
-//! cannot be read are left out and counted.
+//! Rules: readers never hold the writer up; a period is half open; percentiles are nearest rank, so
+//! each is a time that really happened. What is still in the writer's queue is not seen: flush
+//! first when that matters. No number and no row, whatever it holds, makes a question fail: sums
+//! are wide, and rows that cannot be read are left out and counted.
 
 use crate::rows::{self, level, target};
 use crate::sums::{WideSum, has_plausible_usage, wide_sum};
@@ -107,8 +107,8 @@ pub struct Gap {
 }
 
 impl Store {
-    /// Acceptances and ends by the minute of acceptance, for the whole minutes that the period touches. A minute whose
-    /// [`Tally::missing`] is not zero has open requests, or lost some.
+    /// Acceptances and ends by the minute of acceptance, for the whole minutes that the period
+    /// touches. A minute whose [`Tally::missing`] is not zero has open requests, or lost some.
     pub async fn tally(&self, period: Period) -> Result<Vec<(Timestamp, Tally)>, StoreError> {
         const SQL: &str = concat!(
             "SELECT minute, ",

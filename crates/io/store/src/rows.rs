@@ -1,8 +1,9 @@
 //! Rows of the ledger into the database and out of it.
 //!
-//! Rules: what rows have in common is written once ([`LedgerDimensions`]); a batch is few statements with many rows each; a row that is
-//! already there is left as it is, so that a batch may be written again when nobody knows whether it arrived.
-//! Why not one JSON argument that the database takes apart: measured, that costs two and a half times as much per row.
+//! Rules: what rows have in common is written once ([`LedgerDimensions`]); a batch is few
+//! statements with many rows each; a row that is already there is left as it is, so that a batch
+//! may be written again when nobody knows whether it arrived. Why not one JSON argument that the
+//! database takes apart: measured, that costs two and a half times as much per row.
 
 mod kinds;
 mod values;
@@ -31,12 +32,14 @@ const LEVELS: [LossLevel; 5] =
 /// Every verdict, for reading one back.
 const VERDICTS: [VerdictKind; 4] = [VerdictKind::Allow, VerdictKind::Notice, VerdictKind::Brownout, VerdictKind::Block];
 
-/// Rows of one statement, the largest first. Fewer round trips to the connection's thread, few enough texts to keep prepared.
+/// Rows of one statement, the largest first. Fewer round trips to the connection's thread, few
+/// enough texts to keep prepared.
 const STEPS: [usize; 4] = [200, 25, 5, 1];
 
 static INSERTS: LazyLock<[String; 4]> = LazyLock::new(|| STEPS.map(insert_of));
 
-/// The statement that inserts so many rows. Placeholders are not numbered: the driver looks a numbered one up by name.
+/// The statement that inserts so many rows. Placeholders are not numbered: the driver looks a
+/// numbered one up by name.
 fn insert_of(rows: usize) -> String {
     let one = format!("({})", ["?"; COLUMNS].join(", "));
     format!(

@@ -1,4 +1,5 @@
-//! Recorded traffic by account and place: what a dry run, the affected and the last callers are read from.
+//! Recorded traffic by account and place: what a dry run, the affected and the last callers are
+//! read from.
 
 use crate::query::Period;
 use crate::sums::{WideSum, wide_sum};
@@ -39,8 +40,9 @@ pub struct TrafficRow {
 }
 
 impl Store {
-    /// From which network's place a request came, by its row in the ledger; none where there is no such row (imported captures), or
-    /// where the place was not known or not looked at. `id` as captures have it. What is still in the writer's queue is not seen.
+    /// From which network's place a request came, by its row in the ledger; none where there is no
+    /// such row (imported captures), or where the place was not known or not looked at. `id` as
+    /// captures have it. What is still in the writer's queue is not seen.
     pub async fn network_of(&self, accepted_at: Timestamp, id: &str) -> Result<Option<Place>, StoreError> {
         const SQL: &str = "SELECT network FROM ledger WHERE accepted_at = $1 AND request_id = $2";
         let found: Option<Option<String>> = sqlx::query_scalar(SQL)
@@ -52,7 +54,8 @@ impl Store {
         Ok(found.flatten().and_then(|place| place.parse().ok()))
     }
 
-    /// The ledger's requests in a period, added up. What is still in the writer's queue is not seen.
+    /// The ledger's requests in a period, added up. What is still in the writer's queue is not
+    /// seen.
     pub async fn traffic(&self, period: Period) -> Result<Vec<TrafficRow>, StoreError> {
         const SQL: &str = concat!(
             "SELECT account, api_key, network, network_differs, asn, \

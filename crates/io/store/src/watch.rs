@@ -1,9 +1,10 @@
 //! How the targets of a route do: over callers' requests, and over those that no caller saw.
 //!
-//! Rules: a target that failed a request counts as failing even when another one answered it afterwards; a target that
-//! answered after a retry does not; what the request itself was to blame for (a bad request, forbidden content) is no
-//! failure of the target. Times are those of whole answers only, by nearest
-//! rank: copies that nobody waits for are not streamed, so the time to the first content could not be compared.
+//! Rules: a target that failed a request counts as failing even when another one answered it
+//! afterwards; a target that answered after a retry does not; what the request itself was to blame
+//! for (a bad request, forbidden content) is no failure of the target. Times are those of whole
+//! answers only, by nearest rank: copies that nobody waits for are not streamed, so the time to the
+//! first content could not be compared.
 
 use crate::query::Period;
 use crate::sums::{count, has_plausible_usage, wide_sum};
@@ -20,7 +21,8 @@ pub struct TargetStats {
     pub requests: u64,
     /// Of these, those that it failed.
     pub errors: u64,
-    /// The 95th percentile of the time to the end of an answer, in milliseconds; none without an answer.
+    /// The 95th percentile of the time to the end of an answer, in milliseconds; none without an
+    /// answer.
     pub total_p95_ms: Option<u64>,
 }
 
@@ -48,7 +50,8 @@ pub(crate) async fn insert_failures(batch: &[Row], into: &mut SqliteConnection) 
 impl Store {
     /// How each target of a route did in a period, in the order of their names.
     pub async fn watch(&self, route: &RouteName, period: Period) -> Result<Vec<TargetStats>, StoreError> {
-        // One line for each target that a request was asked at: the one that ended it, and those that failed before.
+        // One line for each target that a request was asked at: the one that ended it, and those
+        // that failed before.
         const SQL: &str = "WITH ended AS (SELECT accepted_at, request_id, vendor, model, outcome, \
               class NOT IN ('bad_request', 'content') AS is_its_fault, CAST(ended_at - accepted_at AS INTEGER) AS ms FROM ledger \
               WHERE route = $1 AND accepted_at >= $2 AND accepted_at < $3 AND vendor IS NOT NULL), \
@@ -83,7 +86,8 @@ impl Store {
         Ok(found.into_iter().map(watched).collect())
     }
 
-    /// What targets cost on a route in a period, on every leg or only on those that no caller saw, in each currency.
+    /// What targets cost on a route in a period, on every leg or only on those that no caller saw,
+    /// in each currency.
     pub async fn spent(
         &self,
         route: &RouteName,

@@ -1,8 +1,9 @@
 //! Webhooks: who listens, and each event's way to them.
 //!
-//! Rules: an event is written in the transaction of its change ([`event`]), so neither is there without the other; a listener
-//! hears of what happens after it was first seen here; an event is given out to a listener once, waits until it was taken
-//! or given up, and is kept for thirty days. Nothing is decided here about when it is tried again.
+//! Rules: an event is written in the transaction of its change ([`event`]), so neither is there
+//! without the other; a listener hears of what happens after it was first seen here; an event is
+//! given out to a listener once, waits until it was taken or given up, and is kept for thirty days.
+//! Nothing is decided here about when it is tried again.
 
 pub(crate) mod event;
 
@@ -238,8 +239,8 @@ impl Store {
         transaction.commit().await.map_err(&failed)
     }
 
-    /// A person wants what was given up tried again, and the receiver asked although it said that it is gone. Returns how
-    /// many events; none when nobody of that name listens.
+    /// A person wants what was given up tried again, and the receiver asked although it said that
+    /// it is gone. Returns how many events; none when nobody of that name listens.
     pub async fn retry_webhook(&self, webhook: &str, now: Timestamp) -> Result<Option<u64>, StoreError> {
         const BACK: &str = "UPDATE webhook SET gone_at = NULL WHERE name = $1";
         const AGAIN: &str = "UPDATE webhook_delivery SET state = 'waiting', attempts = 0, next_at = $2, changed_at = $2 \

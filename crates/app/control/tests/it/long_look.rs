@@ -69,7 +69,7 @@ async fn another_round_or_date_ends_a_look_that_has_begun() {
     rig.store.next_round("july", BY).await.unwrap();
     assert_eq!(rig.runner.as_mut().unwrap().tick(&seen, &policy, day(MORNING)).await.unwrap(), CUT_SHORT);
     let redated = PolicyRow { version: row.version + 1, hash: "i".to_owned(), ..row };
-    rig.store.redate_policy(&redated, BY).await.unwrap();
+    rig.store.redate_policy(&redated, redated.version - 1, BY).await.unwrap();
     assert_eq!(rig.tick(MORNING).await, CUT_SHORT, "these dates hold no longer");
     assert_eq!((rig.states().await, rig.sink.taken().len()), (vec![], 0));
 }

@@ -109,6 +109,26 @@ async fn stage_of(store: &Store) -> Stage {
     moves::load(store, "spring").await.unwrap().of.stage()
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_route_is_never_in_two_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("banjia.db");
+    let mut making = Vec::new();
+    for number in 0..8 {
+        let store = Store::open(&Location::File(path.clone())).await.unwrap();
+        let text = TEXT.replace("spring", &format!("move-{number}"));
+        making.push(tokio::spawn(async move { moves::make(&store, &text, Actor { actor: "kim", at: START }).await }));
+    }
+    let mut made = 0;
+    for result in futures_util::future::join_all(making).await {
+        match result.unwrap() {
+            Ok(_) => made += 1,
+            Err(error) => assert!(matches!(error, MoveError::Moving { .. }), "{error}"),
+        }
+    }
+    assert_eq!(made, 1);
+}
+
 #[tokio::test]
 async fn gates_advance_a_move_one_stage_at_a_time() {
     let (store, key) = recorded(Some(r#"{"id": 7}"#)).await;

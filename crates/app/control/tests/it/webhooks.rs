@@ -180,7 +180,7 @@ async fn a_failing_receiver_delays_no_other() {
     };
     store.activate_policy(&row, BY).await.unwrap();
     something_happens(&store).await;
-    store.redate_policy(&PolicyRow { version: 2, hash: "i".to_owned(), ..row }, BY).await.unwrap();
+    store.redate_policy(&PolicyRow { version: 2, hash: "i".to_owned(), ..row }, 1, BY).await.unwrap();
     assert_eq!(courier.tick(NOW).await.unwrap(), Heard { delivered: 2, later: 1, given_up: 0 });
     let kinds = [seen.recv().await.unwrap().1, seen.recv().await.unwrap().1];
     assert!(kinds[0].contains("policy.activated") && kinds[1].contains("policy.redated"), "{kinds:?}");

@@ -35,7 +35,8 @@ struct Work {
     rows: Vec<Row>,
     accepted: Vec<(i64, u64)>,
     open: usize,
-    /// When it was taken, in milliseconds since 1970: what was accepted before is in it, however long the writing takes.
+    /// When it was taken, in milliseconds since 1970: what was accepted before is in it, however
+    /// long the writing takes.
     at: i64,
     flushes: Vec<oneshot::Sender<()>>,
     close: Option<oneshot::Sender<()>>,
@@ -43,7 +44,8 @@ struct Work {
 }
 
 impl Work {
-    /// Takes everything that waits and leaves the emptied lists of the last turn for it to grow into.
+    /// Takes everything that waits and leaves the emptied lists of the last turn for it to grow
+    /// into.
     fn take(&mut self, pending: &mut Pending) {
         self.rows.clear();
         self.accepted.clear();

@@ -6,8 +6,9 @@ use futures_util::TryStreamExt as _;
 use std::collections::HashSet;
 
 impl Store {
-    /// The ids of a route's requests accepted from a moment on that were copied last by one of these targets on this leg, the newest
-    /// copy first; at most `requests_max`. Reads the copies of that route and leg from the newest one on and stops there.
+    /// The ids of a route's requests accepted from a moment on that were copied last by one of
+    /// these targets on this leg, the newest copy first; at most `requests_max`. Reads the copies
+    /// of that route and leg from the newest one on and stops there.
     pub async fn copied_last(
         &self,
         (route, leg): (&RouteName, TrafficKind),

@@ -1,8 +1,9 @@
 //! Captures in the database: written in batches, read by pages.
 //!
-//! Rules: a leg that is already there is left as it is, so a batch may be written again when nobody knows whether it arrived;
-//! a batch is there whole or not at all; texts are sealed before they are handed to the database; a page is bounded in rows
-//! and in bytes, and whoever reads all of them never holds more than one.
+//! Rules: a leg that is already there is left as it is, so a batch may be written again when nobody
+//! knows whether it arrived; a batch is there whole or not at all; texts are sealed before they are
+//! handed to the database; a page is bounded in rows and in bytes, and whoever reads all of them
+//! never holds more than one.
 
 use super::Capture;
 use super::binding::{FORM, FORM_OF_PLACE, Plain, PlainColumns, place};
@@ -97,7 +98,8 @@ pub struct CaptureSum {
 }
 
 impl Store {
-    /// Writes captures, all or none; those that are already there stay as they are. Returns how many were new.
+    /// Writes captures, all or none; those that are already there stay as they are. Returns how
+    /// many were new.
     ///
     /// # Errors
     /// [`StoreError::WrongKey`], or a database that cannot be written.
@@ -112,7 +114,8 @@ impl Store {
         Ok(new)
     }
 
-    /// Up to `limit` captures after a cursor; fewer when they are large, so only [`CapturePage::next`] tells the end.
+    /// Up to `limit` captures after a cursor; fewer when they are large, so only
+    /// [`CapturePage::next`] tells the end.
     ///
     /// # Errors
     /// [`StoreError::Sealed`] for a text that the key does not open, or whose row was changed;
@@ -158,7 +161,8 @@ impl Store {
         mut on_unreadable: impl FnMut(StoreError) -> Result<(), StoreError>,
     ) -> Result<CapturePage, StoreError> {
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
-        // Which ones first: where they are not found in their order, only numbers are sorted and never their texts.
+        // Which ones first: where they are not found in their order, only numbers are sorted and
+        // never their texts.
         let mut query = QueryBuilder::new("SELECT * FROM capture WHERE seq IN (SELECT seq FROM capture");
         conditions(&mut query, filter, "+accepted_at");
         query.push(" AND seq > ").push_bind(after.0).push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit) + 1);
@@ -250,7 +254,8 @@ impl Store {
         Ok(readable("captures", rows.iter().map(read)))
     }
 
-    /// Forgets captures of requests that were accepted before a moment. Returns how many there were.
+    /// Forgets captures of requests that were accepted before a moment. Returns how many there
+    /// were.
     pub async fn delete_captures_before(&self, before: Timestamp) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM capture WHERE accepted_at < $1";
         let failed = StoreError::sql("forget captures");
@@ -268,8 +273,8 @@ fn chosen(sql: &str, filter: &CaptureFilter) -> QueryBuilder<Sqlite> {
     query
 }
 
-/// The conditions. A plus before a column keeps its index out: few requests are found by their ids and not among all of a route or
-/// a time, and a page goes on in the order of writing.
+/// The conditions. A plus before a column keeps its index out: few requests are found by their ids
+/// and not among all of a route or a time, and a page goes on in the order of writing.
 fn conditions(query: &mut QueryBuilder<Sqlite>, filter: &CaptureFilter, accepted_at: &str) {
     let CaptureFilter { routes, legs, ids, target, period } = filter;
     if *period == Period::ALWAYS {

@@ -1,4 +1,5 @@
-//! The end of a move: who asked its source last, how far the books are written, and the signed report.
+//! The end of a move: who asked its source last, how far the books are written, and the signed
+//! report.
 
 use super::add;
 use crate::policies::Actor;
@@ -32,8 +33,8 @@ pub struct Seal<'s> {
 }
 
 impl Store {
-    /// Whom a target began to answer on a route in a period, the last first. A request that ended before any content is not
-    /// among them: it may have ended before anybody was asked.
+    /// Whom a target began to answer on a route in a period, the last first. A request that ended
+    /// before any content is not among them: it may have ended before anybody was asked.
     pub async fn callers_at(
         &self,
         route: &RouteName,
@@ -61,8 +62,8 @@ impl Store {
         Ok(found.into_iter().map(caller).collect())
     }
 
-    /// Up to when the ledger is written while a process writes it: what was accepted later may still wait in its queue. None
-    /// while no process has it open.
+    /// Up to when the ledger is written while a process writes it: what was accepted later may
+    /// still wait in its queue. None while no process has it open.
     pub async fn written_until(&self) -> Result<Option<Timestamp>, StoreError> {
         const SQL: &str = "SELECT MIN(last_flush_at) FROM run WHERE closed_at IS NULL";
         let found: (Option<i64>,) =
@@ -70,7 +71,8 @@ impl Store {
         Ok(found.0.map(Timestamp))
     }
 
-    /// Adds the event that seals a move and keeps its report, both or neither. False when another event came first.
+    /// Adds the event that seals a move and keeps its report, both or neither. False when another
+    /// event came first.
     pub async fn seal_move(&self, id: &str, expected: u64, seal: Seal<'_>, by: Actor<'_>) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO move_report (move, hash, text) VALUES ($1, $2, $3)";
         let failed = || StoreError::sql("seal a move");

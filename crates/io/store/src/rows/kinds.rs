@@ -1,8 +1,9 @@
 //! What many rows have in common, written once.
 //!
-//! Rules: the writer knows the kinds that it met, up to a bound; one that it does not know is written anew, so the same kind may
-//! stand twice and nobody may count on its number; nothing is remembered over a write that failed, because what it wrote may be
-//! gone; what a caller can make differ from request to request (tokens, losses with the values that were lost) is no part of it.
+//! Rules: the writer knows the kinds that it met, up to a bound; one that it does not know is
+//! written anew, so the same kind may stand twice and nobody may count on its number; nothing is
+//! remembered over a write that failed, because what it wrote may be gone; what a caller can make
+//! differ from request to request (tokens, losses with the values that were lost) is no part of it.
 
 use super::values::Values;
 use crate::Row;
@@ -12,7 +13,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Kinds of one generation. When it is full, those that were not met since the last one are forgotten.
+/// Kinds of one generation. When it is full, those that were not met since the last one are
+/// forgotten.
 const KINDS_LEN_MAX: usize = 4_096;
 
 const INSERT: &str = "INSERT INTO ledger_kind (account, api_key, route, vendor, model, endpoint, stream, outcome, class, status, \

@@ -1,7 +1,7 @@
 //! Values on their way into a statement.
 //!
-//! Rule: a text is handed over as one with many holders where there is one: bound as `&str`, the driver would copy it into two
-//! allocations.
+//! Rule: a text is handed over as one with many holders where there is one: bound as `&str`, the
+//! driver would copy it into two allocations.
 
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments as _, Encode, Sqlite, Type};

@@ -1,7 +1,7 @@
 //! What is told: which changes become events, and what of them.
 //!
-//! Rule: an event holds the names and numbers listed here and nothing else of a change, so that no text of a client, no
-//! address and no secret can leave by a webhook.
+//! Rule: an event holds the names and numbers listed here and nothing else of a change, so that no
+//! text of a client, no address and no secret can leave by a webhook.
 
 use crate::StoreError;
 use banjia_types::Timestamp;

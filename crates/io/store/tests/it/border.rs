@@ -52,6 +52,19 @@ fn verdict(n: i64) -> NewAudit {
 }
 
 #[tokio::test]
+async fn new_dates_need_the_version_that_was_seen() {
+    let store = Store::open(&Location::Temporary).await.unwrap();
+    for (version, text) in [(1, "one"), (5, "five")] {
+        assert_eq!(store.activate_policy(&policy(version, text), BY).await.unwrap(), Changed::Done);
+    }
+    assert_eq!(store.redate_policy(&policy(2, "one later"), 1, BY).await.unwrap(), Changed::Overtaken);
+    assert_eq!(store.policies_in_force().await.unwrap()[0].version, 5);
+    assert_eq!(store.redate_policy(&policy(6, "five later"), 5, BY).await.unwrap(), Changed::Done);
+    assert_eq!(store.redate_policy(&policy(6, "five later"), 5, BY).await.unwrap(), Changed::Already);
+    assert_eq!(store.policies_in_force().await.unwrap()[0].version, 6);
+}
+
+#[tokio::test]
 async fn one_version_of_a_policy_is_in_force_and_every_change_is_audited() {
     let store = Store::open(&Location::Temporary).await.unwrap();
     assert_eq!(store.activate_policy(&policy(1, "one"), BY).await.unwrap(), Changed::Done);

@@ -3,7 +3,7 @@
 use super::open;
 use banjia_border::audit::replay::{AuditReplay, Difference};
 use banjia_border::policy::Exemption;
-use banjia_store::{Actor, Location, PolicyRow, PolicyState, Recipient, Store};
+use banjia_store::{Actor, Location, NewMove, PolicyRow, PolicyState, Recipient, Store};
 use banjia_types::Timestamp;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -45,7 +45,7 @@ async fn fill(store: &Store) {
     for state in [PolicyState::Paused, PolicyState::Active, PolicyState::Paused] {
         store.set_policy_state("p", state, by(4)).await.unwrap();
     }
-    store.redate_policy(&policy("p", 1), by(5)).await.unwrap();
+    store.redate_policy(&policy("p", 1), 2, by(5)).await.unwrap();
     store.set_policy_state("q", PolicyState::Retired, by(6)).await.unwrap();
     for id in ["one", "two"] {
         store.grant_exemption(&exemption(id), by(7)).await.unwrap();
@@ -70,7 +70,10 @@ async fn fill(store: &Store) {
     store.set_campaign("july", false, by(16)).await.unwrap();
     store.set_campaign("july", true, by(17)).await.unwrap();
     store.next_round("july", by(18)).await.unwrap();
-    store.create_move("spring", "text = 1", &json!({ "kind": "made", "share": 0.1 }), by(19)).await.unwrap();
+    let first = json!({ "kind": "made", "share": 0.1 });
+    let new =
+        NewMove { id: "spring", text: "text = 1", first: &first, checked_at: store.moves_version().await.unwrap() };
+    store.create_move(new, by(19)).await.unwrap();
     store.append_move_event("spring", 1, &json!({ "kind": "next" }), None, by(20)).await.unwrap();
 }
 

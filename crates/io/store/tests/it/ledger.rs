@@ -92,7 +92,8 @@ async fn an_open_request_and_a_lost_one_both_show_in_the_balance() {
     let missing = |minutes: Vec<(Timestamp, Tally)>| minutes.iter().map(|(_, t)| t.missing()).collect::<Vec<_>>();
     assert_eq!(missing(store.tally(Period::ALWAYS).await.unwrap()), [1, 1]);
 
-    // A request that ends in another minute than it began in is balanced in the minute of its acceptance.
+    // A request that ends in another minute than it began in is balanced in the minute of its
+    // acceptance.
     kept.fill(row(1, 190_000, Outcome::Refused));
     ledger.flush().await.unwrap();
     assert_eq!(missing(store.tally(Period::ALWAYS).await.unwrap()), [1, 0]);

@@ -1,7 +1,7 @@
 //! Moves and leases: one process adds the next event, one does the work.
 
 use crate::open;
-use banjia_store::{Actor, MoveEventRow};
+use banjia_store::{Actor, MoveCreation, MoveEventRow, NewMove, Store};
 use banjia_types::Timestamp;
 use serde_json::json;
 use std::time::Duration;
@@ -12,13 +12,36 @@ fn by(actor: &str, after_ms: u64) -> Actor<'_> {
     Actor { actor, at: START + Duration::from_millis(after_ms) }
 }
 
+/// Creates a move that was checked against the moves of this moment.
+async fn create(store: &Store, id: &str, after_ms: u64) -> MoveCreation {
+    let checked_at = store.moves_version().await.unwrap();
+    let first = json!({ "kind": "created" });
+    let new = NewMove { id, text: "a text", first: &first, checked_at };
+    store.create_move(new, by("kim", after_ms)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_move_is_created_only_if_no_other_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("moves.db");
+    let (one, other) = (open(&path).await, open(&path).await);
+    let first = json!({ "kind": "created" });
+    let checked_at = one.moves_version().await.unwrap();
+    assert_eq!(create(&other, "july", 0).await, MoveCreation::Created);
+    let late = NewMove { id: "june", text: "a text", first: &first, checked_at };
+    assert_eq!(one.create_move(late, by("kim", 1)).await.unwrap(), MoveCreation::OthersChanged);
+    assert_eq!(one.get_move("june").await.unwrap(), None);
+    assert_eq!(create(&one, "june", 2).await, MoveCreation::Created);
+    assert_eq!(one.get_move("june").await.unwrap().unwrap().version, 1);
+}
+
 #[tokio::test]
 async fn of_two_who_add_the_next_event_one_does_and_the_other_learns_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("moves.db");
     let (one, other) = (open(&path).await, open(&path).await);
-    assert!(one.create_move("july", "id = \"july\"", &json!({ "kind": "created" }), by("kim", 0)).await.unwrap());
-    assert!(!other.create_move("july", "another", &json!({}), by("lee", 1)).await.unwrap(), "the name is taken");
+    assert_eq!(create(&one, "july", 0).await, MoveCreation::Created);
+    assert_eq!(create(&other, "july", 1).await, MoveCreation::NameTaken);
     let before = one.moves_version().await.unwrap();
 
     let (first, second) = (json!({ "kind": "advanced" }), json!({ "kind": "paused" }));
@@ -38,7 +61,7 @@ async fn of_two_who_add_the_next_event_one_does_and_the_other_learns_of_it() {
     assert_eq!(events[1], MoveEventRow { seq: 2, at: START + Duration::from_millis(5), actor, body });
     assert_eq!(other.move_events("july", 1).await.unwrap().len(), 1);
     let moves = one.moves().await.unwrap();
-    assert_eq!((moves.len(), moves[0].version, moves[0].text.as_str()), (1, 2, "id = \"july\""));
+    assert_eq!((moves.len(), moves[0].version, moves[0].text.as_str()), (1, 2, "a text"));
     assert!(one.moves_version().await.unwrap() > before, "gateways learn that something changed");
     // Events are in the audit's chain too: the making, and two events.
     let kinds: Vec<_> = one.audit_page(0, 10).await.unwrap().into_iter().map(|row| row.entry.kind).collect();

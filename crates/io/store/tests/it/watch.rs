@@ -67,7 +67,8 @@ async fn a_target_that_failed_counts_even_when_another_one_answered() {
         found,
         [
             TargetStats { target: source.clone(), requests: 2, errors: 0, total_p95_ms: Some(60) },
-            // Asked: requests 1 to 5 and two shadows. Failed: the second, the fourth, and one shadow.
+            // Asked: requests 1 to 5 and two shadows. Failed: the second, the fourth, and one
+            // shadow.
             TargetStats { target: destination.clone(), requests: 7, errors: 3, total_p95_ms: Some(1_000) },
         ]
     );
