@@ -1,4 +1,5 @@
-//! The gateway against the sandbox, over loopback: no network, no service, no order among tests, no sleeping.
+//! The gateway against the sandbox, over loopback: no network, no service, no order among tests, no
+//! sleeping.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,6 +11,7 @@ mod connections;
 mod copies;
 mod cors;
 mod cut_over;
+mod embedding_parts;
 mod emulations;
 mod endpoints;
 mod failures;
