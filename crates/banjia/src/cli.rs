@@ -25,9 +25,9 @@ mod webhook;
 
 use crate::clock;
 use crate::config::LogFormat;
-use banjia_cli::{audit, cuts, input, rehearse, scan, verify};
+use banjia_cli::{audit, cuts, input, rehearse, request, scan, verify};
 use clap::{Parser, Subcommand};
-use database::{ActorArgs, Database, DatabaseArgs};
+use database::{ActorArgs, Database, DatabaseArgs, RequestArgs};
 use std::process::ExitCode;
 
 pub(crate) use banjia_cli::{Printer, stop, table};
@@ -82,6 +82,9 @@ enum Command {
     Rehearse(RehearseArgs),
     /// Ask recorded requests again, of another target or of the one that answered, and record the answers.
     Replay(replay::Args),
+    /// What became of one request, from its key to its end: targets that failed, the one that
+    /// answered, tokens, cost, losses.
+    Request(RequestArgs),
     /// Vendors in a box for tests and rehearsals: true to their wires, errors included.
     Sandbox(sandbox::Args),
     /// Where source code calls model vendors, and what to change for the gateway.
@@ -147,6 +150,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Probe(args) => probe::run(&args, &log, &mut printer),
         Command::Region(args) => region::run(args, &mut printer),
         Command::Rehearse(args) => args.run(&mut printer),
+        Command::Request(RequestArgs { id, database }) => {
+            database.with(async |store| request::run(&store, id, &mut printer).await)
+        }
         Command::Replay(args) => replay::run(&args, &log, &mut printer),
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
         Command::Scan(args) => scan::run(&args, &mut printer),

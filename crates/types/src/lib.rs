@@ -30,7 +30,7 @@ pub use error_class::ErrorClass;
 pub use loss::{Loss, LossLevel, LossPolicy};
 pub use moment::Moment;
 pub use money::{Currency, Money, Price, PriceTier};
-pub use names::{AccountId, KeyId, ModelName, RequestId, RouteName, Target, VendorName};
+pub use names::{AccountId, BadRequestId, KeyId, ModelName, RequestId, RouteName, Target, VendorName};
 pub use operation::{Operation, UnknownOperation};
 pub use outcome::{Outcome, Tally};
 pub use problem::{Problem, nearest};

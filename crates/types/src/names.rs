@@ -1,5 +1,6 @@
 //! Names and ids. Each has its own type, so that an account is never passed in place of a key.
 
+use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -119,11 +120,39 @@ impl FromStr for Target {
 pub struct RequestId(pub Uuid);
 
 impl RequestId {
+    /// Returns when the request arrived; `None` if the id is not of version 7.
+    pub fn arrived_at(self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        Some(Timestamp(i64::try_from(seconds).ok()? * 1000 + i64::from(nanos / 1_000_000)))
+    }
+
     /// The number that decides whether this request is in a sample. It is the same on every machine
     /// and in every version: the random bits of the id and its time, folded into 64 bits.
     pub const fn sample_seed(self) -> u64 {
         let (high, low) = self.0.as_u64_pair();
         high.rotate_left(32) ^ low
+    }
+}
+
+/// A text that is no request id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRequestId(pub String);
+
+impl fmt::Display for BadRequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        write!(f, "{text:?} is no request id: it is `req_` and 32 hexadecimal digits, as in the header x-request-id")
+    }
+}
+
+impl std::error::Error for BadRequestId {}
+
+impl FromStr for RequestId {
+    type Err = BadRequestId;
+
+    fn from_str(text: &str) -> Result<Self, BadRequestId> {
+        let digits = text.trim().strip_prefix("req_").unwrap_or(text.trim());
+        Uuid::try_parse(digits).map(Self).map_err(|_| BadRequestId(text.to_owned()))
     }
 }
 
@@ -141,6 +170,16 @@ mod tests {
     fn a_request_id_gives_a_known_sample_seed() {
         let id = RequestId(Uuid::from_u128(0x018f_3c5a_9b1e_7a2b_8c3d_4e5f_6071_8293));
         assert_eq!(id.sample_seed(), 0x1723_3474_61fe_bec9);
+    }
+
+    #[test]
+    fn a_request_id_is_read_as_it_is_shown() {
+        let id = RequestId(Uuid::from_u128(7));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("00000000000000000000000000000007".parse(), Ok(id));
+        for bad in ["", "req_", "req_7", "chatcmpl-1"] {
+            assert!(bad.parse::<RequestId>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ const FLOORS: &[&[&str]] = &[
     &["border", "ledger", "redact"],
     &["affinity", "budget", "config", "cors", "error", "implausible", "reasoning", "request", "side_request_limiter"],
     &[
+        "access_log",
         "alert",
         "bad_request",
         "body",

@@ -1,7 +1,7 @@
 //! The one guard that every request passes: its key, its place in the ledger, and the border.
 //!
-//! A wrong key is counted. A request that the border refuses has a row in the ledger. Both end here,
-//! with the response that the client receives.
+//! A wrong key is counted. A request that the border refuses has a row in the ledger. Both end
+//! here, with the response that the client receives.
 
 use crate::admit::{self, RateLimitHeaders, Reservation};
 use crate::body::Body;
@@ -101,6 +101,7 @@ impl Guard<'_> {
         entry.row.key = Some(key.id.clone());
         entry.row.endpoint = Cow::Borrowed(self.operation.as_str());
         entry.row.border = check.note();
+        entry.is_logged = self.runtime.snapshot.serve.access_log;
         entry
     }
 

@@ -31,8 +31,8 @@ pub(crate) enum Answer {
     Stream(Stream),
 }
 
-/// A stream that is sent as it comes: of several vendor's streams, if the vendor gives one choice at
-/// a time.
+/// A stream that is sent as it comes: of several vendor's streams, if the vendor gives one choice
+/// at a time.
 pub(crate) struct Stream {
     streams: Vec<UpstreamStream>,
     emulation: Option<Box<StreamEmulation>>,

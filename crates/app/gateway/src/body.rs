@@ -1,9 +1,9 @@
 //! What goes back to a client: nothing, a whole answer, or a stream that is still being driven.
 //!
-//! A streamed body *is* the request's drive, seen as a [`ByteStream`]. Hyper polls it and it polls the
-//! vendor, without a task or a channel between them. So a client that leaves drops the drive, which
-//! cancels the vendor's response and closes the request as abandoned. The box is the one that the
-//! drive lives in anyway; the trait costs one virtual call a chunk.
+//! A streamed body *is* the request's drive, seen as a [`ByteStream`]. Hyper polls it and it polls
+//! the vendor, without a task or a channel between them. So a client that leaves drops the drive,
+//! which cancels the vendor's response and closes the request as abandoned. The box is the one that
+//! the drive lives in anyway; the trait costs one virtual call a chunk.
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};

@@ -174,6 +174,9 @@ pub struct ServeConfig {
     /// requests are answered 503. Default: a quarter of the memory that this process may use, at
     /// least 64 MiB. Never below `body_bytes_max`.
     pub held_bytes_max: Option<usize>,
+    /// Whether each request that ends is a line in the log: who asked, which target answered, how it
+    /// ended, times, tokens, cost, losses. Default: no.
+    pub access_log: bool,
     /// Web pages that may call the gateway, by their origins (`https://app.example`), or `*`. A
     /// page shows the key that it calls with to everybody who opens it. Default: none.
     pub cors_origins: Vec<String>,
@@ -201,6 +204,7 @@ impl Default for ServeConfig {
             write_stall_ms: 60_000,
             heartbeat_ms: 30_000,
             held_bytes_max: None,
+            access_log: false,
             cors_origins: Vec::new(),
             connections_max: 10_000,
             connections_per_address_max: None,

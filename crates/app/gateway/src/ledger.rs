@@ -5,6 +5,7 @@
 //!   left, as failed if the gateway stopped or has a bug.
 //! - A request never waits for a write.
 
+use crate::access_log;
 use crate::clock::{Clock, moment};
 use crate::config::ServeConfig;
 use crate::drain::Drain;
@@ -25,6 +26,8 @@ pub(crate) struct Entry {
     /// When it was opened, by the monotonic clock: how old it is does not depend on steps of the
     /// wall clock.
     opened: Moment,
+    /// Whether its end is a line in the log.
+    pub(crate) is_logged: bool,
     pub(crate) row: Row,
 }
 
@@ -82,7 +85,7 @@ impl Books {
         let accepted_at = self.clock.now();
         slot.accept(accepted_at);
         let row = Row::new(context.id, accepted_at, accepted_at, Outcome::Abandoned);
-        Entry { slot: Some(slot), drain: self.drain.clone(), opened, row }
+        Entry { slot: Some(slot), drain: self.drain.clone(), opened, is_logged: false, row }
     }
 
     fn full(&self) -> Failure {
@@ -119,6 +122,9 @@ impl Entry {
         let Some(slot) = self.slot.take() else { return };
         self.row.outcome = outcome;
         self.row.ended_at = self.row.accepted_at + self.age(moment());
+        if self.is_logged {
+            access_log::write(&self.row);
+        }
         let (id, at) = (self.row.request_id, self.row.accepted_at);
         slot.fill(std::mem::replace(&mut self.row, Row::new(id, at, at, outcome)));
     }

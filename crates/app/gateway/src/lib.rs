@@ -8,6 +8,7 @@
 //! recorded), `copies` and `side_requests` (asking outside of a request), `error` (the only
 //! maker of error bodies).
 
+mod access_log;
 mod admission;
 mod admit;
 mod affinity;

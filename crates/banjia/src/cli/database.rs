@@ -5,7 +5,7 @@ use crate::clock;
 use crate::config::{self, Loaded, StoreConfig};
 use anyhow::{Context as _, bail};
 use banjia_store::{Actor, Location, Store};
-use banjia_types::Timestamp;
+use banjia_types::{RequestId, Timestamp};
 use std::path::PathBuf;
 
 /// Arguments of every command that looks into a database.
@@ -52,6 +52,16 @@ pub(super) struct AuditedArgs<C: clap::Subcommand> {
     pub(super) database: Database,
     #[command(flatten)]
     pub(super) by: ActorArgs,
+}
+
+/// Arguments of `banjia request`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RequestArgs {
+    /// The id of the request, as its response has it in the header `x-request-id`.
+    #[arg(value_name = "ID")]
+    pub(super) id: RequestId,
+    #[command(flatten)]
+    pub(super) database: Database,
 }
 
 impl Database {

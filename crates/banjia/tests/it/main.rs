@@ -16,6 +16,7 @@ mod process;
 mod rehearsal;
 mod reload;
 mod replay;
+mod request;
 mod scan;
 mod sealing;
 mod serve;

@@ -308,6 +308,32 @@ impl Store {
         }
     }
 
+    /// Returns the row of a request, with the targets that failed it; `None` if there is none.
+    ///
+    /// The ledger is in the order of time, and the id holds the time of arrival: a request is
+    /// looked for among those that were accepted within an hour of it.
+    pub async fn request(&self, id: RequestId) -> Result<Option<Row>, StoreError> {
+        const ROW: &str =
+            "SELECT * FROM ledger WHERE accepted_at BETWEEN $1 - 3600000 AND $1 + 3600000 AND request_id = $2";
+        const FAILURES: &str = "SELECT vendor, model, class FROM target_failure \
+             WHERE accepted_at = $1 AND request_id = $2 ORDER BY place";
+        let failed = || StoreError::sql("read a request");
+        let Some(arrival) = id.arrived_at() else { return Ok(None) };
+        let found = sqlx::query(ROW).bind(arrival.0).bind(id.to_string()).fetch_optional(&self.read).await;
+        let Some(found) = found.map_err(failed())? else { return Ok(None) };
+        let mut row = rows::from_database(&found)?;
+        let failures: Vec<(String, String, String)> = sqlx::query_as(FAILURES)
+            .bind(row.accepted_at.0)
+            .bind(id.to_string())
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed())?;
+        for (vendor, model, class) in failures {
+            row.failures.push((Target { vendor: vendor.into(), model: model.into() }, rows::class(&class)?));
+        }
+        Ok(Some(row))
+    }
+
     /// The rows accepted last, newest first.
     pub async fn last_rows(&self, rows_max: u32) -> Result<Vec<Row>, StoreError> {
         let found = sqlx::query(rows::LAST)

@@ -5,8 +5,8 @@
 //! configuration are in the binary.
 //!
 //! - [`Printer`], [`table()`], [`input`] and [`stop`]: what all faces share
-//! - [`accounts`], [`audit`], [`cuts`], [`rehearse`], [`scan`], [`verify`]: one module for each
-//!   group of commands
+//! - [`accounts`], [`audit`], [`cuts`], [`rehearse`], [`request`], [`scan`], [`verify`]: one module
+//!   for each group of commands
 
 #![warn(missing_docs)]
 
@@ -16,6 +16,7 @@ pub mod cuts;
 pub mod input;
 mod printer;
 pub mod rehearse;
+pub mod request;
 pub mod scan;
 pub mod stop;
 mod table;

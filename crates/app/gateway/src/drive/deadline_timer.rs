@@ -1,4 +1,5 @@
-//! The one timer of an exchange: for its deadlines, and for the heartbeat of a stream that is silent.
+//! The one timer of an exchange: for its deadlines, and for the heartbeat of a stream that is
+//! silent.
 //!
 //! Why both share a timer: a second one would cost every stream an allocation and an entry in the
 //! runtime's timer wheel, and nearly no stream is silent for so long.
@@ -45,7 +46,8 @@ impl DeadlineTimer {
         self.is_armed = false;
     }
 
-    /// Counts the next heartbeat from `last_output`, if that has not passed. Returns whether it has.
+    /// Counts the next heartbeat from `last_output`, if that has not passed. Returns whether it
+    /// has.
     pub(super) fn is_silent_since(&mut self, last_output: Moment, now: Moment) -> bool {
         let Some(next) = self.heartbeat.map(|every| last_output + every) else { return false };
         if next <= now {

@@ -39,7 +39,8 @@ impl Recording {
 }
 
 impl Drive {
-    /// Hands the recording over. Must be called before the entry is closed, because closing takes its row.
+    /// Hands the recording over. Must be called before the entry is closed, because closing takes
+    /// its row.
     pub(super) fn record(&mut self, outcome: Outcome) {
         let (Some(recording), Some(target_ix)) = (self.recording.take(), self.summary.target_ix) else { return };
         let Recording { buffer, facts } = *recording;
@@ -68,7 +69,8 @@ impl Drive {
             total_ms: millis(self.now.since(self.summary.begun)),
         };
         self.state.recorder.offer(recorded, has_room);
-        // A rehearsal's response comes from another target than usual, so it is no evidence for the move.
+        // A rehearsal's response comes from another target than usual, so it is no evidence for the
+        // move.
         if is_answered && !self.summary.is_rehearsed {
             let answered = Answered {
                 route: &self.route,

@@ -1,9 +1,10 @@
 //! The head of the response.
 //!
-//! A stream's head waits for the first content, so that an error has its own status and another target
-//! can still answer. If the vendor is silent for longer than the heartbeat's interval, the head is sent
-//! before: a proxy between us and the client would give up. Then the headers that describe the answer
-//! are not known yet; a comment in the stream says the same when its content begins.
+//! A stream's head waits for the first content, so that an error has its own status and another
+//! target can still answer. If the vendor is silent for longer than the heartbeat's interval, the
+//! head is sent before: a proxy between us and the client would give up. Then the headers that
+//! describe the answer are not known yet; a comment in the stream says the same when its content
+//! begins.
 
 use super::{Drive, HeadState};
 use crate::body::Body;
@@ -92,8 +93,8 @@ impl Drive {
         }
     }
 
-    /// Returns the headers that describe the answer as comments of a stream whose head was sent before
-    /// they were known.
+    /// Returns the headers that describe the answer as comments of a stream whose head was sent
+    /// before they were known.
     pub(super) fn late_description(&self) -> Bytes {
         let mut headers = HeaderMap::new();
         self.describe(&mut headers);
@@ -112,8 +113,8 @@ impl Drive {
     }
 }
 
-/// Formats losses as `param=level, ...`. A parameter's name is the client's text, so characters that a
-/// header cannot have become `?`.
+/// Formats losses as `param=level, ...`. A parameter's name is the client's text, so characters
+/// that a header cannot have become `?`.
 fn loss_header(losses: &[Loss]) -> Option<HeaderValue> {
     if losses.is_empty() {
         return None;
