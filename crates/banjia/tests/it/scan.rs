@@ -48,7 +48,7 @@ fn a_tree_is_reported_for_people() {
         "app/secret.go:3",
         "openai key",
         ".env:1",
-        "Read 3 of 6 files",
+        "Read 5 of 6 files",
         "1 binary",
         "app/image.py",
         "4 findings: 4 certain",
@@ -89,6 +89,37 @@ fn a_pipeline_can_fail_on_what_it_wants() {
     assert_eq!(scan(folder.path(), &["app/answers.py", "--fail-on", "keys"]).0, Some(0));
     assert_eq!(scan(folder.path(), &["app/answers.py", "--fail-on", "any"]).0, Some(1));
     assert_eq!(scan(folder.path(), &["README.md", "--fail-on", "any"]).0, Some(0));
+}
+
+#[test]
+fn every_finding_is_one_line() {
+    let folder = project();
+    let (_, said, _) = run_narrow(folder.path());
+    let wanted = "app/answers.py:8:12: call: chat/completions is called through openai-python, model gpt-4o, \
+                  with temperature=0.2 [certain]";
+    assert!(said.lines().any(|line| line == wanted), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("app/secret.go:3:14: key: a key is written down (openai key)")));
+}
+
+fn run_narrow(folder: &Path) -> (Option<i32>, String, String) {
+    let (status, said, noted) = run(banjia(folder).args(["scan", "."]).env("COLUMNS", "40"));
+    (status.code(), said, noted)
+}
+
+#[test]
+fn keys_in_any_text_file_fail_a_pipeline() {
+    let zhipu = "8e1f3a5c7b9d2e4f6a8c0b1d3e5f7a92.Zx3Cv5Bn7Mq1Wd8K";
+    for name in
+        ["deploy.sh", "note.ipynb", "settings.json", "app.php", "Program.cs", "main.rs", "app.rb", "README.md", "x"]
+    {
+        for key in [SECRET, zhipu] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), format!("{{\"key\": \"{key}\"}}\n")).unwrap();
+            let (code, said, _) = scan(folder.path(), &[".", "--fail-on", "keys"]);
+            assert_eq!(code, Some(1), "{name}: {said}");
+            assert!(!said.contains(key) && said.contains(&format!("{name}:1:10: key: ")), "{said}");
+        }
+    }
 }
 
 #[test]

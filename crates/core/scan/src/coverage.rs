@@ -3,6 +3,7 @@
 
 use crate::find::{Scan, State};
 use crate::finding::{Confidence, Finding, Kind};
+use crate::plain;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ pub enum Skip {
     TooLarge,
     /// It contains zero bytes.
     Binary,
-    /// No parser here reads its syntax.
+    /// It holds no text, by its name.
     UnknownLanguage,
     /// The parser gave up.
     Unparsable,
@@ -33,7 +34,7 @@ impl Skip {
         match self {
             Self::TooLarge => "too large",
             Self::Binary => "binary",
-            Self::UnknownLanguage => "no language that is read",
+            Self::UnknownLanguage => "no text, by their names",
             Self::Unparsable => "not parsable",
             Self::Unreadable => "not readable",
             Self::Link => "links",
@@ -63,7 +64,7 @@ pub struct Coverage {
     pub files_parsed: u64,
     /// Number of lines of all files whose content was read.
     pub lines: u64,
-    /// By language. `settings` are environment files and similar ones.
+    /// By language. `settings` are environment files and similar ones, `text` what no parser reads.
     pub languages: BTreeMap<String, Count>,
     /// Files that were not read, by reason.
     pub skipped: BTreeMap<Skip, u64>,
@@ -96,7 +97,8 @@ impl Coverage {
         self.files_parsed += u64::from(is_parsed);
         self.lines += scan.lines;
         self.files_with_odd_bytes += u64::from(scan.has_odd_bytes);
-        let name = scan.language.map_or("settings", |language| language.as_str());
+        let other = if scan.state == State::Text { plain::language(path) } else { "settings" };
+        let name = scan.language.map_or(other, |language| language.as_str());
         let count = self.languages.entry(name.to_owned()).or_default();
         count.files += 1;
         count.parsed += u64::from(is_parsed);

@@ -15,9 +15,11 @@ mod places;
 use crate::advice;
 use crate::coverage::Skip;
 use crate::envfile;
-use crate::finding::Finding;
+use crate::finding::{Finding, Kind};
 use crate::keys;
 use crate::lang::Language;
+use crate::notebook;
+use crate::plain;
 use crate::resolve::Resolver;
 use crate::rules::ScanRules;
 use crate::syntax::{self, Form, Id};
@@ -44,6 +46,9 @@ pub enum State {
     NothingOfInterest,
     /// Line by line: settings, not code.
     Settings,
+    /// Line by line, for hosts, variables and keys: its syntax is not read here. Of a notebook the
+    /// code was read.
+    Text,
     /// The file was not read.
     Skipped(Skip),
 }
@@ -72,13 +77,13 @@ impl Scan {
 
 /// Whether a file with this name would be read. The caller need not open the others.
 pub fn is_readable(path: &str) -> bool {
-    Language::of_path(path).is_some() || envfile::is_settings(path)
+    Language::of_path(path).is_some() || plain::may_be_text(path)
 }
 
 /// Scans a file. `path` determines the language and is repeated in the findings.
 pub fn find(path: &str, text: &[u8], rules: &ScanRules) -> Scan {
     let language = Language::of_path(path);
-    if language.is_none() && !envfile::is_settings(path) {
+    if !is_readable(path) {
         return Scan::skipped(Skip::UnknownLanguage);
     }
     if text.len() > FILE_BYTES_MAX {
@@ -90,10 +95,16 @@ pub fn find(path: &str, text: &[u8], rules: &ScanRules) -> Scan {
     let lines = Lines::new(text);
     let is_of_interest = rules.is_of_interest(text);
     let mut findings: Vec<(usize, Finding)> = Vec::new();
+    let notebook = if plain::language(path) == "notebook" { notebook::read(text) } else { None };
     let state = match language {
-        None => {
-            findings.extend(envfile::find(text, rules));
+        None if envfile::is_settings(path) => {
+            findings.extend(settings(path, text, rules));
             State::Settings
+        }
+        None => {
+            let code = notebook.filter(|_| is_of_interest).map(|notebook| in_notebook(&notebook, rules));
+            findings.extend(code.unwrap_or_else(|| plain::find(path, text, rules)));
+            State::Text
         }
         Some(_) if !is_of_interest => State::NothingOfInterest,
         Some(language) => match syntax::read(language, text) {
@@ -115,6 +126,23 @@ pub fn find(path: &str, text: &[u8], rules: &ScanRules) -> Scan {
         has_odd_bytes: std::str::from_utf8(text).is_err(),
         findings: findings.collect(),
     }
+}
+
+/// The variables of a settings file, and the hosts that stand under names which no SDK reads.
+fn settings(path: &str, text: &[u8], rules: &ScanRules) -> Vec<(usize, Finding)> {
+    let mut found = envfile::find(text, rules);
+    let line_of = |at: usize| text.get(..at).map_or(0, |before| memchr::memchr_iter(b'\n', before).count());
+    let told: HashSet<usize> = found.iter().map(|(at, _)| line_of(*at)).collect();
+    let hosts = plain::find(path, text, rules).into_iter();
+    found.extend(hosts.filter(|(at, finding)| finding.kind == Kind::Host && !told.contains(&line_of(*at))));
+    found
+}
+
+/// The findings in the code of a notebook, at their places in its file.
+fn in_notebook(notebook: &notebook::Notebook, rules: &ScanRules) -> Vec<(usize, Finding)> {
+    let Some(unit) = syntax::read(Language::Python, notebook.code.as_bytes()) else { return Vec::new() };
+    let found = search(&Resolver::new(&unit, rules));
+    found.into_iter().map(|(at, finding)| (notebook.place(at), finding)).collect()
 }
 
 fn placed(mut finding: Finding, path: &str, (line, column): (u32, u32), rules: &ScanRules) -> Finding {

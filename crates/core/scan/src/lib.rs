@@ -20,6 +20,8 @@ pub mod find;
 pub mod finding;
 mod keys;
 pub mod lang;
+mod notebook;
+mod plain;
 pub mod report;
 mod resolve;
 pub mod rules;

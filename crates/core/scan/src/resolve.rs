@@ -340,8 +340,18 @@ impl<'u> Resolver<'u> {
         }
     }
 
+    /// What is called. `require("openai")` is the module and its default at once.
+    pub(crate) fn callable(&self, callee: Id) -> Option<Thing> {
+        let thing = self.thing(callee)?;
+        let Thing::Module(sdk) = thing else { return Some(thing) };
+        match self.part(sdk, "default") {
+            Some(Thing::Maker(sdk, client)) => Some(Thing::Maker(sdk, client)),
+            _ => Some(thing),
+        }
+    }
+
     fn call(&self, callee: Id, args: &[Arg]) -> Option<Thing> {
-        match self.thing(callee) {
+        match self.callable(callee) {
             Some(Thing::Maker(sdk, client)) => self.maker_call(sdk, client, callee),
             Some(Thing::Builder(sdk, client)) => match self.form(callee) {
                 Form::Member(_, name) if name == "build" => self.made(&Thing::Maker(sdk, client)),

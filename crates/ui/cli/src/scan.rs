@@ -17,7 +17,7 @@ pub struct Args {
     /// A folder or a file.
     path: PathBuf,
     /// How the report looks.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Exit with 1 when this is found, for a check in a pipeline.
     #[arg(long, value_enum, value_name = "WHAT")]
@@ -29,8 +29,9 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people.
-    Table,
+    /// For people and grep: one finding a line.
+    #[value(alias = "table")]
+    Text,
     /// With names that stay: docs/guide/scan.md.
     Json,
     /// SARIF 2.1.0, for what shows findings beside code.
@@ -52,7 +53,7 @@ enum FailOn {
 pub fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let report = walk::scan(&args.path, args.all)?;
     match args.format {
-        Format::Table => show(&report, printer),
+        Format::Text => show(&report, printer),
         Format::Json => printer.line(&pretty(&report.to_json())?),
         Format::Sarif => printer.line(&pretty(&report.to_sarif(env!("CARGO_PKG_VERSION")))?),
     }
@@ -75,8 +76,9 @@ fn show(report: &Report, printer: &mut Printer) {
             continue;
         }
         printer.line(&format!("{} ({})", title(kind), of_kind.len()));
-        let rows: Vec<Vec<String>> = of_kind.iter().map(|finding| row(finding)).collect();
-        printer.line(&table(&header(kind), &rows, printer.width()));
+        for finding in of_kind {
+            printer.line(&line(finding));
+        }
         printer.line("");
     }
     advice(report, printer);
@@ -95,33 +97,31 @@ fn title(kind: Kind) -> &'static str {
     }
 }
 
-fn header(kind: Kind) -> Vec<&'static str> {
-    match kind {
-        Kind::Client => vec!["where", "SDK", "endpoint", "model", "base address", "key"],
-        Kind::Call | Kind::Http => vec!["where", "endpoint", "served", "model", "parameters", "sure"],
-        Kind::Host | Kind::Environment | Kind::SideChannel => vec!["where", "what"],
-        Kind::Key => vec!["where", "kind", "fingerprint"],
+/// One finding as one line: `src/app.py:12:5: call: chat/completions is called through
+/// openai-python [certain]`.
+fn line(finding: &Finding) -> String {
+    let Finding { file, line, column, .. } = finding;
+    let mut text = format!("{file}:{line}:{column}: {}: {}", finding.kind.as_str(), sentence(finding));
+    if let Some(key) = &finding.key {
+        text += ", key ";
+        text += &setting(key);
     }
-}
-
-fn row(finding: &Finding) -> Vec<String> {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let place = format!("{}:{}", finding.file, finding.line);
-    match finding.kind {
-        Kind::Client => {
-            let said = |value: &Option<_>| value.as_ref().map(setting).unwrap_or_default();
-            let (base, key) = (said(&finding.base_url), said(&finding.key));
-            vec![place, text(&finding.sdk), text(&finding.endpoint), text(&finding.model), base, key]
-        }
-        Kind::Call | Kind::Http => {
-            let served = finding.is_served.map_or("", |is_served| if is_served { "yes" } else { "no" });
-            let confidence = finding.confidence.as_str().to_owned();
-            let (endpoint, model) = (text(&finding.endpoint), text(&finding.model));
-            vec![place, endpoint, served.to_owned(), model, parameters(finding), confidence]
-        }
-        Kind::Host | Kind::Environment | Kind::SideChannel => vec![place, sentence(finding)],
-        Kind::Key => vec![place, text(&finding.name), text(&finding.fingerprint)],
+    let with = if matches!(finding.kind, Kind::Call | Kind::Http) { parameters(finding) } else { String::new() };
+    if !with.is_empty() {
+        text += ", with ";
+        text += &with;
     }
+    if finding.is_served == Some(false) {
+        text += ", which a gateway does not serve today";
+    }
+    if let Some(fingerprint) = &finding.fingerprint {
+        text += ", fingerprint ";
+        text += fingerprint;
+    }
+    text += " [";
+    text += finding.confidence.as_str();
+    text.push(']');
+    visible_line(&text).into_owned()
 }
 
 fn parameters(finding: &Finding) -> String {

@@ -40,7 +40,7 @@ impl Search<'_, '_> {
 
     /// What is made by a call, if it is a client: SDK, rule and named arguments.
     fn construction(&self, id: Id, callee: Id, args: &[Arg]) -> Option<(usize, usize, Named)> {
-        match self.r.thing(callee)? {
+        match self.r.callable(callee)? {
             Thing::Maker(sdk, at) => {
                 let client = self.r.client(sdk, at);
                 let is_builder = client.builder && is_builder_name(self.r.form(callee));

@@ -87,6 +87,11 @@ fn call(b: &mut Builder<'_>, node: Node, callee: &str) {
         let value = b.of(child).unwrap_or_else(|| b.push(child, Form::Null));
         args.push(Arg { name: None, value, is_splat: child.kind() == "spread_element" });
     }
+    if let Some(module) = required(b, callee, &args) {
+        b.unit.imports.push((module.clone(), None, node.start_byte()));
+        b.put(node, Form::Import(module, None));
+        return;
+    }
     b.put(node, Form::Call(callee, args));
 }
 
@@ -127,7 +132,10 @@ fn declare(b: &mut Builder<'_>, node: Node) {
         b.assign(target, value, kind);
         return;
     }
-    let module = value.and_then(|value| required(b, value));
+    let module = value.and_then(|value| match &b.unit.exprs[value as usize].form {
+        Form::Import(module, None) => Some(module.clone()),
+        _ => None,
+    });
     for child in named(target) {
         let (taken, local) = match child.kind() {
             "shorthand_property_identifier_pattern" => (b.text(child), b.text(child)),
@@ -146,10 +154,9 @@ fn declare(b: &mut Builder<'_>, node: Node) {
 }
 
 /// The module of `require("m")` or `import("m")`.
-fn required(b: &Builder<'_>, id: u32) -> Option<String> {
+fn required(b: &Builder<'_>, callee: u32, args: &[Arg]) -> Option<String> {
     let form = |id: u32| &b.unit.exprs[id as usize].form;
-    let Form::Call(callee, args) = form(id) else { return None };
-    let Form::Name(name) = form(*callee) else { return None };
+    let Form::Name(name) = form(callee) else { return None };
     let Form::Text(module) = form(args.first()?.value) else { return None };
     matches!(name.as_str(), "require" | "import").then(|| module.clone())
 }
@@ -161,6 +168,13 @@ pub(super) fn field(b: &mut Builder<'_>, node: Node, name: &str) {
 }
 
 fn import(b: &mut Builder<'_>, node: Node) {
+    // `import OpenAI = require("openai")` of TypeScript.
+    if let Some(clause) = named(node).into_iter().find(|child| child.kind() == "import_require_clause") {
+        let local = named(clause).first().map(|name| b.text(*name)).unwrap_or_default();
+        let module = key(b, clause, "source");
+        b.import(node, local, &module, None);
+        return;
+    }
     let module = key(b, node, "source");
     let Some(clause) = named(node).into_iter().find(|child| child.kind() == "import_clause") else {
         b.unit.imports.push((module, None, node.start_byte()));
