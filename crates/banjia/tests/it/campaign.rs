@@ -81,13 +81,13 @@ async fn who_has_unsubscribed_is_listed_and_told_only_where_that_is_mandatory() 
 }
 
 /// A report on a mail (RFC 3464).
-fn report(status: &str, id: &str) -> String {
+fn report(action: &str, status: &str, id: &str) -> String {
     format!(
         "From: postmaster@mail.example\r\nSubject: undelivered\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n\
          --b\r\nContent-Type: text/plain\r\n\r\nIt did not arrive.\r\n\
          --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mail.example\r\n\r\n\
-         Final-Recipient: rfc822; ops@x.example\r\nAction: failed\r\nStatus: {status}\r\n\r\n\
+         Final-Recipient: rfc822; ops@x.example\r\nAction: {action}\r\nStatus: {status}\r\n\r\n\
          --b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{id}>\r\n\r\n--b--\r\n"
     )
 }
@@ -103,12 +103,12 @@ async fn a_folder_of_mails_that_came_back_is_recorded_once_and_left_as_it_is() {
     }
     let (july, june) = (sent_id(folder, "july"), sent_id(folder, "june"));
     let mails = [
-        ("new/1", report("5.1.1", &july)),
-        ("new/2", report("5.1.1", "1.stranger@example.com")),
-        ("cur/3:2,S", report("4.2.2", &june)),
+        ("new/1", report("failed", "5.1.1", &july)),
+        ("new/2", report("failed", "5.1.1", "1.stranger@example.com")),
+        ("cur/3:2,S", report("delayed", "4.2.2", &june)),
         ("cur/4:2,S", "Subject: hi\r\n\r\nhello\r\n".to_owned()),
         // What is still being written to a Maildir is nobody's business yet.
-        ("tmp/5", report("5.1.1", &june)),
+        ("tmp/5", report("failed", "5.1.1", &june)),
     ];
     for name in ["new", "cur", "tmp", "cur/inner"] {
         std::fs::create_dir_all(folder.join("mail").join(name)).unwrap();
