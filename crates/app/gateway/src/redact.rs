@@ -10,12 +10,16 @@
 //!   is refused, because it would match everywhere.
 //! - Names and ids of the protocol stay: a tool's result must still find its call.
 
+mod data;
+mod numbers;
+
 use crate::config::{PatternConfig, RedactConfig};
 use crate::problem::Problem;
+use numbers::{is_card, is_phone, is_resident, stands_alone};
 use regex::{Captures, Regex, RegexBuilder};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
+
+pub(crate) use data::lacks_data;
 
 /// The compiled size of one pattern.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
@@ -25,12 +29,6 @@ const PATTERN_LEN_MAX: usize = 1_000;
 const PATTERNS_MAX: usize = 64;
 /// How many levels of JSON inside of a text are read.
 const NESTED_MAX: u32 = 4;
-/// A text of at least this many characters that is base64 throughout is data.
-const DATA_LEN_MIN: usize = 4 * 1024;
-
-/// The word that replaces data begins with the first, and its digest follows the second.
-const DATA_WORD: &str = "[data ";
-const DATA_DIGEST: &str = "sha256:";
 
 /// Keys by their form: usual prefixes, tokens of three parts, key files.
 const KEYS: &str = r"(?x)
@@ -101,7 +99,7 @@ impl Redactor {
             (config.emails, EMAIL, "[email]", any, false),
             (config.ids, RESIDENT, "[id]", is_resident, true),
             (config.cards, CARD, "[card]", is_card, true),
-            (config.phones, PHONE, "[phone]", any, true),
+            (config.phones, PHONE, "[phone]", is_phone, true),
         ];
         for (is_on, pattern, word, holds, alone) in known {
             if is_on {
@@ -114,17 +112,17 @@ impl Redactor {
 
     /// Redacts every text below `value`. Returns the number of replacements.
     pub fn redact(&self, value: &mut Value) -> u32 {
-        self.walk(value, 0)
+        self.walk(value, None, 0)
     }
 
-    fn walk(&self, value: &mut Value, nested: u32) -> u32 {
+    fn walk(&self, value: &mut Value, member: Option<&str>, nested: u32) -> u32 {
         match value {
-            Value::String(text) => self.text(text, nested),
-            Value::Array(values) => values.iter_mut().map(|value| self.walk(value, nested)).sum(),
+            Value::String(text) => self.text(text, member, nested),
+            Value::Array(values) => values.iter_mut().map(|value| self.walk(value, member, nested)).sum(),
             Value::Object(members) => members
                 .iter_mut()
                 .filter(|(name, value)| !(is_protocol(name) && value.is_string()))
-                .map(|(_, value)| self.walk(value, nested))
+                .map(|(name, value)| self.walk(value, Some(name), nested))
                 .sum(),
             // A number of the protocol is a count or a time. One inside of a text may be personal.
             Value::Number(number) if nested > 0 => {
@@ -139,24 +137,19 @@ impl Redactor {
         }
     }
 
-    fn text(&self, text: &mut String, nested: u32) -> u32 {
-        if !self.keeps_data
-            && let Some(word) = data_word(text)
-        {
-            *text = word;
-            return 1;
-        }
+    fn text(&self, text: &mut String, member: Option<&str>, nested: u32) -> u32 {
         if nested < NESTED_MAX
             && matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['))
             && let Ok(mut inner) = serde_json::from_str::<Value>(text)
         {
-            let count = self.walk(&mut inner, nested + 1);
+            let count = self.walk(&mut inner, member, nested + 1);
             if count > 0 {
                 *text = inner.to_string();
             }
             return count;
         }
-        self.plain(text)
+        let data = if self.keeps_data { 0 } else { data::take_out(text, member) };
+        data + self.plain(text)
     }
 
     fn plain(&self, text: &mut String) -> u32 {
@@ -205,68 +198,6 @@ fn is_protocol(name: &str) -> bool {
         name,
         "id" | "tool_call_id" | "object" | "model" | "role" | "type" | "finish_reason" | "system_fingerprint"
     )
-}
-
-/// Whether no letter or digit touches the match: a longer number is something else.
-fn stands_alone(whole: &str, part: std::ops::Range<usize>) -> bool {
-    let before = whole.get(..part.start).and_then(|text| text.chars().next_back());
-    let after = whole.get(part.end..).and_then(|text| text.chars().next());
-    [before, after].into_iter().flatten().all(|c| !c.is_ascii_alphanumeric() && c != '_')
-}
-
-/// Whether the check character of a resident identity number is right (GB 11643-1999, ISO 7064 MOD
-/// 11-2).
-fn is_resident(text: &str) -> bool {
-    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-    const CHECKS: &[u8; 11] = b"10X98765432";
-    let digits = text.as_bytes();
-    let Some((last, first)) = digits.split_last() else { return false };
-    let sum: u32 = first.iter().zip(WEIGHTS).map(|(digit, weight)| u32::from(digit.wrapping_sub(b'0')) * weight).sum();
-    let month = text.get(10..12).and_then(|month| month.parse::<u32>().ok()).unwrap_or(0);
-    (1..=12).contains(&month) && last.to_ascii_uppercase() == CHECKS[(sum % 11) as usize]
-}
-
-/// Whether the check digit of a card number is right (ISO/IEC 7812, Luhn).
-fn is_card(text: &str) -> bool {
-    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
-    let luhn = digits.iter().rev().enumerate().map(|(place, &digit)| match place % 2 {
-        0 => digit,
-        _ if digit > 4 => digit * 2 - 9,
-        _ => digit * 2,
-    });
-    // A repeated digit passes the check and is no card.
-    digits.len() >= 13 && digits.iter().any(|digit| *digit != digits[0]) && luhn.sum::<u32>().is_multiple_of(10)
-}
-
-/// The word that replaces an image, a sound or another file in a text; `None` if the text is no
-/// such data.
-fn data_word(text: &str) -> Option<String> {
-    let kind = match text.strip_prefix("data:") {
-        Some(rest) => rest.split_once(',').map(|(head, _)| head.split(';').next().unwrap_or_default())?,
-        None if text.len() >= DATA_LEN_MIN && text.bytes().all(is_base64) => "base64",
-        None => return None,
-    };
-    let kind: String = kind.chars().filter(char::is_ascii_graphic).take(40).collect();
-    let mut word = format!("{DATA_WORD}{kind} {} bytes {DATA_DIGEST}", text.len());
-    for byte in Sha256::digest(text.as_bytes()).iter().take(8) {
-        write!(word, "{byte:02x}").expect("a text takes what is written into it");
-    }
-    word.push(']');
-    Some(word)
-}
-
-/// Whether a recorded request lacks an image, a sound or another file that it had.
-pub(crate) fn lacks_data(request: &Value) -> bool {
-    match request {
-        Value::String(text) => text.starts_with(DATA_WORD) && text.ends_with(']') && text.contains(DATA_DIGEST),
-        Value::Array(items) => items.iter().any(lacks_data),
-        Value::Object(members) => members.values().any(lacks_data),
-        _ => false,
-    }
-}
-
-const fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\n' | b'\r')
 }
 
 #[cfg(test)]

@@ -40,8 +40,82 @@ fn what_only_looks_like_it_is_left_alone() {
         "x138123456789",
         "sk-short, Bearer of news",
         "a@b, @name, user@localhost",
+        "0.5454545454545454",
+        "[-0.4111111111111111, 3.13812345678, 13812345678.5]",
+        "+100 000 000",
+        "+1 000 000 000",
+        "+250 000 000 CNY",
+        "+12 345 678",
+        "+15.000.000.000",
     ] {
         check(text, text, 0);
+    }
+}
+
+#[test]
+fn numbers_that_are_what_they_seem_still_go() {
+    check("No.4111111111111111. Tel.13812345678.", "No.[card]. Tel.[phone].", 2);
+    check("4111111111111111,13812345678", "[card],[phone]", 2);
+    check("+1 202 555 0143, +34 912 345 678, +852 2123 4567", "[phone], [phone], [phone]", 3);
+    check("+86 10 6552 9988, +39 06 698 12345, +7 495 123-45-67", "[phone], [phone], [phone]", 3);
+}
+
+/// Takes an image out of one part of a message in this form.
+#[track_caller]
+fn is_taken_out(part: &Value) {
+    let mut value = json!({ "messages": [{ "role": "user", "content": [part] }] });
+    assert_eq!(redactor().redact(&mut value), 1, "{part}");
+    let text = value.to_string();
+    assert!(text.contains("[data ") && !text.contains("iVBORw0KGgo") && lacks_data(&value), "{text}");
+}
+
+#[test]
+fn images_in_every_form_are_taken_out() {
+    let bare = format!("iVBORw0KGgo{}==", "AAAANSUhEUgAA".repeat(8));
+    let url = format!("data:image/png;base64,{bare}");
+    for part in [
+        json!({ "type": "image_url", "image_url": { "url": url } }),
+        json!({ "type": "image_url", "image_url": { "url": url.replace("data:image", "DATA:IMAGE") } }),
+        json!({ "type": "image_url", "image_url": url }),
+        json!({ "type": "image_url", "image_url": { "url": bare } }),
+        json!({ "type": "input_image", "image_url": url }),
+        json!({ "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": bare } }),
+        json!({ "type": "image", "image": url }),
+        json!({ "type": "video", "video": [url] }),
+        json!({ "type": "file", "file": { "filename": "a.png", "file_data": url } }),
+        json!({ "type": "text", "text": format!("what is ![this]({url})?") }),
+        json!({ "type": "text", "text": format!("<img src='{url}'> and") }),
+        json!({ "type": "text", "text": format!("the file is {bare} in base64") }),
+        json!({ "type": "tool_result", "content": json!({ "screenshot": bare }).to_string() }),
+    ] {
+        is_taken_out(&part);
+    }
+}
+
+#[test]
+fn data_without_a_known_beginning_is_taken_out() {
+    let sound = "QUJD".repeat(30);
+    for part in [
+        json!({ "type": "input_audio", "input_audio": { "data": sound, "format": "pcm16" } }),
+        json!({ "b64_json": sound }),
+        json!({ "text": format!("it is {} so", "QUJD".repeat(2_000)) }),
+        json!({ "url": "data:image/svg+xml,%3Csvg%20xmlns='x'" }),
+    ] {
+        let mut value = json!({ "content": [part] });
+        assert_eq!(redactor().redact(&mut value), 1, "{part}");
+        assert!(lacks_data(&value));
+    }
+}
+
+#[test]
+fn words_and_addresses_are_no_data() {
+    for text in [
+        "https://files.example.com/images/2026/a/very/long/path/to/some/picture/that/is/public.png",
+        "the data: it is here, and data:image is a word",
+        "R0lGODlh",
+    ] {
+        let mut value = json!({ "content": [{ "image_url": { "url": text } }, { "text": text }] });
+        assert_eq!(redactor().redact(&mut value), 0, "{text}");
     }
 }
 
