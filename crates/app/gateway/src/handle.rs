@@ -67,7 +67,7 @@ async fn pipeline(
     let accepted_at = moment();
     let mut entry = guard.accept(slot, accepted_at, &key.key, &check);
     entry.row.stream = head.stream;
-    let Some(route) = runtime.routes.get(head.model.as_str()).cloned() else {
+    let Some(route) = runtime.route(&head.model) else {
         let failure = models::unknown(&runtime.snapshot, &head.model);
         return Ok(refuse(&mut entry, &failure, Some(&limits), &check));
     };

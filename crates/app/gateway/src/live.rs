@@ -4,6 +4,8 @@
 //! - A request keeps one [`RuntimeState`] to its end.
 //! - Each lock guards a few numbers and is never held across an await. A key without limits has none.
 
+mod pattern;
+
 use crate::budget::Budget;
 use crate::keys::KeyHash;
 use crate::lock::lock;

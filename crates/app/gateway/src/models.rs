@@ -8,9 +8,9 @@ use crate::body::Body;
 use crate::error::Failure;
 use crate::problem::nearest;
 use crate::request::RequestContext;
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::{ANY_MODEL, Route, Snapshot};
 use crate::state::State;
-use banjia_types::{Operation, RouteName};
+use banjia_types::Operation;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Value, json};
@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 /// Maximum number of near names in an error.
 const NEAR_NAMES_MAX: usize = 3;
 
-/// Lists all routes.
+/// Lists all routes but patterns: `*` is no model that a client could ask for.
 pub(crate) fn list(state: &State, context: &RequestContext, headers: &HeaderMap) -> Response<Body> {
     answer(state, context, headers, |snapshot| {
-        let data: Vec<_> = snapshot.routes.values().map(|route| model(state, snapshot, route)).collect();
+        let data: Vec<_> =
+            snapshot.named_routes().map(|route| model(state, snapshot, route, route.name.as_str())).collect();
         json_response(&json!({ "object": "list", "data": data }))
     })
 }
@@ -30,8 +31,10 @@ pub(crate) fn list(state: &State, context: &RequestContext, headers: &HeaderMap)
 pub(crate) fn one(state: &State, context: &RequestContext, headers: &HeaderMap, id: &str) -> Response<Body> {
     answer(state, context, headers, |snapshot| {
         let id = decoded(id);
-        match snapshot.routes.get(id.as_str()) {
-            Some(route) => json_response(&model(state, snapshot, route)),
+        let route = Some(id.as_str()).filter(|id| !id.ends_with(ANY_MODEL));
+        let route = route.and_then(|id| snapshot.routes.get(id).or_else(|| snapshot.pattern(id)));
+        match route {
+            Some(route) => json_response(&model(state, snapshot, route, &id)),
             None => unknown(snapshot, &id).response(),
         }
     })
@@ -57,21 +60,22 @@ fn answer(
 
 /// The error for a model that no route has.
 pub(crate) fn unknown(snapshot: &Snapshot, model: &str) -> Failure {
-    let near = nearest(model, snapshot.routes.keys().map(RouteName::as_str), NEAR_NAMES_MAX);
+    let near = nearest(model, snapshot.named_routes().map(|route| route.name.as_str()), NEAR_NAMES_MAX);
     Failure::unknown_model(model, &near)
 }
 
-fn model(state: &State, snapshot: &Snapshot, route: &Route) -> Value {
+fn model(state: &State, snapshot: &Snapshot, route: &Route, id: &str) -> Value {
     let first = route.targets.first();
     let owner = first.map_or("banjia", |target| target.target.vendor.as_str());
     let mut model = json!({
-        "id": route.name.as_str(),
+        "id": id,
         "object": "model",
         "created": state.started.0 / 1000,
         "owned_by": owner,
     });
     let shutdown = first.and_then(|target| {
-        let facts = snapshot.vendors[target.vendor].profile.model(target.target.model.as_str())?;
+        let named = Some(target.target.model.as_str()).filter(|model| *model != ANY_MODEL).unwrap_or(id);
+        let facts = snapshot.vendors[target.vendor].profile.model(named)?;
         facts.shutdown_date.as_ref().map(ToString::to_string)
     });
     if let Some(date) = shutdown {

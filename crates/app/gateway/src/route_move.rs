@@ -11,7 +11,7 @@
 
 use crate::budget::Budget;
 use crate::problem::{Problem, near};
-use crate::snapshot::{Route, Vendor};
+use crate::snapshot::{ANY_MODEL, Route, Vendor};
 use banjia_traffic::{Priority, RoutingDecision};
 use banjia_types::{RequestId, RouteMove, RouteName, Stage, Timestamp, VendorName};
 use std::collections::BTreeMap;
@@ -130,6 +130,10 @@ fn check_one(name: &RouteName, route_move: &RouteMove, routes: &BTreeMap<RouteNa
         problems.push(Problem::new(&place, "there is no such route", hint));
         return problems;
     };
+    if name.as_str().ends_with(ANY_MODEL) {
+        let hint = "give each model that moves a route of its own";
+        problems.push(Problem::new(&place, "a route with a pattern cannot move", hint));
+    }
     let targets = &route.targets;
     // At its end a move's source leaves the configuration, credential and all. It is then not asked, which is what is wanted.
     let needs_source = route_move.stage < Stage::Live;

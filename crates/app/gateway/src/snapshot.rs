@@ -27,6 +27,10 @@ use std::time::Duration;
 /// Profiles by name, as `vendors/*.toml` are called.
 pub type Profiles = BTreeMap<String, Arc<Profile>>;
 
+/// The model of a target that takes the name that the client asked for, and the end of the name of
+/// a route that takes every model which begins like it.
+pub(crate) const ANY_MODEL: &str = "*";
+
 /// The compiled view of a configuration.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -71,10 +75,17 @@ impl Vendor {
             _ => None,
         }
     }
+
+    /// What a model costs where this vendor bills. `None` if the profile does not say.
+    pub(crate) fn price(&self, model: &str) -> Option<Price> {
+        let facts = self.profile.model(model)?;
+        let abroad = facts.price_abroad.as_ref().filter(|_| self.abroad);
+        abroad.or(facts.price.as_ref()).cloned()
+    }
 }
 
-/// A model name that clients may ask for.
-#[derive(Debug)]
+/// A model name that clients may ask for, or a pattern of them.
+#[derive(Clone, Debug)]
 pub(crate) struct Route {
     pub(crate) name: RouteName,
     pub(crate) targets: Vec<RouteTarget>,
@@ -157,6 +168,20 @@ impl Snapshot {
         self.vendors.iter().filter_map(of).collect()
     }
 
+    /// Each account with each vendor that does not serve it where its record says that it resides.
+    pub fn unserved(&self, at: Timestamp) -> Vec<(AccountId, VendorName)> {
+        let mut found = Vec::new();
+        for vendor in &self.vendors {
+            let Some(list) = &vendor.serves else { continue };
+            for account in self.accounts.values() {
+                if callers::serves_at_home(list, account, at) == Some(false) {
+                    found.push((account.id.clone(), vendor.name.clone()));
+                }
+            }
+        }
+        found
+    }
+
     /// What is allowed but worth saying: models that are switched off soon, models that no profile knows.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
@@ -188,6 +213,19 @@ impl Snapshot {
     /// The targets of a route, in order; none when there is no such route.
     pub fn targets(&self, route: &RouteName) -> Option<Vec<Target>> {
         Some(self.routes.get(route)?.targets.iter().map(|it| it.target.clone()).collect())
+    }
+
+    /// The route with the longest pattern that takes `model`.
+    pub(crate) fn pattern(&self, model: &str) -> Option<&Arc<Route>> {
+        let takes = |route: &&Arc<Route>| {
+            route.name.as_str().strip_suffix(ANY_MODEL).is_some_and(|start| model.starts_with(start))
+        };
+        self.routes.values().filter(takes).max_by_key(|route| route.name.as_str().len())
+    }
+
+    /// The routes whose name is a model's name, and no pattern.
+    pub(crate) fn named_routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values().filter(|route| !route.name.as_str().ends_with(ANY_MODEL))
     }
 
     /// The names of the routes, sorted.
@@ -302,6 +340,7 @@ impl Check {
             if config.targets.is_empty() {
                 self.problem(format!("routes[{i}].targets"), "a route needs a target", "for example \"openai/gpt-4o\"");
             }
+            self.pattern(i, config);
             let mut targets = Vec::with_capacity(config.targets.len());
             for (j, text) in config.targets.iter().enumerate() {
                 targets.extend(self.target(&format!("routes[{i}].targets[{j}]"), text, vendor_configs, vendors));
@@ -312,6 +351,33 @@ impl Check {
             }
         }
         routes
+    }
+
+    /// A `*` ends the name of a route or stands for a whole model, and a model left open needs a
+    /// name left open.
+    fn pattern(&mut self, i: usize, config: &RouteConfig) {
+        let name = config.name.as_str();
+        let start = name.strip_suffix(ANY_MODEL);
+        if start.unwrap_or(name).contains(ANY_MODEL) {
+            let hint = "`name*` takes every model that begins with name";
+            self.problem(format!("routes[{i}].name"), format!("in {name:?} the * is not at the end"), hint);
+        }
+        for (j, text) in config.targets.iter().enumerate() {
+            let Ok(target) = text.parse::<Target>() else { continue };
+            let model = target.model.as_str();
+            let path = format!("routes[{i}].targets[{j}]");
+            if model != ANY_MODEL && model.contains(ANY_MODEL) {
+                let hint = format!("{}/{ANY_MODEL} asks for the model that the client named", target.vendor);
+                self.problem(path, format!("{text:?} is no model"), hint);
+            } else if model == ANY_MODEL && start.is_none() {
+                let hint = format!("name the model, or end the route's name in *, as in {name}*");
+                self.problem(
+                    path,
+                    format!("{text:?} leaves the model open, but the route {name:?} is one model"),
+                    hint,
+                );
+            }
+        }
     }
 
     fn capture(&mut self, config: &CaptureConfig, routes: &BTreeMap<RouteName, Arc<Route>>) -> CaptureRules {
@@ -357,24 +423,27 @@ impl Check {
             self.problem(path, "a model's name must be visible ASCII", "");
             return None;
         };
-        let abroad = vendors[vendor].as_ref()?.abroad;
         let profile = &vendors[vendor].as_ref()?.profile;
         let facts = profile.model(target.model.as_str());
-        if facts.is_none() && profile.models().next().is_some() {
-            let message =
-                format!("the profile does not know the model {:?}; its price is unknown", target.model.as_str());
-            self.warnings.push(Problem::new(path, message, ""));
+        if facts.is_none() && target.model.as_str() != ANY_MODEL && profile.models().next().is_some() {
+            let (message, hint) = unknown_model(target.model.as_str(), profile);
+            self.warnings.push(Problem::new(path, message, hint));
         }
-        let price = facts.and_then(|facts| {
-            let abroad = facts.price_abroad.as_ref().filter(|_| abroad);
-            abroad.or(facts.price.as_ref()).cloned()
-        });
+        let price = vendors[vendor].as_ref()?.price(target.model.as_str());
         if let Some(date) = facts.and_then(|facts| facts.shutdown_date.as_ref()) {
             let message = format!("{text} is switched off on {date}");
             self.warnings.push(Problem::new(path, message, "name another target before that day"));
         }
         Some(RouteTarget { target, vendor, price, label })
     }
+}
+
+/// What to say about a model that its vendor's profile does not have.
+fn unknown_model(model: &str, profile: &Profile) -> (String, String) {
+    let known = profile.models().map(|facts| facts.name.text());
+    let hint = near(model, known).map_or_else(String::new, |near| format!("did you mean {near}?"));
+    let message = format!("the profile does not know the model {model:?}; its price is unknown");
+    (message, hint)
 }
 
 fn open_doors(base: &str, config: &VendorConfig, profile: &Arc<Profile>) -> Result<Vendor, String> {

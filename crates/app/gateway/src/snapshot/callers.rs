@@ -22,16 +22,7 @@ pub(super) fn serves_all<'a>(
 ) -> Option<bool> {
     let mut verdict = None;
     for account in accounts {
-        let served = account.residence.as_ref().map(|residence| {
-            let network = NetworkFact {
-                place: residence.value,
-                agreement: Agreement::Alone,
-                asn: None,
-                source: "the account's residence".into(),
-                as_of: residence.as_of,
-            };
-            serves(list, &Facts { network: Some(network), account: Some(account.clone()) }, at)
-        });
+        let served = serves_at_home(list, account, at);
         verdict = match (verdict, served) {
             (_, Some(false)) => return Some(false),
             (None, served) => Some(served),
@@ -39,6 +30,20 @@ pub(super) fn serves_all<'a>(
         };
     }
     verdict.flatten()
+}
+
+/// Whether a vendor with this list serves an account that calls from where it resides. `None` if
+/// its record does not say where.
+pub(super) fn serves_at_home(list: &Policy, account: &Arc<AccountFacts>, at: Timestamp) -> Option<bool> {
+    let residence = account.residence.as_ref()?;
+    let network = NetworkFact {
+        place: residence.value,
+        agreement: Agreement::Alone,
+        asn: None,
+        source: "the account's residence".into(),
+        as_of: residence.as_of,
+    };
+    Some(serves(list, &Facts { network: Some(network), account: Some(account.clone()) }, at))
 }
 
 impl Check {
