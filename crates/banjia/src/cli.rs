@@ -25,6 +25,7 @@ mod webhook;
 
 use crate::clock;
 use crate::config::LogFormat;
+use crate::config::report::{Findings, Severity};
 use banjia_cli::{audit, cuts, input, rehearse, request, scan, verify};
 use clap::{Parser, Subcommand};
 use database::{ActorArgs, Database, DatabaseArgs, RequestArgs};
@@ -169,6 +170,14 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints findings in frames, and returns how many problems they are: `2 problems`.
+fn print_findings(findings: &Findings, printer: &mut Printer) -> String {
+    printer.styled_line(findings.render(printer.is_color(), printer.width()).trim_end_matches('\n'));
+    printer.line("");
+    let problems = findings.count(Severity::Problem);
+    format!("{problems} problem{}", if problems == 1 { "" } else { "s" })
 }
 
 /// The runtime of every command that does network or disk work: one worker for each processor that is ours to use. With

@@ -6,14 +6,17 @@
 
 pub(crate) mod build;
 pub(crate) mod environment;
+pub(crate) mod every;
 mod interpolate;
-mod locate;
+pub(crate) mod locate;
 pub(crate) mod mask;
 mod profiles;
 mod raw;
 pub(crate) mod report;
 #[cfg(test)]
 mod tests;
+pub(crate) mod vendor_names;
+mod wording;
 
 use crate::clock;
 use banjia_files::{Bounds, FileError};
@@ -244,6 +247,7 @@ fn read_with<T>(
         Some(dir) => load_profiles(&folder.join(dir)),
     };
     let profiles = profiles.into_map(&mut findings, raw.span("profiles.dir"));
+    vendor_names::resolve(&mut raw.config.gateway.vendors, &profiles);
     let snapshot = match Snapshot::compile(&raw.config.gateway, &profiles) {
         Ok(snapshot) => Some(snapshot),
         Err(problems) => {
@@ -258,6 +262,11 @@ fn read_with<T>(
                 .unwrap_or_else(|| raw.finding(warning, report::Severity::Warning)),
         );
     }
+    if let Some(snapshot) = &snapshot {
+        raw.check_residences(snapshot, clock::now(), &mut findings);
+    }
+    raw.check_bases(&mut findings);
+    raw.check_parameters(&profiles, &mut findings);
     raw.check_webhooks(!options.without_secrets, &mut findings);
     let made = make(&raw, &mut findings);
     raw.look_for_oddities(&mut findings);

@@ -9,17 +9,17 @@ mod inquire;
 pub(super) use inquire::{Affected, affected};
 
 use super::database::AuditedArgs;
-use super::{Printer, input, table};
+use super::{Printer, input, print_findings, table};
 use crate::clock;
-use crate::config::mask::Mask;
+use crate::config::every;
 use anyhow::bail;
 use banjia_border::policy::Policy;
 use banjia_border::registry::embedded;
 use banjia_cli::accounts;
 use banjia_control::policies::{self, ActivationOutcome, NewDates};
 use banjia_store::{Actor, PolicyState, Store};
+use banjia_types::Timestamp;
 use banjia_types::calendar;
-use banjia_types::{Problem, Timestamp};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -122,24 +122,16 @@ pub(super) fn run(args: Args, printer: &mut Printer) -> anyhow::Result<ExitCode>
     }
 }
 
-/// Reads a policy's file; what is wrong with it is printed.
+/// Reads a policy's file. Everything that is wrong with it is printed.
 fn read(file: &Path, printer: &mut Printer) -> anyhow::Result<Policy> {
-    let shown = file.display();
+    let shown = file.display().to_string();
     let text = input::text(file, TEXT_BYTES_MAX)?;
-    match Policy::parse(&text, embedded()) {
-        Ok(policy) => Ok(policy),
-        Err(problems) => {
-            let mask = Mask::new(&text);
-            for problem in &problems {
-                printer.note(&format!("{shown}: {}", mask.sentence(&problem.to_string())));
-            }
-            bail!("{shown} cannot be used: {}", counted(&problems))
-        }
+    let (policy, findings) = every::read(&shown, &text, |text| Policy::parse(text, embedded()));
+    if let Some(policy) = policy.filter(|_| findings.is_empty()) {
+        return Ok(policy);
     }
-}
-
-fn counted(problems: &[Problem]) -> String {
-    format!("{} problem{}", problems.len(), if problems.len() == 1 { "" } else { "s" })
+    let count = print_findings(&findings, printer);
+    bail!("{shown} cannot be used: {count}")
 }
 
 fn check(file: &Path, printer: &mut Printer) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,6 @@
 //! `banjia check FILE`: what is wrong with a configuration file, all at once.
 
-use super::Printer;
+use super::{Printer, print_findings};
 use crate::config::{self, build, report::Severity};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,8 +28,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitCode {
         Err(findings) => (findings, None),
     };
     if !findings.is_empty() {
-        printer.styled_line(findings.render(printer.is_color(), printer.width()).trim_end_matches('\n'));
-        printer.line("");
+        print_findings(&findings, printer);
     }
     let warnings = match findings.count(Severity::Warning) {
         0 => String::new(),

@@ -10,12 +10,11 @@ mod show;
 pub(crate) use seal::source_keys;
 
 use super::database::{AuditedArgs, Database};
-use super::{Printer, input};
+use super::{Printer, input, print_findings};
 use crate::clock;
-use crate::config::mask::Mask;
+use crate::config::every;
 use anyhow::Context as _;
 use banjia_cli::rehearse::share;
-use banjia_control::moves::fit::Needed;
 use banjia_control::moves::{self, MoveCommand};
 use banjia_movement::spec::MoveSpec;
 use banjia_movement::stage::{ActiveDestination, Order};
@@ -161,26 +160,23 @@ fn check(file: &Path, database: &Database, printer: &mut Printer) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// The text and what it says, or everything that is wrong with it, told already: with itself first, and then with the
-/// configuration, where there is one.
+/// Returns the text and what it says. If anything is wrong with it, or does not fit the
+/// configuration if there is one, prints all of that and returns `None`.
 fn fitting(file: &Path, database: &Database, printer: &mut Printer) -> anyhow::Result<Option<(String, MoveSpec)>> {
     let text = read(file)?;
-    let spec = match MoveSpec::parse(&text) {
-        Ok(spec) => spec,
-        Err(problems) => {
-            let mask = Mask::new(&text);
-            for problem in &problems {
-                printer.line(&mask.sentence(&problem.to_string()));
-            }
+    let shown = file.display().to_string();
+    let (spec, mut findings) = every::read(&shown, &text, MoveSpec::parse);
+    if let (Some(spec), Some(loaded)) = (&spec, database.loaded()?) {
+        fit::add_misfits(spec, &text, &loaded, &mut findings);
+    }
+    if !findings.is_empty() {
+        let count = print_findings(&findings, printer);
+        if findings.has_problems() {
+            printer.line(&format!("{shown}: {count}"));
             return Ok(None);
         }
-    };
-    let loaded = database.loaded()?;
-    let misfits = loaded.map(|loaded| fit::misfits(&spec, &loaded, Needed::All)).unwrap_or_default();
-    for misfit in &misfits {
-        printer.line(misfit);
     }
-    Ok(misfits.is_empty().then_some((text, spec)))
+    Ok(spec.map(|spec| (text, spec)))
 }
 
 fn new(file: &Path, database: &Database, by: Actor<'_>, printer: &mut Printer) -> anyhow::Result<ExitCode> {

@@ -1,7 +1,7 @@
 //! `banjia probe VENDOR`: does the live vendor do what its profile says?
 
 use super::{LogChoice, Printer, runtime, table};
-use crate::config::{self, LogConfig, environment, mask, report::Findings};
+use crate::config::{self, LogConfig, mask, report::Findings, vendor_names};
 use crate::probe::{Finding, Probe, Settings, Standing};
 use crate::telemetry;
 use anyhow::{Context, bail};
@@ -21,7 +21,8 @@ pub(super) struct Args {
     /// A base URL instead of the profile's hosts.
     #[arg(long, value_name = "URL")]
     base: Option<String>,
-    /// The environment variable that holds your key. Default: the vendor's name and _API_KEY, in capitals.
+    /// The environment variable that holds your key. Default: those that `banjia vendor show`
+    /// names.
     #[arg(long, value_name = "VARIABLE")]
     key_env: Option<String>,
     /// The model to chat with; the cheapest that the profile knows when not said.
@@ -61,8 +62,9 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     let known = args.dir.as_ref().map_or_else(config::embedded_profiles, |dir| config::load_profiles(dir));
     let mut findings = Findings::new("vendor profiles", "");
     let profiles = known.into_map(&mut findings, None);
-    let Some(profile) = profiles.get(&args.vendor) else {
-        let near = config::nearest(&args.vendor, profiles.keys().map(String::as_str));
+    let found = vendor_names::profile_of(&args.vendor, &profiles).and_then(|name| profiles.get_key_value(name));
+    let Some((vendor, profile)) = found else {
+        let near = vendor_names::nearest_profile(&args.vendor, &profiles);
         let hint =
             near.map_or_else(|| "`banjia vendor list` shows all".to_owned(), |near| format!("did you mean {near}?"));
         bail!("there is no vendor {:?}; {hint}", args.vendor);
@@ -78,11 +80,12 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
             )
         }
     };
-    let variable = args.key_env.clone().unwrap_or_else(|| environment::variable(&args.vendor));
-    let key = std::env::var(&variable)
-        .ok()
-        .filter(|key| !key.trim().is_empty())
-        .with_context(|| format!("the environment variable {variable} is not set; --key-env names another"))?;
+    let variables =
+        args.key_env.clone().map_or_else(|| vendor_names::key_variables(vendor).collect(), |name| vec![name]);
+    let set = |name: &String| std::env::var(name).ok().filter(|key| !key.trim().is_empty());
+    let key = variables.iter().find_map(set).with_context(|| {
+        format!("no environment variable holds the key: {} is not set; --key-env names another", variables.join(" or "))
+    })?;
     Ok(Settings { profile: Arc::clone(profile), base, key: Secret::new(key.trim()), model: args.model.clone() })
 }
 

@@ -2,7 +2,7 @@
 
 use super::stop::Stop;
 use super::{LogChoice, Printer, runtime, table};
-use crate::config::LogConfig;
+use crate::config::{self, LogConfig, report::Findings, vendor_names};
 use crate::telemetry;
 use anyhow::Context;
 use banjia_sandbox::{Fault, Options, Pace, Sandbox, key_of};
@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// Where to listen. Port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8089", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// Which vendors answer; all when not said.
+    /// Which vendors answer, by `banjia vendor list` or another name of theirs. Default: all.
     #[arg(long = "vendor", value_name = "NAME")]
     vendors: Vec<String>,
     /// The same seed and requests give the same answers.
@@ -37,7 +37,11 @@ pub(super) fn run(args: Args, log: &LogChoice, printer: &mut Printer) -> anyhow:
             first_token: Duration::from_millis(args.first_token_ms),
             per_token: Duration::from_millis(args.per_token_ms),
         };
-        let options = Options { bind: args.listen, vendors: args.vendors, seed: args.seed, pace };
+        let profiles = config::embedded_profiles().into_map(&mut Findings::new("vendor profiles", ""), None);
+        let own_name =
+            |name: String| vendor_names::profile_of(&name, &profiles).map_or(name.clone(), ToOwned::to_owned);
+        let vendors = args.vendors.into_iter().map(own_name).collect();
+        let options = Options { bind: args.listen, vendors, seed: args.seed, pace };
         let mut stop = Stop::listen()?;
         let sandbox = Sandbox::start(options).await.context("starting the sandbox")?;
         let rows: Vec<_> = sandbox

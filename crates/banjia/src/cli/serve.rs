@@ -18,7 +18,7 @@ use crate::border::Table;
 use crate::clock;
 use crate::compose::{self, Running};
 use crate::config::build::{self, Built};
-use crate::config::{self, Config, Loaded, Options, environment, report::Findings};
+use crate::config::{self, Config, Loaded, Options, environment, report::Findings, vendor_names};
 use crate::telemetry;
 use anyhow::{Context, bail};
 use banjia_control::Listeners;
@@ -106,14 +106,19 @@ fn from_environment(listen: Option<SocketAddr>, log: &LogChoice, printer: &mut P
     })?;
     printer.note(&format!("No {} here and no --config: everything comes from the environment.", config::DEFAULT_FILE));
     if made.used.is_empty() {
-        let example: Vec<_> = profiles.keys().take(3).map(|name| environment::variable(name)).collect();
+        let example: Vec<_> =
+            profiles.keys().take(3).filter_map(|name| vendor_names::key_variables(name).next()).collect();
         printer.note(&format!(
             "No vendor key is set ({}, ...), so there are no routes: every model is unknown.",
             example.join(", ")
         ));
     } else {
-        let routes = config.gateway.routes.len();
-        printer.note(&format!("Vendors: {}. {routes} routes, one for each of their models.", made.used.join(", ")));
+        let (families, models): (Vec<_>, Vec<_>) =
+            config.gateway.routes.iter().map(|route| route.name.as_str()).partition(|name| name.ends_with('*'));
+        printer.note(&format!("Vendors: {}. {} models have a route.", made.used.join(", "), models.len()));
+        if !families.is_empty() {
+            printer.note(&format!("Any other name of these families passes too: {}", families.join(", ")));
+        }
     }
     if let Some(secret) = &made.new_key {
         printer.note_as_it_is(&format!(

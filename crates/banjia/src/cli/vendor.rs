@@ -2,7 +2,7 @@
 
 use super::{Printer, input, table};
 use crate::clock;
-use crate::config::{self, Known, mask, report::Findings};
+use crate::config::{self, Known, mask, report::Findings, vendor_names};
 use banjia_gateway::Profiles;
 use banjia_types::{Operation, Price, PriceTier};
 use banjia_wire::Profile;
@@ -120,8 +120,9 @@ fn list(profiles: &Profiles, printer: &mut Printer) {
 }
 
 fn show(profiles: &Profiles, name: &str, printer: &mut Printer) -> ExitCode {
-    let Some(profile) = profiles.get(name) else {
-        let near = config::nearest(name, profiles.keys().map(String::as_str));
+    let found = vendor_names::profile_of(name, profiles).and_then(|name| profiles.get_key_value(name));
+    let Some((name, profile)) = found else {
+        let near = vendor_names::nearest_profile(name, profiles);
         let hint =
             near.map_or_else(|| "`banjia vendor list` shows all".to_owned(), |near| format!("did you mean {near}?"));
         printer.error(&format!("there is no vendor {name:?}; {hint}"));
@@ -129,7 +130,13 @@ fn show(profiles: &Profiles, name: &str, printer: &mut Printer) -> ExitCode {
     };
     let cite = profile.cite();
     printer.line(&format!("{name}: {}", in_short(profile)));
-    printer.line(&format!("source: {}, as of {}\n", cite.source, cite.as_of));
+    printer.line(&format!("source: {}, as of {}", cite.source, cite.as_of));
+    let others = vendor_names::other_names(name);
+    if !others.is_empty() {
+        printer.line(&format!("also called: {}", others.join(", ")));
+    }
+    let variables: Vec<_> = vendor_names::key_variables(name).collect();
+    printer.line(&format!("its key without a configuration file: {}\n", variables.join(" or ")));
     let width = printer.width();
     if !profile.hosts().is_empty() {
         let rows: Vec<_> = profile

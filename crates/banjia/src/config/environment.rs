@@ -1,9 +1,14 @@
 //! What `banjia serve` does without a configuration file: everything from the environment.
 //!
-//! Rules: each vendor whose `<NAME>_API_KEY` is set is used, and each of its models is a route of the same name. The key
-//! that clients use is `BANJIA_KEY`; without it one is made for this run and shown once. Nothing is guessed beyond that:
-//! a business that moves needs routes with a destination, and those need a file.
+//! - Each vendor with a key in one of its variables (`<NAME>_API_KEY` and those of its documents)
+//!   is used.
+//! - Each model that its profile knows is a route of the same name. Families of models
+//!   (`qwen3-max*`) are routes too, so that dated and newer names pass.
+//! - The key that clients use is `BANJIA_KEY`. Without it one is made for this run and shown once.
+//! - Nothing is guessed beyond that: a business that moves needs routes with a destination, and
+//!   those need a file.
 
+use super::vendor_names::key_variables;
 use banjia_gateway::config::{AccountConfig, Config, KeyConfig, LimitConfig, RouteConfig, VendorConfig};
 use banjia_gateway::{Profiles, keys};
 use banjia_types::Secret;
@@ -21,11 +26,6 @@ pub(crate) struct Made {
     pub(crate) used: Vec<String>,
 }
 
-/// The variable that holds a vendor's key: `openai-compatible` -> `OPENAI_COMPATIBLE_API_KEY`.
-pub(crate) fn variable(vendor: &str) -> String {
-    format!("{}_API_KEY", vendor.to_uppercase().replace('-', "_"))
-}
-
 /// Builds a configuration from `profiles` and the environment `lookup`; `make_key` gives a new key's text.
 pub(crate) fn make(
     profiles: &Profiles,
@@ -37,14 +37,25 @@ pub(crate) fn make(
     let mut used = Vec::new();
     let mut targets: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, profile) in profiles.iter().filter(|(_, profile)| !profile.hosts().is_empty()) {
-        let Some(credential) = found(&variable(name)) else { continue };
-        used.push(format!("{name} ({})", variable(name)));
+        let mut with_key = key_variables(name).filter_map(|variable| Some((found(&variable)?, variable)));
+        let Some((credential, variable)) = with_key.next() else { continue };
+        used.push(format!("{name} ({variable})"));
         config.vendors.push(VendorConfig {
             credential: Some(Secret::new(credential.trim())),
             ..VendorConfig::new(name.as_str())
         });
-        for model in profile.models().filter(|facts| facts.name.is_exact()).map(|facts| facts.name.text()) {
-            targets.entry(model.to_owned()).or_default().push(format!("{name}/{model}"));
+        for facts in profile.models() {
+            let (model, is_exact) = (facts.name.text(), facts.name.is_exact());
+            if !is_exact {
+                targets.entry(format!("{model}*")).or_default().push(format!("{name}/*"));
+            }
+            if is_exact || is_whole(model) {
+                let target = format!("{name}/{model}");
+                let route = targets.entry(model.to_owned()).or_default();
+                if !route.contains(&target) {
+                    route.push(target);
+                }
+            }
         }
     }
     config.routes = targets.into_iter().map(|(name, targets)| RouteConfig::new(name.as_str(), targets)).collect();
@@ -57,4 +68,10 @@ pub(crate) fn make(
         config.keys.push(KeyConfig { id: "env".into(), hash, account: ACCOUNT.into(), limits });
     }
     Made { config, new_key, used }
+}
+
+/// Whether the beginning of a family's names is a model's name by itself: `qwen3-max`, not
+/// `doubao-seed-`.
+fn is_whole(start: &str) -> bool {
+    start.ends_with(|last: char| last.is_alphanumeric())
 }

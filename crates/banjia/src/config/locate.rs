@@ -7,6 +7,13 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// The byte range of what `path` names in `text`; none when `text` is no TOML, or has not even its
+/// first part.
+pub(crate) fn in_text(text: &str, path: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    span(table.get_ref(), path)
+}
+
 /// The byte range of what `path` names in `root`; `None` when not even its first part is there.
 pub(super) fn span(root: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
     let mut steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']')).filter(|step| !step.is_empty());

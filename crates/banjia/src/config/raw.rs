@@ -4,9 +4,11 @@
 //! taken out, and the rest is read again, so one bad key hides no other either. The settings' own serde derives are the
 //! only list of keys there is.
 
+mod meaning;
+
 use super::interpolate::{self, Sources};
 use super::report::{Finding, Findings, Severity};
-use super::{Config, Options, locate, mask};
+use super::{Config, Options, locate, mask, wording};
 use banjia_gateway::Problem;
 use serde::de::DeserializeOwned;
 use std::ops::Range;
@@ -52,9 +54,13 @@ pub(super) struct Raw<'t> {
 /// Reads `text`, adding what is wrong with it to `findings`.
 pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings: &mut Findings) -> Raw<'t> {
     let (tree, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let hint = "TOML texts stand in quotes, and each table begins with [name] or [[name]]";
-        findings.add(Finding::problem(error.span(), first_line(error.message())).hint(hint));
+    match wording::other_format(findings.shown(), text).filter(|_| !errors.is_empty()) {
+        Some(other) => findings.add(other),
+        None => {
+            for error in &errors {
+                findings.add(wording::syntax(text, error.span(), first_line(error.message())));
+            }
+        }
     }
     let mut tree = tree.into_inner();
     let variable = |name: &str| std::env::var(name).ok();
@@ -62,7 +68,7 @@ pub(super) fn parse<'t>(text: &'t str, folder: &Path, options: Options, findings
     if errors.is_empty() {
         fill_table(&mut tree, &sources, findings);
     }
-    let mut reader = Reader { findings, silent: !errors.is_empty(), lost: Vec::new() };
+    let mut reader = Reader { text, findings, silent: !errors.is_empty(), lost: Vec::new() };
     reader.unknown_sections(&tree);
     let mut config = Config {
         store: reader.table(&tree, "store"),
@@ -270,6 +276,7 @@ fn fill_value(value: &mut Spanned<DeValue<'_>>, is_secret: bool, sources: &Sourc
 }
 
 struct Reader<'f> {
+    text: &'f str,
     findings: &'f mut Findings,
     /// The text did not parse: what is missing then is not worth saying.
     silent: bool,
@@ -352,7 +359,7 @@ impl Reader<'_> {
                 _ => None,
             };
             if !self.silent {
-                self.findings.add(explain(message, span));
+                self.findings.add(explain(self.text, message, span));
             }
             taken.push(gone?);
         }
@@ -378,7 +385,7 @@ fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
 }
 
 /// Serde's sentence as ours, with the nearest name where a name was wrong.
-fn explain(message: &str, span: Option<Range<usize>>) -> Finding {
+pub(super) fn explain(text: &str, message: &str, span: Option<Range<usize>>) -> Finding {
     for (start, what) in [("unknown field", "key"), ("unknown variant", "value")] {
         if message.starts_with(start) {
             // The wrong name may hold back-ticks itself; the known ones come after it.
@@ -389,7 +396,7 @@ fn explain(message: &str, span: Option<Range<usize>>) -> Finding {
                 .hint(did_you_mean(wrong, &known));
         }
     }
-    Finding::problem(span, without_value(message))
+    wording::wrong_value(text, span, &without_value(message))
 }
 
 /// Serde's sentence about a wrong value without the value: a secret may stand in the wrong place.

@@ -61,6 +61,11 @@ impl Findings {
         Self { shown: shown.to_owned(), mask: Box::new(Mask::new(text)), list: Vec::new(), others: Vec::new() }
     }
 
+    /// The file's name, as it is shown.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
     /// No finding may show this value, which is not in the text itself.
     pub(super) fn hide(&mut self, value: &str) {
         self.mask.hide(value);
@@ -97,6 +102,12 @@ impl Findings {
             (finding.severity, finding.span.as_ref().map(|span| (span.start, span.end)), finding.message.clone())
         });
         self.list.dedup();
+    }
+
+    /// The same, sorted.
+    pub(super) fn sorted(mut self) -> Self {
+        self.sort();
+        self
     }
 
     /// One line per finding, for logs: `banjia.toml:12:8: message (hint)`.

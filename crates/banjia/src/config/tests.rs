@@ -1,6 +1,7 @@
 //! Tests of reading and building.
 //! The messages of `golden/*.toml`, word for word in the `.txt` beside each. `UPDATE_GOLDEN=1` writes them anew.
 
+mod meaning;
 mod secrets;
 
 use super::*;
@@ -104,6 +105,51 @@ fn an_environment_gives_vendors_routes_and_a_key() {
     let lookup = |name: &str| (name == "BANJIA_KEY").then(|| "bj-given".to_owned());
     let made = environment::make(&profiles, &lookup, &|| unreachable!("a key was given"));
     assert_eq!((made.used.len(), made.config.keys.len(), made.config.routes.len()), (0, 1, 0));
+}
+
+#[test]
+fn every_variable_of_a_vendor_is_read() {
+    let profiles = embedded_profiles().into_map(&mut Findings::new("profiles", ""), None);
+    for (variable, vendor) in [
+        ("ALIBABA_API_KEY", "alibaba"),
+        ("DASHSCOPE_API_KEY", "alibaba"),
+        ("QIANFAN_API_KEY", "baidu"),
+        ("ARK_API_KEY", "volcengine"),
+        ("ZAI_API_KEY", "zhipu"),
+        ("ZHIPUAI_API_KEY", "zhipu"),
+        ("MOONSHOT_API_KEY", "moonshot"),
+        ("KIMI_API_KEY", "moonshot"),
+    ] {
+        let lookup = |name: &str| (name == variable).then(|| "id.secret".to_owned());
+        let made = environment::make(&profiles, &lookup, &|| banjia_types::Secret::new("bj-new"));
+        assert_eq!(made.used, [format!("{vendor} ({variable})")]);
+        assert!(Snapshot::compile(&made.config, &profiles).is_ok(), "{variable}");
+    }
+}
+
+#[test]
+fn a_vendor_by_itself_has_routes_for_its_families() {
+    let profiles = embedded_profiles().into_map(&mut Findings::new("profiles", ""), None);
+    for (variable, route, target) in [
+        ("ALIBABA_API_KEY", "qwen3-max", "alibaba/qwen3-max"),
+        ("ALIBABA_API_KEY", "qwen3-max*", "alibaba/*"),
+        ("MOONSHOT_API_KEY", "kimi-k2.6", "moonshot/kimi-k2.6"),
+        ("ARK_API_KEY", "doubao-seed-*", "volcengine/*"),
+    ] {
+        let lookup = |name: &str| (name == variable).then(|| "key".to_owned());
+        let made = environment::make(&profiles, &lookup, &|| banjia_types::Secret::new("bj-new"));
+        let found = made.config.routes.iter().find(|found| found.name.as_str() == route);
+        assert_eq!(found.map(|found| found.targets.as_slice()), Some(&[target.to_owned()][..]), "{route}");
+        assert!(made.config.routes.iter().all(|route| !route.name.as_str().ends_with('-')));
+    }
+}
+
+#[test]
+fn a_vendor_may_go_by_another_name() {
+    let text = "[[vendors]]\nname = \"Qwen\"\ncredential = \"${NONE:-k}\"\n\
+        [[routes]]\nname = \"q\"\ntargets = [\"Qwen/qwen3-max\"]\n";
+    let loaded = read("a.toml", text, Path::new(""), Options::default()).unwrap();
+    assert_eq!(loaded.config.gateway.vendors[0].profile.as_deref(), Some("alibaba"));
 }
 
 /// A file with every key.

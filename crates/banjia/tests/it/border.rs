@@ -147,7 +147,7 @@ fn lists_and_places_are_looked_up_and_what_does_not_exist_is_said() {
     )
     .unwrap();
     let said = complains(folder, &["border", "check", "bad.toml"]);
-    assert!(said.contains("line 3") && said.contains("Asia/Shanghai") && said.contains("2 problems"), "{said}");
+    assert!(said.contains("bad.toml:3:8") && said.contains("Asia/Shanghai") && said.contains("2 problems"), "{said}");
 }
 
 #[test]

@@ -88,7 +88,11 @@ fn a_move_that_does_not_fit_the_configuration_is_not_made_and_all_of_it_is_said(
         for wanted in [
             "destination zhipu/glm-4.6 is not among",
             "did you mean zhipu/glm-4.7?",
-            "no route \"gpt-4o-mini\": did you mean gpt-4o?",
+            "no route \"gpt-4o-mini\"",
+            "did you mean gpt-4o?",
+            "bad.toml:6:15",
+            "bad.toml:8:9",
+            "2 problems",
         ] {
             assert!(said.contains(wanted), "{wanted:?} is not in:\n{said}");
         }

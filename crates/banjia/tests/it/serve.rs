@@ -95,6 +95,28 @@ async fn without_a_file_everything_comes_from_the_environment() {
     assert!(gateway.end().success());
 }
 
+#[tokio::test]
+async fn a_pattern_takes_every_name_that_begins_like_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_sandbox, vendors) = sandbox(folder.path(), &[]);
+    let routes = [("glm-*", &["zhipu/*"] as &[&str]), ("glm-4.6", &["openai/gpt-4o"]), ("any-*", &["zhipu/glm-4.7"])];
+    std::fs::write(folder.path().join("banjia.toml"), config(&vendors, &routes)).unwrap();
+    let (mut gateway, address) = serve(folder.path());
+    for (model, target) in [("glm-4.7", "zhipu/glm-4.7"), ("glm-4.6", "openai/gpt-4o"), ("any-name", "zhipu/glm-4.7")] {
+        assert_eq!(status_of(&address, model).await, (200, Some(target.to_owned())), "{model}");
+    }
+    for model in ["glm", "glm-*", "other", "*"] {
+        assert_eq!(status_of(&address, model).await.0, 404, "{model}");
+    }
+    let listed = ask(&address, "/v1/models", KEY, None).await;
+    assert!(!listed.text.contains('*'), "{}", listed.text);
+    let shown = ask(&address, "/v1/models/glm-4.7-new", KEY, None).await;
+    assert!(shown.status == 200 && shown.text.contains("\"glm-4.7-new\""), "{}", shown.text);
+    gateway.signal("TERM");
+    gateway.wait_for("drained");
+    assert!(gateway.end().success());
+}
+
 #[test]
 fn the_start_warns_where_callers_of_unknown_place_are_sent_on() {
     for (more, is_warned) in [("", true), ("serves_unknown = false\n", false), ("serves = \"none\"\n", false)] {

@@ -1,5 +1,6 @@
 //! A move for people: where it stands, what keeps it from going on, and what happened.
 
+use super::fit;
 use crate::cli::database::Database;
 use crate::cli::{Printer, table};
 use banjia_control::moves::{self, Loaded, Seen};
@@ -97,7 +98,7 @@ pub(super) async fn show(store: &Store, id: &str, beside: Beside<'_>, printer: &
     let none = BTreeMap::new();
     let seen = Seen { loaded: &loaded, borders: borders.as_ref().unwrap_or(&none), now };
     let key = if verdicts {
-        let capture = configured.map(|loaded| loaded.config.gateway.capture).unwrap_or_default();
+        let capture = configured.as_ref().map(|loaded| loaded.config.gateway.capture.clone()).unwrap_or_default();
         Some(seal_key(&capture, store.path())?)
     } else {
         None
@@ -118,8 +119,13 @@ pub(super) async fn show(store: &Store, id: &str, beside: Beside<'_>, printer: &
     if let Some(obstacle) = progress.obstacle {
         printer.line(&format!("\nIt does not go on by itself: {obstacle}"));
     }
+    if let Some(configured) = configured.as_ref().filter(|_| of.stage() < Stage::Live) {
+        for sentence in fit::unrecorded_sentences(of.spec(), configured) {
+            printer.line(&format!("\n{sentence}."));
+        }
+    }
     if !gates.is_empty() {
-        printer.line("\nGates that do not hold yet:");
+        printer.line("\nIt waits for these gates:");
         printer.line(&table(&["route", "target", "why"], &gates, printer.width()));
     }
     if let Some(hash) = &of.state().sealed {

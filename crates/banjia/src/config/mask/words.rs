@@ -55,6 +55,14 @@ const VALUES: &[&str] = &[
     "zh",
 ];
 
+/// Keys of a move's text and of a policy's, whose raw forms are private to their crates.
+const OTHER_TEXTS: &str = "account appeal asn at_least billing blackout block brownouts canary captures_min cooldown days \
+     deadline destination differ error_rate_max except exemptions fact_age_days_max from gates hold id kind \
+     latency_ratio_max legal_demand link list network notice on_deadline over owner owners parity parity_age_max places \
+     reason record repeat requests_min residence route rules second shadow share share_of_requests share_of_time source \
+     source_until spend_max spend_max_per_day spend_max_total steps streams title unknown until verdict version when window \
+     zone";
+
 /// The words of the configuration, and the names and keys of the built-in profiles.
 static WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let mut words: HashSet<String> = VALUES.iter().map(|word| (*word).to_owned()).collect();
@@ -85,6 +93,7 @@ static WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
         keys_of::<WebhookConfig>(),
     ];
     words.extend(tables.into_iter().flatten());
+    words.extend(OTHER_TEXTS.split_whitespace().map(str::to_owned));
     for (name, text) in banjia_wire::embedded_profiles() {
         words.insert((*name).to_owned());
         add_keys(DeTable::parse_recoverable(text).0.get_ref(), &mut words);
@@ -132,6 +141,15 @@ pub(super) fn is_like_a_key(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_key_of_an_example_policy_is_known() {
+        let text = include_str!("../../../../core/border/policies/openai-2024.toml");
+        let mut keys = HashSet::new();
+        add_keys(DeTable::parse(text).unwrap().get_ref(), &mut keys);
+        let unknown: Vec<_> = keys.into_iter().filter(|key| !is_known(key)).collect();
+        assert_eq!(unknown, Vec::<String>::new());
+    }
 
     #[test]
     fn every_key_of_the_whole_file_is_known() {
