@@ -1,4 +1,5 @@
-//! Lists `vendors/*.toml` into a table of texts, so that a new vendor is a new file and no line of Rust.
+//! Lists `vendors/*.toml` into a table of texts, so that a new vendor is a new file and no line of
+//! Rust.
 
 use std::error::Error;
 use std::fmt::Write as _;

@@ -1,7 +1,9 @@
 //! What vendors answer, made regular: one shape for every client, whatever the vendor's habits.
 //!
 //! Rules:
-//! - A pass-through profile's bytes are forwarded untouched and only looked at.
+//! - A pass-through profile's bytes are forwarded untouched and only looked at, but for what would
+//!   break an official SDK ([`forward`]).
+//! - No event without a JSON object or `[DONE]` reaches the client. A comment is none.
 //! - Any other profile's chunks are mended to what the official SDKs expect.
 //! - A stream ends with exactly one `Done` or one `Error`, and nothing follows it.
 //! - A stream that was cut, or whose finish reason hides a failure, never ends in `Done`.
@@ -14,6 +16,7 @@
 mod answer;
 mod chunk;
 mod finish;
+mod forward;
 mod identity;
 mod peek;
 #[cfg(test)]
@@ -30,9 +33,10 @@ use crate::notes::Notes;
 use crate::profile::Profile;
 use crate::sse::{Framer, RawEvent};
 use banjia_types::ErrorClass;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use chunk::Regular;
-use peek::{Seen, look};
+use forward::{comment, forwarded, passed};
+use peek::{Seen, WatchedCalls, look};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,7 +81,11 @@ pub struct Decoder {
     framer: Framer,
     /// The mending of chunks; none when they are forwarded as they are.
     regular: Option<Regular>,
-    bounds: TokenBounds,
+    /// What a stream that is forwarded as it is may need when it turns out to be irregular.
+    notes: Notes,
+    identity: Identity,
+    /// The tool calls of each choice of a stream that is forwarded as it is.
+    watched: BTreeMap<u64, WatchedCalls>,
     progress: Progress,
     over: bool,
 }
@@ -105,7 +113,9 @@ impl Decoder {
             profile: Arc::clone(profile),
             framer: Framer::new(EVENT_BYTES_MAX),
             regular: (!untouched).then(|| Regular::new(profile, notes, identity)),
-            bounds: notes.token_bounds,
+            notes: Notes { include_usage: notes.include_usage, token_bounds: notes.token_bounds, ..Notes::default() },
+            identity,
+            watched: BTreeMap::new(),
             progress: Progress::default(),
             over: false,
         }
@@ -159,12 +169,12 @@ impl Decoder {
             self.no_data(event, out);
         } else if data == b"[DONE]" {
             if self.progress.is_complete() {
-                self.finish(closed(&event.raw), out);
+                self.finish(forwarded(event), out);
             } else {
                 self.fail(VendorError::server("the vendor closed its stream without a finish reason"), out);
             }
         } else if !named_error && self.is_plain(data) {
-            out.push(Frame { kind: FrameKind::Content, bytes: closed(&event.raw) });
+            out.push(Frame { kind: FrameKind::Content, bytes: forwarded(event) });
         } else {
             self.chunk(event, data, named_error, out);
         }
@@ -173,7 +183,7 @@ impl Decoder {
     /// Whether a chunk may go as it is without being read: more text of an answer that has begun.
     fn is_plain(&self, data: &[u8]) -> bool {
         self.progress.content
-            && peek::is_plain(data)
+            && peek::is_plain(data, self.watched.get(&0).is_some_and(|watched| !watched.0.is_empty()))
             && self.regular.as_ref().is_none_or(|regular| regular.is_plain(data))
     }
 
@@ -182,7 +192,7 @@ impl Decoder {
     fn no_data(&mut self, event: &RawEvent, out: &mut Vec<Frame>) {
         let text = event.raw.trim_ascii();
         if !text.starts_with(b"{") {
-            out.push(Frame { kind: FrameKind::Lifecycle, bytes: closed(&event.raw) });
+            out.push(Frame { kind: FrameKind::Lifecycle, bytes: comment(event) });
             return;
         }
         let hidden = serde_json::from_slice(text).ok().and_then(|value| hidden_error(&self.profile, 200, &value));
@@ -212,15 +222,38 @@ impl Decoder {
             return self.fail(VendorError::server("the vendor's stream told an error without words"), out);
         }
         // The last report counts: a vendor that counts in every chunk corrects itself.
-        self.progress.usage = usage::found_in(&value, self.bounds).or(self.progress.usage);
+        self.progress.usage = usage::found_in(&value, self.notes.token_bounds).or(self.progress.usage);
+        if self.regular.is_none() && !self.understands_calls(&value) {
+            let watched = std::mem::take(&mut self.watched);
+            let regular =
+                Regular::take_over(&self.profile, &self.notes, self.identity, &self.progress.finished, watched);
+            self.regular = Some(regular);
+        }
         let result = match &mut self.regular {
-            None => look(&self.profile, &value).map(|seen| (seen, Some(closed(&event.raw)))),
+            None => look(&self.profile, &value).map(|seen| (seen, Some(passed(event, value)))),
             Some(regular) => regular.mend(value),
         };
         match result {
             Ok((seen, bytes)) => self.note(&seen, bytes, out),
             Err(error) => self.fail(error, out),
         }
+    }
+
+    /// Whether every SDK understands the tool calls in a chunk that would be forwarded as it is. If
+    /// not, none of them is taken for seen.
+    fn understands_calls(&mut self, chunk: &Value) -> bool {
+        let choices = chunk.get("choices").and_then(Value::as_array).into_iter().flatten();
+        let mut watched = None;
+        for (place, choice) in (0..CHOICES_MAX as u64).zip(choices) {
+            let Some(pieces) = choice.pointer("/delta/tool_calls").and_then(Value::as_array) else { continue };
+            let index = choice.get("index").and_then(Value::as_u64).unwrap_or(place);
+            let watched = watched.get_or_insert_with(|| self.watched.clone());
+            if !watched.entry(index).or_default().understands(pieces) {
+                return false;
+            }
+        }
+        self.watched = watched.unwrap_or_else(|| std::mem::take(&mut self.watched));
+        true
     }
 
     /// Books what a chunk said, and passes on what is left of it.
@@ -260,18 +293,4 @@ fn hidden_in_finish(class: ErrorClass, reason: &str) -> VendorError {
     let reason = crate::classify::clean(reason);
     let message = format!("the vendor broke the answer off with the finish reason `{reason}`");
     VendorError { code: Some(reason), ..VendorError::of(class, message) }
-}
-
-/// An event's bytes with the empty line that ends it, which the last event of a stream may lack.
-fn closed(raw: &Bytes) -> Bytes {
-    if raw.ends_with(b"\n") || raw.ends_with(b"\r") {
-        let ends = raw.ends_with(b"\n\n") || raw.ends_with(b"\r\n\r\n") || raw.ends_with(b"\r\r") || raw.len() <= 2;
-        if ends || raw.ends_with(b"\n\r\n") {
-            return raw.clone();
-        }
-    }
-    let mut whole = BytesMut::with_capacity(raw.len() + 2);
-    whole.extend_from_slice(raw);
-    whole.extend_from_slice(b"\n\n");
-    whole.freeze()
 }

@@ -34,6 +34,12 @@ pub struct RawEvent {
     /// A status told in a comment (`:HTTP_STATUS/400`), as some vendors do in a stream that began
     /// with 200.
     pub status: Option<u16>,
+    /// Whether it has no named field: only comments and empty lines.
+    pub is_comment: bool,
+    /// Whether it has an `id` or a `retry`, which readers of streams remember.
+    pub has_extras: bool,
+    /// Whether a byte order mark stands before it.
+    pub has_mark: bool,
 }
 
 /// An event was longer than the bound. Nothing more comes out of this framer.
@@ -163,11 +169,17 @@ impl Scan {
 
 impl RawEvent {
     fn read(raw: Bytes, at_start: bool) -> Self {
-        let mut event = Self { raw: Bytes::new(), event: None, data: None, status: None };
-        let mut rest: &[u8] = &raw;
-        if at_start {
-            rest = rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest);
-        }
+        let has_mark = at_start && raw.starts_with(BYTE_ORDER_MARK);
+        let mut event = Self {
+            raw: Bytes::new(),
+            event: None,
+            data: None,
+            status: None,
+            is_comment: true,
+            has_extras: false,
+            has_mark,
+        };
+        let mut rest: &[u8] = if has_mark { &raw[BYTE_ORDER_MARK.len()..] } else { &raw };
         let mut data: Vec<&[u8]> = Vec::new();
         while !rest.is_empty() {
             let (line, after) = split_line(rest);
@@ -177,7 +189,9 @@ impl RawEvent {
                 None => (line, &line[line.len()..]),
             };
             let value = value.strip_prefix(b" ").unwrap_or(value);
+            event.is_comment &= name.is_empty();
             match name {
+                b"id" | b"retry" => event.has_extras = true,
                 b"data" => data.push(value),
                 b"event" => event.event = Some(raw.slice_ref(value)),
                 b"" => event.status = event.status.or_else(|| status_in(value)),
@@ -190,6 +204,21 @@ impl RawEvent {
             _ => Some(data.join(&b'\n').into()),
         };
         Self { raw, ..event }
+    }
+
+    /// Its lines without `id`, `retry` and byte order mark, each with its end as it was.
+    pub(crate) fn without_extras(&self) -> Bytes {
+        let mut kept = BytesMut::with_capacity(self.raw.len());
+        let mut rest: &[u8] = if self.has_mark { &self.raw[BYTE_ORDER_MARK.len()..] } else { &self.raw };
+        while !rest.is_empty() {
+            let (line, after) = split_line(rest);
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            if !matches!(name, b"id" | b"retry") {
+                kept.extend_from_slice(&rest[..rest.len() - after.len()]);
+            }
+            rest = after;
+        }
+        kept.freeze()
     }
 }
 

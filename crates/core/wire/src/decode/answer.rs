@@ -6,8 +6,9 @@
 //! - A body that is no answer, or no UTF-8, is the vendor's failure and says what is wrong with it.
 
 use super::identity::{Identity, is_time};
+use super::tools::{self, Naming};
 use super::usage::{self, ReportedUsage};
-use super::{finish, tools};
+use super::{finish, peek};
 use crate::classify::{VendorError, hidden_error};
 use crate::notes::Notes;
 use crate::profile::{FinishMeaning, Profile};
@@ -100,6 +101,13 @@ fn untouched(
     struct Choice<'a> {
         #[serde(borrow)]
         finish_reason: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        message: Option<Message<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        tool_calls: Option<Vec<peek::WholeCall<'a>>>,
     }
     let glance: Glance<'_> = serde_json::from_str(text).ok()?;
     let is_answer = match operation {
@@ -107,7 +115,9 @@ fn untouched(
         Operation::Embeddings => !glance.data.is_empty(),
         _ => false,
     };
-    if glance.error.is_some() || !is_answer {
+    let messages = glance.choices.iter().filter_map(|choice| choice.message.as_ref());
+    let are_calls_regular = messages.flat_map(|message| &message.tool_calls).all(|calls| peek::are_regular(calls));
+    if glance.error.is_some() || !is_answer || !are_calls_regular {
         return None;
     }
     let finish: Vec<String> =
@@ -128,6 +138,8 @@ fn mend_chat(
     answer: &mut Map<String, Value>,
 ) -> Result<Vec<String>, VendorError> {
     fill_envelope(answer, "chat.completion", identity);
+    let answer_id = answer.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let naming = Naming { renamed: &notes.renamed_tools, identity, answer_id: &answer_id, choice: 0 };
     let choices = match answer.get_mut("choices").and_then(Value::as_array_mut) {
         Some(choices) if !choices.is_empty() => choices,
         _ => return Err(VendorError::server("the vendor's answer has no choices")),
@@ -138,12 +150,12 @@ fn mend_chat(
             return Err(VendorError::server("a choice of the vendor's answer is not an object"));
         };
         fill(choice, "index", place.into());
-        reasons.push(mend_choice(profile, notes, choice)?);
+        reasons.push(mend_choice(profile, &Naming { choice: place as u64, ..naming }, choice)?);
     }
     Ok(reasons)
 }
 
-fn mend_choice(profile: &Profile, notes: &Notes, choice: &mut Map<String, Value>) -> Result<String, VendorError> {
+fn mend_choice(profile: &Profile, naming: &Naming<'_>, choice: &mut Map<String, Value>) -> Result<String, VendorError> {
     let habits = profile.stream();
     let blocked = finish::is_blocked(habits, choice);
     let said =
@@ -166,9 +178,7 @@ fn mend_choice(profile: &Profile, notes: &Notes, choice: &mut Map<String, Value>
     }
     let calls = match message.get_mut("tool_calls") {
         Some(Value::Array(calls)) if !calls.is_empty() => {
-            for call in calls.iter_mut().filter_map(Value::as_object_mut) {
-                tools::mend_call(call, &notes.renamed_tools);
-            }
+            tools::mend_whole(calls, said.as_deref().unwrap_or_default(), naming)?;
             true
         }
         _ => {

@@ -4,14 +4,14 @@
 //! - Each choice has its role once.
 //! - Every chunk has `object`, `created`, `id` and `model`, and they are the same in all chunks.
 //! - The finish reason is `null` until it comes, comes once, and nothing follows it.
-//! - Usage never stands beside choices. It has a chunk of its own just before the end, if the client
-//!   asked for it.
+//! - Usage never stands beside choices. It has a chunk of its own just before the end, if the
+//!   client asked for it.
 //! - Members that no rule names stay.
 
 use super::finish;
 use super::identity::{Identity, is_time};
-use super::peek::{Seen, each_name, has_content};
-use super::tools::Calls;
+use super::peek::{Seen, WatchedCalls, each_name, has_content};
+use super::tools::{Calls, Naming};
 use super::usage::{self, ReportedUsage, TokenBounds};
 use crate::chat::event;
 use crate::classify::VendorError;
@@ -62,6 +62,28 @@ impl Regular {
             choices: BTreeMap::new(),
             usage: None,
         }
+    }
+
+    /// The mending of the rest of a stream that was forwarded so far. `finished` has its choices,
+    /// and `calls` their tool calls.
+    pub(super) fn take_over(
+        profile: &Profile,
+        notes: &Notes,
+        identity: Identity,
+        finished: &BTreeMap<u64, bool>,
+        calls: BTreeMap<u64, WatchedCalls>,
+    ) -> Self {
+        let mut regular = Self::new(profile, notes, identity);
+        for (&index, &finished) in finished {
+            regular.choices.insert(index, Choice { role_given: true, finished, calls: Calls::default() });
+        }
+        for (index, watched) in calls {
+            let choice = regular.choices.entry(index).or_default();
+            for (id, name) in watched.0 {
+                choice.calls.opened(id, name);
+            }
+        }
+        regular
     }
 
     /// Whether a chunk that is plain is regular too: nothing in it is missing and nothing is to be
@@ -134,14 +156,14 @@ impl Regular {
             choice.shift_remove("logprobs");
         }
         mend_delta(&mut delta, &self.habits);
-        if let Some(Value::Array(pieces)) = delta.get_mut("tool_calls") {
-            state.calls.mend(pieces, &self.renamed)?;
-        }
         let reason = match finish::reason_of(&Value::Object(choice.clone())) {
             _ if blocked => Some(finish::CONTENT_FILTER.to_owned()),
             Some(reason) => Some(finish::regular(&self.habits, reason)?),
             None => None,
         };
+        let answer_id = self.envelope.id.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let naming = Naming { renamed: &self.renamed, identity: self.envelope.identity, answer_id, choice: index };
+        mend_calls(&mut state.calls, &mut delta, reason.as_deref().filter(|_| !blocked), &naming)?;
         // Chunks that only tell how a search goes carry no text (Baidu Qianfan V2 chat reference,
         // 2025-08).
         let is_signal = delta.shift_remove("delta_tag").is_some_and(|tag| !tag.is_null()) && !has_content(&delta);
@@ -184,9 +206,27 @@ fn mend_delta(delta: &mut Map<String, Value>, habits: &StreamHabits) {
     {
         delta.insert("reasoning_content".into(), reasoning);
     }
-    if delta.get("tool_calls").is_some_and(|calls| calls.as_array().is_none_or(Vec::is_empty)) {
-        delta.shift_remove("tool_calls");
+}
+
+/// Puts the pieces that the client may see in the place of those that came.
+fn mend_calls(
+    calls: &mut Calls,
+    delta: &mut Map<String, Value>,
+    reason: Option<&str>,
+    naming: &Naming<'_>,
+) -> Result<(), VendorError> {
+    let pieces = match delta.shift_remove("tool_calls") {
+        Some(Value::Array(pieces)) => pieces,
+        _ => Vec::new(),
+    };
+    let mut sent = calls.mend(pieces, naming)?;
+    if let Some(reason) = reason {
+        sent.extend(calls.finish(reason, naming)?);
     }
+    if !sent.is_empty() {
+        delta.insert("tool_calls".into(), sent.into());
+    }
+    Ok(())
 }
 
 impl Envelope {

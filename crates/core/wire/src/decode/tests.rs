@@ -1,3 +1,6 @@
+mod events;
+mod tools;
+
 use super::*;
 use banjia_types::{Operation, RequestId, Timestamp};
 use proptest::prelude::*;
@@ -100,8 +103,11 @@ fn reasoning_by_another_name_is_renamed() {
     );
     let seen = text(&run(&regular(), &Notes::default(), &[stream.as_bytes()]));
     assert!(seen.contains("\"reasoning_content\":\"hm\""), "{seen}");
-    assert!(seen.contains(r#""arguments":"{\"x\":1}"},"type":"function""#), "{seen}");
-    assert!(seen.contains(r#""id":"b","index":1,"function":{"name":"g","arguments":""}"#), "{seen}");
+    assert!(seen.contains(r#""type":"function","function":{"name":"f","arguments":"{\"x\":1}"}"#), "{seen}");
+    assert!(
+        seen.contains(r#""index":1,"id":"b","type":"function","function":{"name":"g","arguments":"{}"}"#),
+        "{seen}"
+    );
 }
 
 #[test]

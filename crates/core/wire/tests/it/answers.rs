@@ -1,5 +1,6 @@
-//! `answer.json` or `answer.sse` from the vendor, `seen.json` or `seen.sse` for the client. `notes.json` says what the
-//! request left to be undone. Lines that begin with `! ` stand for what is told beside the bytes.
+//! `answer.json` or `answer.sse` from the vendor, `seen.json` or `seen.sse` for the client.
+//! `notes.json` says what the request left to be undone. Lines that begin with `! ` stand for what
+//! is told beside the bytes.
 
 use crate::golden::{compare, folders, profile, root};
 use banjia_types::{Operation, RequestId, Timestamp};

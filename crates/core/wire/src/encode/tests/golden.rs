@@ -1,4 +1,5 @@
-//! Walks `tests/golden/VENDOR/CASE`: what a client says, what the vendor hears, what is lost. `UPDATE_GOLDEN=1` rewrites.
+//! Walks `tests/golden/VENDOR/CASE`: what a client says, what the vendor hears, what is lost.
+//! `UPDATE_GOLDEN=1` rewrites.
 #![expect(clippy::disallowed_methods, reason = "the cases are files")]
 
 use super::{embedded, run};

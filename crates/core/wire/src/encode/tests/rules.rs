@@ -66,7 +66,8 @@ fn conditions_and_keep_choose_among_rules() {
 #[test]
 fn impossible_counts_of_choices_are_refused() {
     let rule = "[[param]]\nname = \"n\"\nemulate = \"fan_out\"\n";
-    // `Head` refuses what is no count at all; what is left is the number of requests that one may become.
+    // `Head` refuses what is no count at all; what is left is the number of requests that one may
+    // become.
     assert!(with(rule, &json!({"n": 1_000_000})).unwrap_err().contains('1'));
     assert_eq!(with(rule, &json!({"n": 128})).unwrap().0, json!({}));
 }
