@@ -10,10 +10,10 @@ use crate::mail::{Conversation, MailError, Mailer};
 use crate::templates::{TemplateError, Templates, UnsubscribeLink, Written};
 use banjia_border::campaign::{Delivery, NoticeState, Step, due, settle};
 use banjia_border::policy::Policy;
-use banjia_store::{Campaign, Intent, NoticeRef, Recipient, RunnerLock, Store, StoreError};
-use banjia_types::Timestamp;
+use banjia_store::{Campaign, Intent, Notice, NoticeRef, Recipient, RunnerLock, Store, StoreError};
 use banjia_types::hash::hash_parts;
-use std::collections::HashMap;
+use banjia_types::{AccountId, Timestamp};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -71,9 +71,36 @@ pub async fn waiting(
         .filter(|notice| (notice.round, notice.step) == (campaign.round, step))
         .map(|notice| (notice.account.clone(), notice.is_retry_due(now)))
         .collect();
+    let elsewhere = told_elsewhere(store, campaign, policy, step).await?;
     let mut recipients = store.recipients(&campaign.id).await?;
-    recipients.retain(|to| told.get(&to.account).is_none_or(|is_retry_due| *is_retry_due));
+    recipients.retain(|to| {
+        told.get(&to.account).map_or_else(|| !elsewhere.contains(&to.account), |is_retry_due| *is_retry_due)
+    });
     Ok(Some((step, recipients)))
+}
+
+/// The accounts that other campaigns of the policy have told of this step: a policy and a step tell
+/// an account once. Notices from before the step's time are of older dates of the policy, and do
+/// not count. Nor does one that the mail server refused, or one of an earlier round than this
+/// campaign's: another round is a person's order to tell again.
+async fn told_elsewhere(
+    store: &Store,
+    campaign: &Campaign,
+    policy: &Policy,
+    step: Step,
+) -> Result<HashSet<AccountId>, StoreError> {
+    let mut told = HashSet::new();
+    let Some(begin) = step.at(policy) else { return Ok(told) };
+    let others = store.campaigns().await?.into_iter();
+    for other in others.filter(|other| other.policy == campaign.policy && other.id != campaign.id) {
+        let of_step = |notice: &Notice| {
+            let is_without_mail = matches!(notice.state, NoticeState::Refused | NoticeState::Unsubscribed);
+            let is_of_round = notice.round >= campaign.round;
+            notice.step == step && is_of_round && notice.changed_at >= begin && !is_without_mail
+        };
+        told.extend(store.notices(&other.id).await?.into_iter().filter(of_step).map(|notice| notice.account));
+    }
+    Ok(told)
 }
 
 /// Sends notices. One per database.

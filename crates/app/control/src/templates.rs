@@ -160,6 +160,9 @@ fn evidence(evidence: &Value, lang: Lang) -> Vec<String> {
             let (key, place) = (text(line, "key"), text(line, "place"));
             let requests = line.get("requests").and_then(Value::as_u64).unwrap_or(0);
             let (first, last, sample) = (text(line, "first"), text(line, "last"), text(line, "sample"));
+            if let Some(record) = line.get("record").and_then(Value::as_str) {
+                return by_record((record, &place), (&key, requests), (&first, &last), lang);
+            }
             match lang {
                 Lang::En => {
                     format!("key {key}: {requests} requests from {place}, from {first} to {last}, for example {sample}")
@@ -170,6 +173,33 @@ fn evidence(evidence: &Value, lang: Lang) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// Evidence of an account's record: its requests are named, but not from where they came.
+fn by_record(
+    (record, place): (&str, &str),
+    (key, requests): (&str, u64),
+    (first, last): (&str, &str),
+    lang: Lang,
+) -> String {
+    match lang {
+        Lang::En => {
+            let what = match record {
+                "residence" => format!("the account's residence on record is {place}"),
+                "billing" => format!("the account's billing address on record is in {place}"),
+                _ => "the account's owners on record are in places that are not on the list".to_owned(),
+            };
+            format!("{what}; key {key} sent {requests} requests from {first} to {last}")
+        }
+        Lang::Zh => {
+            let what = match record {
+                "residence" => format!("账户登记的所在地为{place}"),
+                "billing" => format!("账户登记的账单地址位于{place}"),
+                _ => "账户登记的所有者位于名单之外的地点".to_owned(),
+            };
+            format!("{what}；密钥 {key} 在 {first} 至 {last} 期间发出 {requests} 次请求")
+        }
+    }
 }
 
 /// The template of this name in a folder. `None` if there is none in it; a folder that is missing
@@ -235,6 +265,14 @@ mod tests {
 
     fn written(account: &str, language: &str) -> Written {
         wished(account, language, HEARD)
+    }
+
+    #[test]
+    fn evidence_of_a_record_names_no_network() {
+        let line = json!({ "record": "residence", "place": "Hong Kong", "key": "k", "requests": 4, "first": "a", "last": "b", "sample": "r" });
+        let lines = [Lang::En, Lang::Zh].map(|lang| evidence(&Value::Array(vec![line.clone()]), lang).remove(0));
+        assert_eq!(lines[0], "the account's residence on record is Hong Kong; key k sent 4 requests from a to b");
+        assert_eq!(lines[1], "账户登记的所在地为Hong Kong；密钥 k 在 a 至 b 期间发出 4 次请求");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!   and a sample request.
 
 use crate::decide::{Question, RuleRef, decide};
-use crate::facts::{AccountFacts, Agreement, FactKind, Facts, NetworkFact};
+use crate::facts::{AccountFacts, Agreement, Fact, FactKind, Facts, NetworkFact};
 use crate::policy::{Exemption, Policy};
 use banjia_types::{AccountId, Country, KeyId, Place, Timestamp, VerdictKind};
 use serde::Serialize;
@@ -67,6 +67,8 @@ pub struct Evidence {
     pub network: Option<Place>,
     /// The autonomous system.
     pub asn: Option<u32>,
+    /// The part of the account's record that decided, with its place. `None` if the network did.
+    pub record: Option<(FactKind, Option<Place>)>,
     /// Number of requests.
     pub requests: u64,
     /// The time of the first one.
@@ -162,7 +164,8 @@ pub fn affected(
         entry.rules.insert(rule.name(inquiry.policy, inquiry.granted).into_owned());
         days.insert(seen.day);
         entry.days = days.len();
-        add(&mut entry.evidence, seen);
+        let by_record = record.as_ref().and_then(|record| record_that_decided(inquiry.policy, rule, record));
+        add(&mut entry.evidence, seen, by_record);
     }
     let mut affected: Vec<_> = found.into_values().map(|(entry, _)| entry).filter(|entry| entry.refused > 0).collect();
     for entry in &mut affected {
@@ -172,8 +175,28 @@ pub fn affected(
     affected
 }
 
-fn add(evidence: &mut Vec<Evidence>, seen: &DailyTraffic) {
-    let same = |line: &&mut Evidence| line.key == seen.key && line.network == seen.network && line.asn == seen.asn;
+/// The part of an account's record that a rule decided by. `None` if it decided by the network.
+fn record_that_decided(policy: &Policy, rule: RuleRef, record: &AccountFacts) -> Option<(FactKind, Option<Place>)> {
+    let kind = match rule {
+        RuleRef::List(kind) => kind,
+        RuleRef::Rule(index) => policy.rules().get(index)?.when.by_record()?,
+        _ => return None,
+    };
+    let place = |fact: &Option<Fact<Place>>| fact.as_ref().map(|fact| fact.value);
+    match kind {
+        FactKind::Network => None,
+        FactKind::Residence => Some((kind, place(&record.residence))),
+        FactKind::Billing => Some((kind, place(&record.billing))),
+        FactKind::Owners => Some((kind, None)),
+    }
+}
+
+/// Adds requests to the evidence. If the record decided, from where they came does not matter.
+fn add(evidence: &mut Vec<Evidence>, seen: &DailyTraffic, record: Option<(FactKind, Option<Place>)>) {
+    let (network, asn) = if record.is_some() { (None, None) } else { (seen.network, seen.asn) };
+    let same = |line: &&mut Evidence| {
+        line.key == seen.key && line.record == record && line.network == network && line.asn == asn
+    };
     if let Some(line) = evidence.iter_mut().find(same) {
         line.requests = line.requests.saturating_add(seen.requests);
         line.first = line.first.min(seen.first);
@@ -184,8 +207,9 @@ fn add(evidence: &mut Vec<Evidence>, seen: &DailyTraffic) {
     }
     evidence.push(Evidence {
         key: seen.key.clone(),
-        network: seen.network,
-        asn: seen.asn,
+        network,
+        asn,
+        record,
         requests: seen.requests,
         first: seen.first,
         last: seen.last,
@@ -204,7 +228,6 @@ pub fn is_evidence(affected: &Affected, thresholds: &Thresholds) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Fact;
     use crate::registry::embedded;
 
     const DAY: i64 = 86_400_000;
@@ -271,5 +294,10 @@ mod tests {
             (120, Timestamp(DAY + 1), Timestamp(4 * DAY + 9), "req_4")
         );
         assert_eq!(found[3].rules.first().map(String::as_str), Some("list.billing"));
+        assert_eq!((line.network, line.record), (Some("HK".parse().unwrap()), None));
+        // Its requests came from places that are served: the record is the evidence.
+        let line = &found[3].evidence[0];
+        let billing = (FactKind::Billing, Some("CN".parse().unwrap()));
+        assert_eq!((line.network, line.asn, line.record), (None, None, Some(billing)));
     }
 }

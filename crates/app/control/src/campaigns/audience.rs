@@ -69,8 +69,11 @@ fn evidence(entry: &Affected, lang: Lang) -> Value {
         .evidence
         .iter()
         .map(|line| {
-            let place = line.network.map_or_else(|| unknown.to_owned(), |place| name(place, lang).into_owned());
+            let of_record = line.record.and_then(|(_, place)| place);
+            let place =
+                of_record.or(line.network).map_or_else(|| unknown.to_owned(), |place| name(place, lang).into_owned());
             json!({
+                "record": line.record.map(|(kind, _)| kind.as_str()),
                 "key": line.key.as_ref().map(banjia_types::KeyId::as_str),
                 "place": place,
                 "requests": line.requests,

@@ -234,6 +234,37 @@ async fn an_accounts_name_adds_no_header() {
 }
 
 #[tokio::test]
+async fn two_campaigns_tell_an_account_once() {
+    let mut rig = Rig::new(&TWO).await;
+    let three = [TWO[0], TWO[1], ("late", "ops@late.example")];
+    assert!(rig.store.create_campaign("june", "openai-2024", None, &recipients(&three), BY).await.unwrap());
+    assert!(rig.store.create_campaign("x", "other", None, &recipients(&TWO), BY).await.unwrap());
+    assert_eq!(rig.tick("2024-06-25T10:00").await.sent, 2);
+    let june = rig.store.campaigns().await.unwrap().into_iter().find(|one| one.id == "june").unwrap();
+    for (when, sent) in [("2024-06-25T10:00", 1), ("2024-06-25T11:00", 0), ("2024-07-02T10:00", 3)] {
+        let done = rig.runner.as_mut().unwrap().tick(&june, &policy(), day(when)).await.unwrap();
+        assert_eq!(done.sent, sent, "{when}");
+    }
+    assert_eq!(rig.tick("2024-07-02T10:00").await.sent, 0, "june told them of this step");
+    assert_eq!(rig.sink.taken().len(), 6);
+}
+
+#[tokio::test]
+async fn a_refused_notice_is_left_to_the_other_campaign() {
+    let mut rig = Rig::new(&[("a", "not an address")]).await;
+    assert!(
+        rig.store
+            .create_campaign("june", "openai-2024", None, &recipients(&[("a", "ops@a.example")]), BY)
+            .await
+            .unwrap()
+    );
+    assert_eq!(rig.tick("2024-06-25T10:00").await.refused, 1);
+    let june = rig.store.campaigns().await.unwrap().into_iter().find(|one| one.id == "june").unwrap();
+    let done = rig.runner.as_mut().unwrap().tick(&june, &policy(), day("2024-06-25T10:00")).await.unwrap();
+    assert_eq!(done.sent, 1);
+}
+
+#[tokio::test]
 async fn one_process_at_a_time_sends() {
     let rig = Rig::new(&TWO[..1]).await;
     let (mailer, templates) = (Mailer::new(config(&rig.sink)).unwrap(), Templates::new("x", None).unwrap());

@@ -228,7 +228,11 @@ fn print_affected(found: &[counted::Affected], thresholds: &Thresholds, json: bo
             .evidence
             .iter()
             .map(|line| {
-                let place = line.network.map_or_else(|| "unknown".to_owned(), |place| place.to_string());
+                let place = match (line.record, line.network) {
+                    (Some((kind, Some(place))), _) => format!("{} {place}", kind.as_str()),
+                    (Some((kind, None)), _) => kind.as_str().to_owned(),
+                    (None, place) => place.map_or_else(|| "unknown".to_owned(), |place| place.to_string()),
+                };
                 let key = line.key.as_ref().map_or("-", |key| key.as_str());
                 format!("{place} {} by {key}, last {}", line.requests, line.last.date())
             })

@@ -47,6 +47,22 @@ pub struct When {
     pub(crate) unknown: bool,
 }
 
+impl When {
+    /// The part of an account's record that the condition is about. `None` if it is about the
+    /// network, or about no fact.
+    pub(crate) fn by_record(&self) -> Option<FactKind> {
+        if self.network.is_some() || !self.asn.is_empty() {
+            return None;
+        }
+        let parts = [
+            (self.residence.is_some(), FactKind::Residence),
+            (self.billing.is_some(), FactKind::Billing),
+            (self.owners.is_some(), FactKind::Owners),
+        ];
+        parts.into_iter().find(|(is_asked, _)| *is_asked).map(|(_, kind)| kind)
+    }
+}
+
 /// A condition on the owners of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnersTest {
