@@ -106,10 +106,15 @@ fn word(kind: &str, data: &str) -> String {
     word
 }
 
+/// Whether a text is nothing but the word for data.
+fn is_word(text: &str) -> bool {
+    text.starts_with(WORD) && text.ends_with(']') && text.contains(DIGEST)
+}
+
 /// Whether a recorded request lacks an image, a sound or another file that it had.
 pub(crate) fn lacks_data(request: &Value) -> bool {
     match request {
-        Value::String(text) => text.contains(WORD) && WORDS.is_match(text),
+        Value::String(text) => is_word(text) || (text.contains(WORD) && WORDS.is_match(text)),
         Value::Array(items) => items.iter().any(lacks_data),
         Value::Object(members) => members.values().any(lacks_data),
         _ => false,
