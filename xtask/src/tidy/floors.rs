@@ -30,7 +30,7 @@ const FLOORS: &[&[&str]] = &[
     &["snapshot"],
     &["capture_rules", "wrong_keys"],
     &["border", "ledger", "redact"],
-    &["affinity", "budget", "config", "cors", "error", "implausible", "reasoning", "request", "side_request_limiter"],
+    &["affinity", "budget", "config", "cors", "error", "implausible", "paths", "reasoning", "request", "side_request_limiter"],
     &[
         "access_log",
         "alert",

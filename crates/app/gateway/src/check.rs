@@ -45,7 +45,7 @@ pub(crate) fn check<B>(state: &State, asker: Asker, request: &Request<B>, contex
     let runtime = state.runtime();
     let config = &runtime.snapshot.border;
     if !config.check {
-        return Failure::unknown_path(request.method(), request.uri().path()).response();
+        return Failure::unknown_path(request.method(), request.uri().path(), None).response();
     }
     if !config.peer.trusts(context.peer) {
         return Failure::not_a_proxy().response();

@@ -164,9 +164,11 @@ impl Failure {
         Self { class: Some(ErrorClass::ModelGone), ..failure }
     }
 
-    pub(crate) fn unknown_path(method: &http::Method, path: &str) -> Self {
+    /// `near` is the path that was probably meant.
+    pub(crate) fn unknown_path(method: &http::Method, path: &str, near: Option<&str>) -> Self {
         let shown: String = path.chars().take(200).collect();
-        Self::client(StatusCode::NOT_FOUND, format!("Unknown request URL: {method} {shown}.")).code("unknown_url")
+        let near = near.map_or_else(String::new, |near| format!(" Did you mean {near}?"));
+        Self::client(StatusCode::NOT_FOUND, format!("Unknown request URL: {method} {shown}.{near}")).code("unknown_url")
     }
 
     pub(crate) fn not_supported(what: &str) -> Self {

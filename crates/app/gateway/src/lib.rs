@@ -42,6 +42,7 @@ mod live_config;
 mod lock;
 mod models;
 mod overload;
+mod paths;
 mod problem;
 mod reasoning;
 mod redact;

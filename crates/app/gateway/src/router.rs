@@ -1,7 +1,11 @@
 //! Every path of the data plane.
 //!
-//! Rules: OpenAI's paths under `/v1`, two for a load balancer, the border's for other APIs' proxies, nothing else; an unknown path is a 404 in OpenAI's shape, a
-//! known one that we cannot serve yet a 501 (the SDKs must not retry it as if it were an outage), a wrong method a 405.
+//! - OpenAI's paths under `/v1`, `/` that says what this is, two for a load balancer, the border's
+//!   for other APIs' proxies, and nothing else.
+//! - An unknown path is a 404 in OpenAI's shape that names the nearest known one.
+//! - A known path that we cannot serve yet is a 501: the SDKs must not retry it as if it were an
+//!   outage.
+//! - A wrong method is a 405.
 
 use crate::bad_request::BadRequest;
 use crate::body::Body;
@@ -10,6 +14,7 @@ use crate::cors::{self, CrossOrigin};
 use crate::error::{Delay, Failure};
 use crate::handle;
 use crate::models;
+use crate::paths;
 use crate::request::{REQUEST_ID, RequestContext};
 use crate::state::State;
 use banjia_types::Operation;
@@ -74,22 +79,33 @@ async fn answer(state: Arc<State>, request: Request<Incoming>, context: RequestC
         Found::Operation(operation) => handle::handle(state, operation, request, context).await,
         Found::Resource(Operation::Models, id) => models::one(&state, &context, request.headers(), id),
         Found::WrongMethod(allowed) => wrong_method(&request, allowed.as_str()),
+        Found::NotSupported if is_misspelt(path) => {
+            Failure::unknown_path(method, path, paths::nearest(path)).response()
+        }
         Found::Resource(..) | Found::NotSupported => Failure::not_supported(&format!("{method} {path}")).response(),
         Found::Unknown => own_path(&state, &request, &context),
     }
+}
+
+/// Whether a path of OpenAI's that is not served is only wrongly written. Below `/v1/chat` there is
+/// nothing but `completions`.
+fn is_misspelt(path: &str) -> bool {
+    let is_below = |top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    paths::rebuilt(path).is_some() || (is_below("/v1/chat") && !is_below("/v1/chat/completions"))
 }
 
 /// Answers a path that is none of OpenAI's: a load balancer's or the border's.
 fn own_path(state: &Arc<State>, request: &Request<Incoming>, context: &RequestContext) -> Response<Body> {
     let is_get = request.method() == Method::GET;
     match request.uri().path() {
+        "/" if is_get => plain(StatusCode::OK, paths::ABOUT),
         "/healthz" if is_get => plain(StatusCode::OK, "ok\n"),
         "/readyz" if is_get && state.drain.is_draining() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         "/readyz" if is_get => readiness(state),
         "/healthz" | "/readyz" => wrong_method(request, "GET"),
         path => match check::asker(path) {
             Some(asker) => check::check(state, asker, request, context),
-            None => Failure::unknown_path(request.method(), path).response(),
+            None => Failure::unknown_path(request.method(), path, paths::nearest(path)).response(),
         },
     }
 }

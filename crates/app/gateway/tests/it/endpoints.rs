@@ -153,7 +153,7 @@ async fn other_paths_are_refused_in_openais_shape() {
         (Method::GET, "/v1/files/file-1", 501, "not_supported"),
         (Method::GET, "/v1/chat/completions", 501, "not_supported"),
         (Method::GET, "/v1/nonsense", 404, "unknown_url"),
-        (Method::GET, "/", 404, "unknown_url"),
+        (Method::POST, "/", 404, "unknown_url"),
         (Method::POST, "/chat/completions", 404, "unknown_url"),
         (Method::POST, "/v1/chat/completions/", 404, "unknown_url"),
         (Method::GET, "/v1/models/", 404, "unknown_url"),
@@ -167,6 +167,66 @@ async fn other_paths_are_refused_in_openais_shape() {
     rig.call(Method::GET, "/healthz").await.is(200);
     rig.call(Method::GET, "/readyz").await.is(200);
     assert_eq!(rig.tally().await.accepted, 0);
+}
+
+#[tokio::test]
+async fn a_typing_error_in_a_path_names_the_right_one() {
+    let rig = Rig::new().await;
+    for (path, right) in [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/v1/chat/completion", "/v1/chat/completions"),
+        ("/v1/chat/completions/chat/completions", "/v1/chat/completions"),
+        ("/v1/embedding", "/v1/embeddings"),
+        ("/v1/embeddings/embeddings", "/v1/embeddings"),
+        ("/model", "/v1/models"),
+        ("/health", "/healthz"),
+    ] {
+        let message = rig.call(Method::POST, path).await.is_error(404, Some("unknown_url"));
+        assert!(message.ends_with(&format!("Did you mean {right}?")), "{path}: {message}");
+    }
+    let message = rig.call(Method::GET, "/v1/nonsense").await.is_error(404, Some("unknown_url"));
+    assert!(!message.contains("Did you mean"), "{message}");
+}
+
+#[tokio::test]
+async fn the_root_says_what_this_is() {
+    let rig = Rig::new().await;
+    let answer = rig.call(Method::GET, "/").await;
+    let text = std::str::from_utf8(&answer.is(200).body).unwrap();
+    assert!(text.starts_with("Banjia ") && text.contains("/v1/chat/completions") && text.contains("/readyz"), "{text}");
+    assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+}
+
+/// Every header of ours that the code names stands in the guide, in both languages.
+#[test]
+fn every_header_is_in_the_guide() {
+    let guides =
+        [include_str!("../../../../../docs/guide/http.md"), include_str!("../../../../../docs/guide/http.zh.md")];
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for rest in text.split("\"x-banjia-").skip(1) {
+                let name = format!("x-banjia-{}", rest.split('"').next().unwrap());
+                seen.insert(name);
+            }
+        }
+    }
+    assert!(seen.len() >= 8, "{seen:?}");
+    for name in &seen {
+        assert!(
+            guides.iter().all(|guide| guide.contains(&format!("`{name}`"))),
+            "{name} is not in docs/guide/http*.md"
+        );
+    }
 }
 
 #[tokio::test]
