@@ -6,13 +6,14 @@ use crate::clock;
 use crate::config::{self, Loaded, report::Findings};
 use anyhow::{Context as _, anyhow, bail};
 use banjia_control::plan::{self, PlanCommand, Targets};
-use banjia_control::report::plan::{Lang, html, markdown};
+use banjia_control::report::plan::{Lang, html, markdown, move_text};
 use banjia_control::survey::{LossCounter, Profiles};
 use banjia_movement::plan::{Limits, Rate};
 use banjia_types::Target;
 use banjia_types::calendar;
 use chrono_tz::Tz;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The largest survey that is read.
@@ -41,6 +42,10 @@ pub(super) struct Args {
     /// What a vendor lets through on your tier: VENDOR or VENDOR/MODEL=concurrency:50,requests:500,tokens:100000,tier:NAME.
     #[arg(long, value_name = "LIMIT", value_parser = limit)]
     limit: Vec<(String, Limits)>,
+    /// Write the move that the plan leads to into this file, for `banjia move check`. It must not
+    /// exist yet.
+    #[arg(long, value_name = "FILE")]
+    move_file: Option<PathBuf>,
     /// The form of the plan.
     #[arg(long, value_enum, default_value = "md")]
     format: Format,
@@ -132,7 +137,28 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
         Format::Html => html(&made, args.zone, lang),
         Format::Json => serde_json::to_string_pretty(&made)?,
     });
+    if let Some(file) = &args.move_file {
+        write_move(&made, file, args.zone, printer)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the move of a plan. A file that is there stays as it is.
+fn write_move(made: &banjia_movement::plan::Plan, file: &Path, zone: Tz, printer: &mut Printer) -> anyhow::Result<()> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("move");
+    let id: String = stem.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(64).collect();
+    let id = if id.is_empty() { "move".to_owned() } else { id };
+    let shown = file.display();
+    let Some(text) = move_text(made, &id, zone) else {
+        bail!("no route has a destination, so there is no move to write")
+    };
+    let mut options = std::fs::OpenOptions::new();
+    let mut out =
+        options.write(true).create_new(true).open(file).with_context(|| format!("{shown} was not written"))?;
+    out.write_all(text.as_bytes()).with_context(|| format!("{shown} was not written"))?;
+    printer
+        .note(&format!("The move is in {shown}; `banjia move check {shown}` says whether it fits the configuration."));
+    Ok(())
 }
 
 /// The profiles by the name that targets use: a configured vendor may use another one's profile.

@@ -22,6 +22,10 @@ const PROBLEMS_MAX: usize = 20;
 /// Lines of a list that are shown; the rest are in the JSON.
 const SHOWN: usize = 12;
 
+/// How requests are recorded, for whoever has none yet.
+const RECORDING: &str = "\n\nTo record requests from now on, write this into the configuration; a running gateway takes it \
+                         up by itself:\n\n[capture]\nshare = 1.0";
+
 /// Arguments of `banjia survey`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -72,6 +76,9 @@ impl Sources {
     pub(super) fn each(&self, mut row: impl FnMut(&Row), mut capture: impl FnMut(&Capture)) -> anyhow::Result<()> {
         if self.database.is_named() || self.captures.is_empty() {
             let path = self.database.path()?;
+            if !path.exists() && self.captures.is_empty() {
+                bail!("there is no database {} yet; name another with --store.{RECORDING}", path.display());
+            }
             let from = clock::now() - self.since;
             let period = Period { from, ..Period::ALWAYS };
             self.database.with(async |store| each_stored(&store, &path, period, &mut row, &mut capture).await)?;
@@ -154,7 +161,9 @@ pub(super) fn survey(sources: &Sources, printer: &mut Printer) -> anyhow::Result
     }
     let survey = surveyor.done();
     if survey.routes.is_empty() {
-        bail!("nothing was seen; name captures with --captures, a database with --store, or a longer --since");
+        bail!(
+            "nothing was seen; name captures with --captures, a database with --store, or a longer --since.{RECORDING}"
+        );
     }
     Ok(survey)
 }

@@ -118,3 +118,21 @@ fn a_candidate_whose_vendor_does_not_serve_these_accounts_is_no_destination() {
         assert_eq!(is_unknown("unlisted/m"), serves == "false", "{risks}");
     }
 }
+
+#[test]
+fn the_move_of_a_plan_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    write_captures(&folder.path().join("c.jsonl"));
+    let plan = || {
+        let plan = ["plan", "--captures", "c.jsonl", "--deadline", "2099-01-01", "--move-file", "leave.toml"];
+        run(banjia(folder.path()).args(plan).args(["--candidate", "zhipu/glm-4.7"]))
+    };
+    let (status, _, said) = plan();
+    assert!(status.success() && said.contains("banjia move check leave.toml"), "{said}");
+    let text = std::fs::read_to_string(folder.path().join("leave.toml")).unwrap();
+    assert!(text.contains("id = \"leave\"") && text.contains("destination = \"zhipu/glm-4.7\""), "{text}");
+    let (status, said, error) = run(banjia(folder.path()).args(["move", "check", "leave.toml"]));
+    assert!(status.success() && said.contains("leave.toml: good"), "{said}{error}");
+    let (status, _, said) = plan();
+    assert!(!status.success() && said.contains("leave.toml was not written"), "{said}");
+}

@@ -3,6 +3,7 @@
 //! Rules: both are made of the same blocks, so they say the same; every text from outside is escaped; an unknown figure is
 //! said to be unknown; the page loads nothing from anywhere.
 
+mod move_text;
 mod words;
 
 use super::page::{self, Block};
@@ -12,6 +13,7 @@ use banjia_types::{Money, Timestamp};
 use chrono_tz::Tz;
 pub(super) use words::Words;
 
+pub use move_text::move_text;
 pub use words::Lang;
 
 /// Losses shown for one candidate; the rest are in the JSON.
@@ -52,14 +54,20 @@ fn blocks(plan: &Plan, zone: Tz, words: Words) -> Vec<Block> {
         ("second", "备选"),
         ("cost today", "现费用"),
         ("cost there", "新费用"),
+        ("a month today", "现每月"),
+        ("a month there", "新每月"),
     ];
     let row = |route: &RoutePlan| {
         let name =
             |target: &Option<banjia_types::Target>| target.as_ref().map_or_else(|| "—".to_owned(), ToString::to_string);
         let chosen = route.ranked.iter().find(|ranked| Some(&ranked.target) == route.destination.as_ref());
         let after = chosen.map_or_else(|| "—".to_owned(), |ranked| cost(&ranked.after, words));
+        let there = chosen.map_or_else(|| "—".to_owned(), |ranked| a_month(&ranked.after, seen.span_days, words));
         let names = [route.route.to_string(), name(&route.source), name(&route.destination), name(&route.second)];
-        names.into_iter().chain([cost(&route.before, words), after]).collect()
+        names
+            .into_iter()
+            .chain([cost(&route.before, words), after, a_month(&route.before, seen.span_days, words), there])
+            .collect()
     };
     page.push(Block::Head(2, words.say("Destinations", "去向").to_owned()));
     page.push(Block::Table(words.heads(&heads), plan.routes.iter().map(row).collect()));
@@ -91,7 +99,13 @@ fn ranking(route: &RoutePlan, zone: Tz, words: Words) -> Vec<Block> {
         if ranked.unconfirmed {
             reasons.push(words.say("facts unconfirmed", "资料未经证实").to_owned());
         }
-        vec![place, ranked.target.to_string(), reasons.join("; "), cost(&ranked.after, words), ranked.source.clone()]
+        vec![
+            place,
+            ranked.target.to_string(),
+            reasons.join(words.say("; ", "；")),
+            cost(&ranked.after, words),
+            ranked.source.clone(),
+        ]
     };
     let heads =
         [("place", "名次"), ("candidate", "候选"), ("why", "理由"), ("cost", "费用"), ("facts from", "资料来源")];
@@ -102,7 +116,13 @@ fn ranking(route: &RoutePlan, zone: Tz, words: Words) -> Vec<Block> {
     let counts = route.ranked.iter().filter(|ranked| ranked.is_fit).flat_map(|ranked| {
         ranked.losses.counts.iter().take(COUNTS_SHOWN).map(|count| {
             let of = format!("{} / {}", count.requests, ranked.losses.tested);
-            vec![ranked.target.to_string(), count.param.clone(), count.level.to_string(), of, count.why.clone()]
+            vec![
+                ranked.target.to_string(),
+                count.param.clone(),
+                words.level(count.level).to_owned(),
+                of,
+                count.why.clone(),
+            ]
         })
     });
     let counts: Vec<_> = counts.collect();
@@ -152,12 +172,27 @@ fn capacity(plan: &Plan, words: Words) -> Vec<Block> {
     ]
 }
 
+/// The days of a month of costs.
+const MONTH_DAYS: i128 = 30;
+
+/// What the traffic of a survey costs in a month, if it goes on as it was seen.
+fn a_month(cost: &Cost, span_days: u64, words: Words) -> String {
+    let days = i128::from(span_days.max(1));
+    let month = |money: Money| cents((i128::from(money.micros) * MONTH_DAYS).div_euclid(days), money.currency);
+    match (cost.cny, cost.usd) {
+        (Some(cny), Some(usd)) => format!("{} = {}", month(cny), month(usd)),
+        _ => words.unknown().to_owned(),
+    }
+}
+
+fn cents(micros: i128, currency: banjia_types::Currency) -> String {
+    let cents = (micros + 5_000).div_euclid(10_000);
+    format!("{}.{:02} {currency}", cents / 100, cents % 100)
+}
+
 /// Both currencies to the cent, and what it is of.
 fn cost(cost: &Cost, words: Words) -> String {
-    let cents = |money: Money| {
-        let cents = (i128::from(money.micros) + 5_000).div_euclid(10_000);
-        format!("{}.{:02} {}", cents / 100, cents % 100, money.currency)
-    };
+    let cents = |money: Money| cents(i128::from(money.micros), money.currency);
     match (cost.cny, cost.usd) {
         (Some(cny), Some(usd)) => format!("{} = {} ({})", cents(cny), cents(usd), words.requests(cost.requests)),
         _ => words.unknown().to_owned(),

@@ -56,7 +56,7 @@ pub enum Reason {
     AnswerTooLong { longest: u64, answer_max: u64 },
     /// The route's peak is over its tier.
     OverLimit { bound: Bound, peak: u64, limit: u64 },
-    /// Nothing would be refused or dropped.
+    /// Nothing would be refused, dropped or honoured in part.
     NothingLost { tested: u64 },
     /// No request was read, so its losses are unknown.
     LossesUnknown,
@@ -134,7 +134,7 @@ fn judge(input: &PlanInput<'_>, used: &RouteUse, peaks: &Peaks, candidate: &Cand
     }
     match of {
         0 => reasons.push(Reason::LossesUnknown),
-        _ if lost == 0 => reasons.push(Reason::NothingLost { tested: of }),
+        _ if lost == 0 && losses.degraded == 0 => reasons.push(Reason::NothingLost { tested: of }),
         _ => {}
     }
     let too_long = too_long(used, candidate, &mut reasons);

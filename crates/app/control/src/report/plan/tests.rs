@@ -7,6 +7,11 @@ use std::path::Path;
 
 /// Forty requests of a shop over ten minutes, and a candidate of each kind. Route and warning try to break out of the page.
 fn made() -> Plan {
+    made_with(Losses { tested: 40, ..Losses::default() })
+}
+
+/// The same with other losses at the candidate that is chosen.
+fn made_with(losses: Losses) -> Plan {
     let mut survey = Survey::default();
     for n in 0..40 {
         let traffic = Traffic {
@@ -49,7 +54,7 @@ fn made() -> Plan {
     let all = vec![
         candidate("west/old", gone, Losses::default()),
         candidate("east/fair", Facts::default(), lossy),
-        candidate("north/good", known, Losses { tested: 40, ..Losses::default() }),
+        candidate("north/good", known, losses),
     ];
     plan(&PlanInput {
         survey: &survey,
@@ -113,4 +118,40 @@ fn a_page_shows_hidden_characters() {
             "{page}"
         );
     }
+}
+
+#[test]
+fn the_move_of_a_plan_can_be_read() {
+    let text = move_text(&made(), "leave-openai", Tz::Asia__Shanghai).unwrap();
+    let spec =
+        banjia_movement::spec::MoveSpec::parse(&text).unwrap_or_else(|problems| panic!("{problems:?} in\n{text}"));
+    assert_eq!((spec.id.as_str(), spec.deadline), ("leave-openai", Timestamp(1_720_454_400_000)));
+    let route = &spec.routes[0];
+    assert_eq!(route.route.as_str(), "shop|<script>");
+    assert_eq!(
+        (route.source.to_string(), route.destination.to_string()),
+        ("openai/gpt-4o".into(), "north/good".into())
+    );
+}
+
+#[test]
+fn a_plan_without_destinations_has_no_move() {
+    let mut made = made();
+    made.routes[0].destination = None;
+    assert_eq!(move_text(&made, "x", Tz::UTC), None);
+}
+
+#[test]
+fn a_plan_says_the_cost_of_a_month() {
+    let page = markdown(&made(), Tz::UTC, Lang::En);
+    // 40 requests of 0.0055 USD in a survey that spans one day.
+    assert!(page.contains("| a month today |") && page.contains("46.86 CNY = 6.60 USD"), "{page}");
+}
+
+#[test]
+fn a_loss_in_part_is_not_called_none() {
+    let made = made_with(Losses { tested: 99, degraded: 23, ..Losses::default() });
+    let page = markdown(&made, Tz::UTC, Lang::Zh);
+    assert!(page.contains("99 个中 23 个部分满足") && !page.contains("无损失"), "{page}");
+    assert!(page.contains("；") && page.contains("| 丢弃 |"), "{page}");
 }

@@ -3,7 +3,7 @@
 use banjia_movement::plan::{Bound, Note, Rate, Reason, Rebuild};
 use banjia_movement::survey::Coverage;
 use banjia_types::calendar;
-use banjia_types::{Stage, Timestamp};
+use banjia_types::{LossLevel, Stage, Timestamp};
 use chrono_tz::Tz;
 
 /// The language of a page.
@@ -102,9 +102,19 @@ impl Words {
 
     pub(super) fn cost_note(self) -> &'static str {
         self.say(
-            "Costs are of the traffic seen and nothing is scaled up. Tokens of reasoning are charged as answer, cached ones at their own price; another model may use more of either.",
-            "费用只针对所见流量，未作放大。推理 token 按输出计费，缓存 token 按缓存价；换模型后二者都可能增多。",
+            "Costs are of the traffic seen; a month is 30 days of the same, scaled from the days that the survey spans. Tokens of reasoning are charged as answer, cached ones at their own price; another model may use more of either.",
+            "费用针对所见流量；每月费用按调查所跨天数折算为 30 天。推理 token 按输出计费，缓存 token 按缓存价；换模型后二者都可能增多。",
         )
+    }
+
+    pub(super) fn level(self, level: LossLevel) -> &'static str {
+        match level {
+            LossLevel::Exact => self.say("exact", "无损"),
+            LossLevel::Emulated => self.say("emulated", "由网关代为实现"),
+            LossLevel::Degraded => self.say("degraded", "部分满足"),
+            LossLevel::Dropped => self.say("dropped", "丢弃"),
+            LossLevel::Refused => self.say("refused", "拒绝"),
+        }
     }
 
     pub(super) fn bound(self, bound: Bound) -> &'static str {
