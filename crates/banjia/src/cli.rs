@@ -11,6 +11,7 @@ mod check;
 mod database;
 mod demo;
 pub(crate) mod key;
+mod manual;
 mod moves;
 mod parity;
 mod plan;
@@ -19,6 +20,7 @@ mod region;
 mod replay;
 mod sandbox;
 mod serve;
+mod status;
 mod survey;
 mod vendor;
 mod webhook;
@@ -38,7 +40,7 @@ pub(crate) use survey::{by_route as survey_routes, each_stored};
 
 /// Carry a business from the AI vendor that is leaving to one that stays: by a date, without losing a request.
 #[derive(Debug, Parser)]
-#[command(name = "banjia", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "banjia", version, propagate_version = true)]
 #[command(after_help = "See it work in a minute, with no keys and no services: banjia demo")]
 struct Cli {
     #[command(subcommand)]
@@ -63,12 +65,16 @@ enum Command {
     Captures(captures::Args),
     /// Say what is wrong with a configuration file, all at once.
     Check(check::Args),
+    /// Print the completions of a shell: banjia completions bash > /etc/bash_completion.d/banjia
+    Completions(manual::Completions),
     /// Vendors that blocked this gateway's region and stay cut off.
     Cuts(DatabaseArgs<cuts::Command>),
     /// Watch a business keep running while its vendor cuts it off. Needs nothing: no keys, no services, no network.
     Demo(demo::Args),
     /// Keys for the gateway's clients.
     Key(key::Args),
+    /// Print the manual page, or write one for each command.
+    Man(manual::Man),
     /// Say axis by axis whether the destination answers as well as the source.
     Parity(parity::Args),
     /// Where each route goes, what it loses and costs there, whether it fits, and by when each stage must begin.
@@ -92,6 +98,8 @@ enum Command {
     Scan(scan::Args),
     /// Run the gateway.
     Serve(serve::Args),
+    /// Where everything stands: vendors, the newest request, moves, policies, appeals.
+    Status(status::Args),
     /// What is used: routes, models, parameters, tools, sizes, peaks, clients; and what was seen too rarely to judge.
     Survey(survey::Args),
     /// The vendors that are known.
@@ -140,11 +148,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Campaign(args) => campaign::run(&args, &mut printer),
         Command::Captures(args) => captures::run(&args, &mut printer),
         Command::Check(args) => Ok(check::run(&args, &mut printer)),
+        Command::Completions(args) => manual::completions(&args, &mut printer),
         Command::Cuts(DatabaseArgs { command, database }) => {
             database.with(async |store| cuts::run(&store, &command, clock::now(), &mut printer).await)
         }
         Command::Demo(args) => demo::run(&args, &log, &mut printer),
         Command::Key(args) => key::run(&args, &mut printer),
+        Command::Man(args) => manual::man(&args, &mut printer),
         Command::Parity(args) => Ok(parity::run(&args, &log, &mut printer)),
         Command::Plan(args) => plan::run(&args, &mut printer),
         Command::Move(args) => moves::run(&args, &mut printer),
@@ -158,6 +168,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Sandbox(args) => sandbox::run(args, &log, &mut printer),
         Command::Scan(args) => scan::run(&args, &mut printer),
         Command::Serve(args) => serve::run(args, &log, &mut printer),
+        Command::Status(args) => status::run(&args, &mut printer),
         Command::Survey(args) => survey::run(&args, &mut printer),
         Command::Vendor(args) => vendor::run(args, &mut printer),
         Command::Verify(args) => verify::run(&args, &mut printer),
@@ -166,10 +177,24 @@ pub(crate) fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            printer.error(&format!("{error:#}"));
+            printer.error(&said_once(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes. A cause that the text before holds already is left out, as errors of
+/// the system are part of many sentences.
+fn said_once(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            let between = if text.is_empty() { "" } else { ": " };
+            text += between;
+            text += &cause;
+        }
+    }
+    text
 }
 
 /// Prints findings in frames, and returns how many problems they are: `2 problems`.
@@ -202,6 +227,16 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+
+    #[test]
+    fn an_error_of_the_system_is_said_once() {
+        let system = std::io::Error::from_raw_os_error(2);
+        let sentence = format!("cannot read x.toml: {system}");
+        let error = anyhow::Error::new(system).context(sentence).context("a move's text");
+        assert_eq!(said_once(&error), "a move's text: cannot read x.toml: No such file or directory (os error 2)");
+        let other = anyhow::anyhow!("one").context("two");
+        assert_eq!(said_once(&other), "two: one");
+    }
 
     #[test]
     fn options_of_all_commands_are_consistent() {

@@ -8,9 +8,11 @@ use std::process::ExitCode;
 /// Arguments of `banjia check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration file.
-    #[arg(default_value = config::DEFAULT_FILE)]
-    file: PathBuf,
+    /// The configuration file. Default: banjia.toml.
+    file: Option<PathBuf>,
+    /// The same by its name in all other commands.
+    #[arg(long, short, env = "BANJIA_CONFIG", value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
     /// Do not mind environment variables and secret files that are not there: for a check on a machine without secrets.
     #[arg(long)]
     without_secrets: bool,
@@ -22,8 +24,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitCode {
     let options =
         config::Options { without_secrets: args.without_secrets, may_be_pipe: true, ..config::Options::default() };
-    let shown = args.file.display();
-    let (findings, loaded) = match build::file(&args.file, options) {
+    let default = PathBuf::from(config::DEFAULT_FILE);
+    let file = args.file.as_ref().or(args.config.as_ref()).unwrap_or(&default);
+    let shown = file.display();
+    let (findings, loaded) = match build::file(file, options) {
         Ok(built) => (built.loaded.findings.clone(), Some(built.loaded)),
         Err(findings) => (findings, None),
     };

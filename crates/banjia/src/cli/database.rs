@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Database {
     /// The configuration file that names the database. Default: banjia.toml if it exists.
-    #[arg(long, global = true, env = "BANJIA_CONFIG", value_name = "FILE")]
+    #[arg(long, short, global = true, env = "BANJIA_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// The database itself.
     #[arg(long, global = true, value_name = "FILE")]
@@ -22,9 +22,30 @@ pub(super) struct Database {
 /// The person who changes something.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ActorArgs {
-    /// Who does it, for the audit and for the log of a move.
-    #[arg(long, global = true, env = "USER", default_value = "unknown", value_name = "NAME")]
+    /// Who does it, for the audit and for the log of a move. Default: the user of this process.
+    #[arg(long, global = true, default_value_t = user(), hide_default_value = true, value_name = "NAME")]
     by: String,
+}
+
+/// The user of this process: what the environment says, else the system's name or number of it.
+fn user() -> String {
+    let named = ["USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
+    let named = named.map(|name| name.trim().to_owned()).find(|name| !name.is_empty());
+    named.unwrap_or_else(|| {
+        let number = std::fs::metadata("/proc/self").map(|about| std::os::unix::fs::MetadataExt::uid(&about));
+        let number = number.map_or_else(|_| "?".to_owned(), |number| number.to_string());
+        let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        name_of(&number, &known).map_or_else(|| format!("user {number}"), ToOwned::to_owned)
+    })
+}
+
+/// The name of a user's number in the system's list of users.
+fn name_of<'a>(number: &str, known: &'a str) -> Option<&'a str> {
+    known.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1) == Some(number)).then_some(name)
+    })
 }
 
 impl ActorArgs {
@@ -145,5 +166,20 @@ impl Database {
             store.close().await;
             done
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_without_a_variable_has_a_name() {
+        let known = "root:x:0:0:root:/root:/bin/sh\nbroken\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(
+            (name_of("1000", known), name_of("0", known), name_of("7", known)),
+            (Some("ada"), Some("root"), None)
+        );
+        assert!(!user().is_empty() && user() != "unknown");
     }
 }

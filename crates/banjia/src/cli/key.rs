@@ -1,14 +1,14 @@
-//! `banjia key new`: a key for a client of the gateway.
+//! `banjia key`: keys for clients of the gateway, made and listed.
 //!
 //! Rule: the secret is printed once and kept nowhere; the configuration file gets its hash.
 
-use super::Printer;
+use super::{Printer, table};
 use crate::config;
 use anyhow::{Context, bail};
 use banjia_gateway::keys;
 use banjia_types::Secret;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Random bytes of a key: 256 bits, so that a fast hash is safe.
@@ -30,25 +30,58 @@ enum Command {
         /// The account that the key belongs to.
         #[arg(long, value_name = "NAME")]
         account: String,
+        /// The key's public id, for the ledger and for messages. Default: one that is made up.
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
         /// The configuration file: its pepper is used, and an account that it has already is not printed again.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, short, env = "BANJIA_CONFIG", value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// The keys of a configuration file: ids, accounts and limits.
+    List {
+        /// The configuration file. Default: banjia.toml.
+        #[arg(long, short, env = "BANJIA_CONFIG", value_name = "FILE")]
         config: Option<PathBuf>,
     },
 }
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let Command::New { account, config } = &args.command;
-    if account.is_empty() || !account.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-        bail!("an account's name is made of letters, digits, '-', '_' and '.'; found {account:?}");
+    match &args.command {
+        Command::New { account, id, config } => new(account, id.as_deref(), config.as_deref(), printer),
+        Command::List { config } => list(config.as_deref(), printer),
     }
+}
+
+/// The file that was named, or the default one if it exists.
+fn file_of(config: Option<&Path>) -> Option<PathBuf> {
     let default = PathBuf::from(config::DEFAULT_FILE);
-    let file = config.as_ref().or_else(|| Some(&default).filter(|file| file.exists()));
-    let (pepper, account_is_new) = match file {
-        None => (None, true),
-        Some(file) => read(file, account)?,
+    config.map(Path::to_owned).or_else(|| Some(default).filter(|file| file.exists()))
+}
+
+fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
+    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        bail!("{what} is made of letters, digits, '-', '_' and '.'; found {name:?}");
+    }
+    Ok(())
+}
+
+fn new(account: &str, id: Option<&str>, config: Option<&Path>, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    check_name("an account's name", account)?;
+    let file = file_of(config);
+    let gateway = file.as_ref().map(|file| load(file)).transpose()?.unwrap_or_default();
+    let id = match id {
+        None => format!("key-{}", hex(&rand::random::<[u8; ID_BYTES]>())),
+        Some(id) => {
+            check_name("a key's id", id)?;
+            if gateway.keys.iter().any(|key| key.id.as_str() == id) {
+                bail!("there is a key {id:?} already; give another --id");
+            }
+            id.to_owned()
+        }
     };
+    let account_is_new = !gateway.accounts.iter().any(|known| known.id.as_str() == account);
+    let pepper = gateway.serve.pepper;
     let secret = new_secret();
-    let id = format!("key-{}", hex(&rand::random::<[u8; ID_BYTES]>()));
     let hash = keys::hash(pepper.as_ref(), secret.expose());
     let mut lines = String::new();
     if account_is_new {
@@ -66,14 +99,42 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// The pepper of `file`, and whether it lacks `account`.
-fn read(file: &std::path::Path, account: &str) -> anyhow::Result<(Option<Secret>, bool)> {
-    match config::load(file, config::Options::default()) {
-        Ok(loaded) => {
-            let gateway = loaded.config.gateway;
-            let is_new = !gateway.accounts.iter().any(|known| known.id.as_str() == account);
-            Ok((gateway.serve.pepper, is_new))
-        }
+fn list(config: Option<&Path>, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let Some(file) = file_of(config) else { bail!("there is no {} here; name it with --config", config::DEFAULT_FILE) };
+    let options = config::Options { without_secrets: true, ..config::Options::default() };
+    let gateway = load_with(&file, options)?;
+    if gateway.keys.is_empty() {
+        printer.line("There are no keys. `banjia key new --account NAME` makes one.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let limit = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+    let rows: Vec<_> = gateway
+        .keys
+        .iter()
+        .map(|key| {
+            let limits = &key.limits;
+            vec![
+                key.id.to_string(),
+                key.account.to_string(),
+                limit(limits.requests_per_minute.map(|value| value.to_string())),
+                limit(limits.tokens_per_minute.map(|value| value.to_string())),
+                limit(limits.concurrency_max.map(|value| value.to_string())),
+            ]
+        })
+        .collect();
+    let header = ["key", "account", "requests a minute>", "tokens a minute>", "at once>"];
+    printer.line(&table(&header, &rows, printer.width()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The gateway's part of a file.
+fn load(file: &Path) -> anyhow::Result<banjia_gateway::config::Config> {
+    load_with(file, config::Options::default())
+}
+
+fn load_with(file: &Path, options: config::Options) -> anyhow::Result<banjia_gateway::config::Config> {
+    match config::load(file, options) {
+        Ok(loaded) => Ok(loaded.config.gateway),
         Err(findings) => bail!("{}", findings.lines().join("\n       ")),
     }
 }

@@ -8,6 +8,7 @@ mod seal;
 mod show;
 
 pub(crate) use seal::source_keys;
+pub(super) use show::sentence;
 
 use super::database::{AuditedArgs, Database};
 use super::{Printer, input, print_findings};

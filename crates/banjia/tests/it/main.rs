@@ -9,6 +9,7 @@ mod commands;
 mod cuts;
 mod demo;
 mod hidden;
+mod line;
 mod parity;
 mod plan;
 mod probe;

@@ -66,13 +66,16 @@ pub enum AppealCommand {
         /// What it says.
         said: String,
     },
-    /// Answer an appeal. Granting one changes nothing by itself: add an exemption.
+    /// Answer an appeal. Accepting one changes nothing by itself: add an exemption.
     Answer {
         /// The appeal's number.
         id: i64,
-        /// Whether it is granted.
+        /// It is accepted.
+        #[arg(long, required_unless_present = "denied", conflicts_with = "denied")]
+        accepted: bool,
+        /// It is denied.
         #[arg(long)]
-        granted: bool,
+        denied: bool,
         /// What is answered.
         said: String,
     },
@@ -161,10 +164,10 @@ pub async fn appeal(
             let id = accounts::open_appeal(store, account, said, by).await?;
             printer.line(&format!("Appeal {id} of {account} is recorded."));
         }
-        AppealCommand::Answer { id, granted, said } => {
-            let command = AppealAnswer { appeal: *id, is_granted: *granted, said };
+        AppealCommand::Answer { id, accepted, said, .. } => {
+            let command = AppealAnswer { appeal: *id, is_granted: *accepted, said };
             accounts::answer_appeal(store, command, by).await?;
-            let word = if *granted { "granted; `banjia border exempt add` serves the account" } else { "denied" };
+            let word = if *accepted { "accepted; `banjia border exempt add` serves the account" } else { "denied" };
             printer.line(&format!("Appeal {id} is {word}."));
         }
         AppealCommand::List => {
@@ -173,7 +176,7 @@ pub async fn appeal(
                 let answer = match appeal.answer {
                     None => "open".to_owned(),
                     Some((granted, said, at)) => {
-                        format!("{} {at}: {said}", if granted { "granted" } else { "denied" })
+                        format!("{} {at}: {said}", if granted { "accepted" } else { "denied" })
                     }
                 };
                 let (id, account) = (appeal.id.to_string(), appeal.account.to_string());

@@ -12,7 +12,7 @@ use banjia_types::{Stage, Timestamp};
 use std::collections::BTreeMap;
 
 /// Where a move stands, in a sentence.
-pub(super) fn sentence(of: &Move, now: Timestamp) -> String {
+pub(in crate::cli) fn sentence(of: &Move, now: Timestamp) -> String {
     let (spec, state) = (of.spec(), of.state());
     let share = if state.stage == Stage::Canary { format!(" at {}", state.share) } else { String::new() };
     let paused =
