@@ -214,7 +214,8 @@ async fn side_requests_obey_border_residency_and_dates() {
     assert!(matches!(legs.ask(no_target).await, Err(NotAsked::NoTarget(_))));
     let bad = SideRequest { body: json!({ "messages": 7 }), ..ask(source_target, None) };
     assert!(matches!(legs.ask(bad).await, Err(NotAsked::BadRequest(_))));
-    let image = json!([{ "type": "image_url", "image_url": { "url": "[data image/png 99 bytes sha256:0123456789abcdef]" } }]);
+    let image =
+        json!([{ "type": "image_url", "image_url": { "url": "[data image/png 99 bytes sha256:0123456789abcdef]" } }]);
     let body = json!({ "messages": [{ "role": "user", "content": image }] });
     let without = SideRequest { body, ..ask(source_target, None) };
     assert_eq!(legs.ask(without).await, Err(NotAsked::DataNotKept));
