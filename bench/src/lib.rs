@@ -1,5 +1,5 @@
-//! What the gateway costs, as a ratio to the least that any LLM proxy must do, measured in the same
-//! run.
+//! The cost of the gateway, as a ratio to the least that any LLM proxy must do, measured in the
+//! same run.
 //!
 //! Parts: [`mock`] a vendor that answers at once, [`bare`] the floor, [`load`] closed-loop clients,
 //! [`machine`] processor time and memory of a process, [`rig`] what is started and how, [`cases`]

@@ -1,4 +1,4 @@
-//! What is started for a run: the floor and the gateway on one core, the mock vendor and the
+//! The programs of a run: the floor and the gateway on one core, the mock vendor and the
 //! clients on another.
 
 use crate::cases::{Case, MODEL, PACED_MODEL, STRUCTURED_MODEL};

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// What the gateway costs, as a ratio to the least that any LLM proxy must do. Needs Linux and two
+/// The cost of the gateway, as a ratio to the least that any LLM proxy must do. Needs Linux and two
 /// cores.
 #[derive(Debug, Parser)]
 struct Options {

@@ -1,8 +1,8 @@
 //! The commands, and the one printer through which they speak to people.
 //!
-//! Rules: one file per command; what a command answers goes to standard output and what it says about its work to
-//! standard error; it exits with 0 when all is well, 1 when it found something wrong, 2 when it was called wrongly (and `parity` with
-//! 3 when it cannot tell).
+//! Rules: one file per command; what a command answers goes to standard output and what it says
+//! about its work to standard error; it exits with 0 when all is well, 1 when it found something
+//! wrong, 2 when it was called wrongly (and `parity` with 3 when it cannot tell).
 
 mod border;
 mod campaign;
@@ -38,14 +38,16 @@ pub(crate) use moves::source_keys;
 pub(crate) use parity::show as show_parity;
 pub(crate) use survey::{by_route as survey_routes, each_stored};
 
-/// Carry a business from the AI vendor that is leaving to one that stays: by a date, without losing a request.
+/// Carry a business from the AI vendor that is leaving to one that stays: by a date, without losing
+/// a request.
 #[derive(Debug, Parser)]
 #[command(name = "banjia", version, propagate_version = true)]
 #[command(after_help = "See it work in a minute, with no keys and no services: banjia demo")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as info,banjia_gateway=debug.
+    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as
+    /// info,banjia_gateway=debug.
     #[arg(long = "log", global = true, env = "BANJIA_LOG", value_name = "LEVEL")]
     level: Option<String>,
     /// The form of log lines.
@@ -69,7 +71,8 @@ enum Command {
     Completions(manual::Completions),
     /// Vendors that blocked this gateway's region and stay cut off.
     Cuts(DatabaseArgs<cuts::Command>),
-    /// Watch a business keep running while its vendor cuts it off. Needs nothing: no keys, no services, no network.
+    /// Watch a business keep running while its vendor cuts it off. Needs nothing: no keys, no
+    /// services, no network.
     Demo(demo::Args),
     /// Keys for the gateway's clients.
     Key(key::Args),
@@ -77,7 +80,8 @@ enum Command {
     Man(manual::Man),
     /// Say axis by axis whether the destination answers as well as the source.
     Parity(parity::Args),
-    /// Where each route goes, what it loses and costs there, whether it fits, and by when each stage must begin.
+    /// Where each route goes, what it loses and costs there, whether it fits, and by when each
+    /// stage must begin.
     Plan(plan::Args),
     /// Carry routes from a vendor that leaves to one that stays, stage by stage, by a date.
     Move(moves::Args),
@@ -85,12 +89,14 @@ enum Command {
     Probe(probe::Args),
     /// Which countries and territories a provider supports, by date.
     Region(region::Args),
-    /// Let a part of the conversations meet the source's true block for a while, and report what came of it, there and back.
+    /// Let a part of the conversations meet the source's true block for a while, and report what
+    /// came of it, there and back.
     Rehearse(RehearseArgs),
-    /// Ask recorded requests again, of another target or of the one that answered, and record the answers.
+    /// Ask recorded requests again, of another target or of the one that answered, and record the
+    /// answers.
     Replay(replay::Args),
-    /// What became of one request, from its key to its end: targets that failed, the one that
-    /// answered, tokens, cost, losses.
+    /// Explain one request from the ledger, from its key to its end: targets that failed, the one
+    /// that answered, tokens, cost, losses.
     Request(RequestArgs),
     /// Vendors in a box for tests and rehearsals: true to their wires, errors included.
     Sandbox(sandbox::Args),
@@ -100,11 +106,13 @@ enum Command {
     Serve(serve::Args),
     /// Where everything stands: vendors, the newest request, moves, policies, appeals.
     Status(status::Args),
-    /// What is used: routes, models, parameters, tools, sizes, peaks, clients; and what was seen too rarely to judge.
+    /// What is used: routes, models, parameters, tools, sizes, peaks, clients; and what was seen
+    /// too rarely to judge.
     Survey(survey::Args),
     /// The vendors that are known.
     Vendor(vendor::Args),
-    /// Check the report of a sealed move anywhere: its signature, its books, the order of its events.
+    /// Check the report of a sealed move anywhere: its signature, its books, the order of its
+    /// events.
     Verify(verify::Args),
     /// Which receivers get the events of the border, and whether they accepted them.
     Webhook(webhook::Args),
@@ -205,10 +213,12 @@ fn print_findings(findings: &Findings, printer: &mut Printer) -> String {
     format!("{problems} problem{}", if problems == 1 { "" } else { "s" })
 }
 
-/// The runtime of every command that does network or disk work: one worker for each processor that is ours to use. With
-/// a single one there is nobody to share the work with, and a scheduler that shares nothing costs less for each wake-up.
+/// The runtime of every command that does network or disk work: one worker for each processor that
+/// is ours to use. With a single one there is nobody to share the work with, and a scheduler that
+/// shares nothing costs less for each wake-up.
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    // Without it the first TLS connection would end the process: the HTTP client is built without a provider of its own.
+    // Without it the first TLS connection would end the process: the HTTP client is built without a
+    // provider of its own.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed before");
     }

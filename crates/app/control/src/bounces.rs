@@ -23,7 +23,7 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 pub struct Bounce {
     /// The `Message-ID` of the mail, without angle brackets.
     pub message_id: String,
-    /// Whether nobody tries it again.
+    /// True if nobody tries it again.
     pub is_permanent: bool,
     /// What the report says: the status, and the diagnosis where there is one.
     pub said: String,
@@ -58,8 +58,8 @@ pub enum FolderError {
     Store(#[from] StoreError),
 }
 
-/// Records every report in a folder, or in the `new` and `cur` of a Maildir. Nothing in it is changed, so it may be read
-/// again and again.
+/// Records every report in a folder, or in the `new` and `cur` of a Maildir. Nothing in it is
+/// changed, so it may be read again and again.
 ///
 /// # Errors
 /// A folder or a mail that cannot be read, or the database.
@@ -97,8 +97,8 @@ fn failed(path: &Path, source: FileError) -> FolderError {
     FolderError::Read { path: path.display().to_string(), source }
 }
 
-/// Reads a report. None for a mail that is no delivery report, that reports a success, or that does not say which mail it
-/// is about.
+/// Reads a report. None for a mail that is no delivery report, that reports a success, or that does
+/// not say which mail it is about.
 pub fn read(mail: &[u8]) -> Option<Bounce> {
     let message = MessageParser::default().parse(mail)?;
     let report = message.content_type().filter(|kind| kind.ctype() == "multipart")?;
@@ -130,7 +130,7 @@ pub fn read(mail: &[u8]) -> Option<Bounce> {
     Some(Bounce { message_id, is_permanent, said })
 }
 
-/// What a report says of one recipient who did not get the mail, or not yet.
+/// One recipient of a report, who did not get the mail, or not yet.
 struct Recipient {
     is_permanent: bool,
     said: String,

@@ -1,10 +1,10 @@
 //! Moves: read from the store, asked what is due, and brought forward.
 //!
-//! Rules: whoever holds the lease looks; each event is appended by compare-and-set, so two who look at once do one thing; the
-//! first action that fails ends the look, and the next one begins with the log as it is. A page is handed to people before the
-//! log says that it was, so a crash repeats it and never loses it. A fault of one move stops no
-//! other move, and no date: what cannot be gathered or read is left out, and a fault that lasts
-//! calls people.
+//! Rules: whoever holds the lease looks; each event is appended by compare-and-set, so two who look
+//! at once do one thing; the first action that fails ends the look, and the next one begins with
+//! the log as it is. A page is handed to people before the log says that it was, so a crash repeats
+//! it and never loses it. A fault of one move stops no other move, and no date: what cannot be
+//! gathered or read is left out, and a fault that lasts calls people.
 //!
 //! - [`MoveReconciler`] looks at every move
 //! - [`KnownMoves`] keeps what was read of them
@@ -41,7 +41,7 @@ use verdicts::Verdicts;
 
 /// Who looks at moves holds this lease.
 const LEASE: &str = "moves";
-/// How often a new move is checked against the others, if those change meanwhile.
+/// Maximum number of checks of a new move against the others, which may change meanwhile.
 const CREATIONS_MAX: u32 = 16;
 
 /// What can go wrong with a move.
@@ -250,7 +250,8 @@ pub async fn order(
     Ok(event)
 }
 
-/// Adds the next event to the log and to the move. False when another one was faster; then the move is as it was.
+/// Adds the next event to the log and to the move. False when another one was faster; then the move
+/// is as it was.
 async fn append(store: &Store, to: &mut Loaded, event: Event) -> Result<bool, MoveError> {
     let (id, version) = (to.of.spec().id.clone(), to.of.version());
     let by = Actor { actor: &event.by, at: event.at };
@@ -266,7 +267,8 @@ async fn append(store: &Store, to: &mut Loaded, event: Event) -> Result<bool, Mo
     Ok(true)
 }
 
-/// What those hear of a page who listen: names and numbers. What a vendor or a person said stays in the log.
+/// What those hear of a page who listen: names and numbers. What a vendor or a person said stays in
+/// the log.
 fn page_event(of: &Move, event: &Event, page: &Page) -> serde_json::Value {
     serde_json::json!({
         "move": of.spec().id,
@@ -278,7 +280,8 @@ fn page_event(of: &Move, event: &Event, page: &Page) -> serde_json::Value {
     })
 }
 
-/// Whether a process looks at the moves of this database: without one nothing that is ordered happens.
+/// Returns whether a process looks at the moves of this database: without one nothing that is
+/// ordered happens.
 ///
 /// # Errors
 /// The database.
@@ -286,7 +289,8 @@ pub async fn are_looked_at(store: &Store, now: Timestamp) -> Result<bool, StoreE
     store.is_leased(LEASE, now, reconciler::LEASE_FOR).await
 }
 
-/// Adds to the evidence what the newest captures say, as a [`MoveReconciler`] does: the same captures give the same verdicts.
+/// Adds to the evidence what the newest captures say, as a [`MoveReconciler`] does: the same
+/// captures give the same verdicts.
 ///
 /// # Errors
 /// The database, or a key that does not open its captures.
@@ -303,7 +307,8 @@ fn body(event: &Event) -> serde_json::Value {
     serde_json::to_value(event).expect("names, numbers and texts are always JSON")
 }
 
-/// How every route moves, for a gateway. Of two moves of one route the one that is not sealed rules, else the older one.
+/// How every route moves, for a gateway. Of two moves of one route the one that is not sealed
+/// rules, else the older one.
 ///
 /// # Errors
 /// The database, or a move that cannot be read. [`KnownMoves::route_moves`] goes on with those that

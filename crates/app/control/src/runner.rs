@@ -1,10 +1,12 @@
 //! Sends what is due.
 //!
-//! Rules: one runner works on a database (it holds the file's runner lock); what an earlier one left intended becomes unknown
-//! before anything is sent; each notice is intended on the disk, then sent, then settled; a server that does not talk to us, or
-//! takes no mail of ours, ends the look with nothing intended; a rate is kept. So whatever is killed wherever, no notice is
-//! sent twice. A look is long where the rate is low: who has unsubscribed is looked up just before a mail is intended, and is
-//! listed where no mail goes; a campaign that is paused or gets another date or round meanwhile intends nothing more.
+//! Rules: one runner works on a database (it holds the file's runner lock); what an earlier one
+//! left intended becomes unknown before anything is sent; each notice is intended on the disk, then
+//! sent, then settled; a server that does not talk to us, or takes no mail of ours, ends the look
+//! with nothing intended; a rate is kept. So whatever is killed wherever, no notice is sent twice.
+//! A look is long where the rate is low: who has unsubscribed is looked up just before a mail is
+//! intended, and is listed where no mail goes; a campaign that is paused or gets another date or
+//! round meanwhile intends nothing more.
 
 use crate::mail::{Conversation, MailError, Mailer};
 use crate::templates::{TemplateError, Templates, UnsubscribeLink, Written};
@@ -34,7 +36,8 @@ pub struct Done {
     pub unknown: u64,
     /// Mails that were not sent, because their accounts have unsubscribed.
     pub unsubscribed: u64,
-    /// Whether the campaign was paused, or got another date or round, while the look ran: the rest was left.
+    /// True if the campaign was paused, or got another date or round, while the look ran: the rest
+    /// was left.
     pub is_cut_short: bool,
 }
 
@@ -52,8 +55,8 @@ pub enum RunError {
     Template(#[from] TemplateError),
 }
 
-/// The step of a campaign that is due, and who is to be told of it now: those whom nobody has told yet, and those whose next
-/// attempt has come. None when nothing is due or the campaign rests.
+/// The step of a campaign that is due, and who is to be told of it now: those whom nobody has told
+/// yet, and those whose next attempt has come. None when nothing is due or the campaign rests.
 ///
 /// # Errors
 /// The database.
@@ -79,9 +82,9 @@ pub async fn waiting(
     Ok(Some((step, recipients)))
 }
 
-/// The accounts that other campaigns of the policy have told of this step: a policy and a step tell
-/// an account once. Notices from before the step's time are of older dates of the policy, and do
-/// not count. Nor does one that the mail server refused, or one of an earlier round than this
+/// The accounts that other campaigns of the policy have notified of this step: a policy and a step
+/// tell an account once. Notices from before the step's time are of older dates of the policy, and
+/// do not count. Nor does one that the mail server refused, or one of an earlier round than this
 /// campaign's: another round is a person's order to tell again.
 async fn told_elsewhere(
     store: &Store,
@@ -115,7 +118,8 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Begins. `name` must be new for each process; what others left without an end becomes unknown.
+    /// Begins. `name` must be new for each process; what others left without an end becomes
+    /// unknown.
     ///
     /// # Errors
     /// The database, or another process that sends its notices.
@@ -206,7 +210,8 @@ impl Runner {
         };
         // Who writes is said before the mail is intended: an answer to that is no receiver's fate.
         let later = open.begin().await?;
-        // Asked again: the account may have unsubscribed while the rate was kept and the server was slow.
+        // Asked again: the account may have unsubscribed while the rate was kept and the server was
+        // slow.
         let without = match self.withheld(round, which, &id).await? {
             // Another runner could have begun, and would send the same notice.
             None if !self.lock.is_held().await => {
@@ -260,7 +265,8 @@ impl Runner {
         }
     }
 
-    /// Lists a notice that is not sent because its account has unsubscribed; none when it has not, or is told all the same.
+    /// Lists a notice that is not sent because its account has unsubscribed; none when it has not,
+    /// or is told all the same.
     async fn withheld(&self, round: Round<'_>, which: NoticeRef<'_>, id: &str) -> Result<Option<Notified>, StoreError> {
         if round.campaign.mandatory.is_some() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What is begun for one target: the answer to a request that was encoded for it.
+//! Begins the answer to a request that was encoded for one target.
 //!
 //! Rules:
 //! - The shape of an operation's answer is decided here and nowhere else.

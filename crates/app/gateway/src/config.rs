@@ -33,7 +33,7 @@ pub struct Config {
     pub capture: CaptureConfig,
 }
 
-/// What is recorded of exchanges. A move records by its own shares; these are for routes that do
+/// The recording of exchanges. A move records by its own shares; these are for routes that do
 /// not move. The worker's bounds (queue, days, key, bounds of copies) and what is redacted are
 /// those of the start.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,7 +58,7 @@ pub struct CaptureConfig {
     /// What is taken out before they are kept.
     pub redact: RedactConfig,
     /// Where copies of requests (shadows, repeats, replays) may go: hosts with one of these
-    /// residencies in their profile. Default: empty, wherever the route's targets are.
+    /// residencies in their profile. Default: empty, all targets of the route.
     pub residency: Vec<String>,
     /// Copies under way at once. Default: 4.
     pub copies_at_once_max: usize,
@@ -103,7 +103,7 @@ pub struct RedactConfig {
     pub ids: bool,
     /// Bank cards with a right check digit: `[card]`. Default: yes.
     pub cards: bool,
-    /// Whether images and other data stay. Default: no; their kind, size and digest stand in their
+    /// True if images and other data stay. Default: no; their kind, size and digest stand in their
     /// place.
     pub keep_data: bool,
     /// Patterns of your own.
@@ -126,22 +126,22 @@ pub struct PatternConfig {
     pub pattern: String,
 }
 
-/// How the border learns where a request comes from. Policies are not here: they are dated, and put
-/// in force one by one.
+/// Sources from which the border learns where a request comes from. Policies are not here: they are
+/// dated, and put in force one by one.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BorderConfig {
     /// Our own proxies, and the header in which they tell the client's address.
     pub peer: PeerRules,
-    /// Whether connections from trusted addresses begin with a PROXY header (version 1 or 2).
+    /// True if connections from trusted addresses begin with a PROXY header (version 1 or 2).
     /// Default: no.
     pub proxy_protocol: bool,
     /// Where the operator's own network is, for callers with private addresses. Default: not known.
     pub home: Option<Place>,
-    /// Whether trusted proxies may ask for a verdict at `/border/check` and `/border/envoy`.
+    /// True if trusted proxies may ask for a verdict at `/border/check` and `/border/envoy`.
     /// Default: no.
     pub check: bool,
-    /// Whether those proxies' word for the caller's account is believed (`x-banjia-account`). A
+    /// True if those proxies' word for the caller's account is believed (`x-banjia-account`). A
     /// proxy must then set or clear it for every request. Default: no.
     pub check_account: bool,
 }
@@ -174,8 +174,8 @@ pub struct ServeConfig {
     /// requests are answered 503. Default: a quarter of the memory that this process may use, at
     /// least 64 MiB. Never below `body_bytes_max`.
     pub held_bytes_max: Option<usize>,
-    /// Whether each request that ends is a line in the log: who asked, which target answered, how it
-    /// ended, times, tokens, cost, losses. Default: no.
+    /// True if each request that ends is a line in the log: who asked, which target answered, how
+    /// it ended, times, tokens, cost, losses. Default: no.
     pub access_log: bool,
     /// Web pages that may call the gateway, by their origins (`https://app.example`), or `*`. A
     /// page shows the key that it calls with to everybody who opens it. Default: none.
@@ -254,7 +254,7 @@ pub struct VendorConfig {
     /// the newest whole list of the provider that is called as the profile, where there is one.
     #[serde(default)]
     pub serves: Option<String>,
-    /// Whether callers of whom nothing is known are sent to it. Default: yes, since a gateway in a
+    /// True if callers of whom nothing is known are sent to it. Default: yes, since a gateway in a
     /// private network knows no country of anybody; the vendor's own border still stands.
     #[serde(default = "yes")]
     pub serves_unknown: bool,
@@ -286,7 +286,7 @@ pub struct RouteConfig {
     /// Which losses pass.
     #[serde(default)]
     pub losses: LossPolicy,
-    /// Whether a conversation stays with the target that answered it.
+    /// True if a conversation stays with the target that answered it.
     #[serde(default = "yes")]
     pub sticky: bool,
     /// Time limits.

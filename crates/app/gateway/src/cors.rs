@@ -11,9 +11,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-/// Any origin.
+/// The entry of the configuration that allows every origin.
 const ANY: &str = "*";
-/// How long a browser may keep the answer to a preflight request, in seconds. Chromium keeps none
+/// Seconds for which a browser may keep the answer to a preflight request. Chromium keeps none
 /// for longer than this.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
@@ -27,7 +27,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 
 /// A request of a page whose origin is allowed.
 pub(crate) struct CrossOrigin {
-    /// What the response says: the origin, or any.
+    /// The value of `access-control-allow-origin`: the origin, or `*`.
     allowed: HeaderValue,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn preflight<B>(request: &Request<B>) -> Option<Response<Body>> {
 /// Checks an origin as the configuration writes it.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A sentence with the first rule that it breaks.
 pub(crate) fn check_origin(origin: &str) -> Result<(), &'static str> {
     if origin == ANY {
         return Ok(());

@@ -48,7 +48,8 @@ pub struct Parts {
     pub ledger: LedgerWriter,
     /// Told of what people must know; it must not block.
     pub on_alert: Option<OnAlert>,
-    /// What the ledger and the border call now. The system's, unless it is put ahead for a rehearsal.
+    /// What the ledger and the border call now. The system's, unless it is put ahead for a
+    /// rehearsal.
     pub clock: Clock,
 }
 
@@ -69,7 +70,8 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The cuts of earlier runs could not be read: without them a vendor that refused us would be asked again.
+    /// The cuts of earlier runs could not be read: without them a vendor that refused us would be
+    /// asked again.
     #[error("cannot read which vendors are cut")]
     Cuts(#[from] StoreError),
     /// The key of captures does not fit: what would be recorded could not be read.
@@ -112,8 +114,9 @@ impl Gateway {
         Ok(handle)
     }
 
-    /// Opens the listener. Connections wait until [`Handle::accept`]: a request that comes before policies and moves are known
-    /// would be served against a policy, or by a source whose date has passed.
+    /// Opens the listener. Connections wait until [`Handle::accept`]: a request that comes before
+    /// policies and moves are known would be served against a policy, or by a source whose date has
+    /// passed.
     ///
     /// # Errors
     /// No listener, or no knowledge of earlier cuts.
@@ -138,8 +141,8 @@ impl Gateway {
         Ok(Handle { addr, state, accepting: Arc::new(accepting), may_accept })
     }
 
-    /// Opens side requests without a listener and without a ledger, so that they can be sent beside a
-    /// running gateway.
+    /// Opens side requests without a listener and without a ledger, so that they can be sent beside
+    /// a running gateway.
     ///
     /// # Errors
     /// No knowledge of earlier cuts.
@@ -164,8 +167,8 @@ struct Base {
     clock: Clock,
 }
 
-/// Builds the shared state and starts its workers: the writers of the audit and of captures, the sender
-/// of copies and the report of each minute. Must be called inside a tokio runtime.
+/// Builds the shared state and starts its workers: the writers of the audit and of captures, the
+/// sender of copies and the report of each minute. Must be called inside a tokio runtime.
 fn open(base: Base, blocked: &[VendorName]) -> Arc<State> {
     let Base { snapshot, upstream, store, ledger, on_alert, clock } = base;
     let capture = snapshot.capture.clone();
@@ -235,8 +238,9 @@ impl Handle {
         self.may_accept.notify_one();
     }
 
-    /// New requests see `snapshot`; requests under way keep the one they began with. The listener's own settings
-    /// (address, time-outs of heads, number of connections) stay as they were at the start.
+    /// New requests see `snapshot`; requests under way keep the one they began with. The listener's
+    /// own settings (address, time-outs of heads, number of connections) stay as they were at the
+    /// start.
     pub fn reload(&self, snapshot: Snapshot) {
         self.state.reload(snapshot);
     }
@@ -326,12 +330,13 @@ impl Handle {
         self.state.evidence.flush().await;
     }
 
-    /// Whether new requests are taken.
+    /// Returns whether new requests are taken.
     pub fn is_serving(&self) -> bool {
         !self.state.drain.is_draining()
     }
 
-    /// A person decided that a vendor which was cut may be asked again. The record in the store is the caller's to change.
+    /// A person decided that a vendor which was cut may be asked again. The record in the store is
+    /// the caller's to change.
     pub fn lift_cut(&self, vendor: &VendorName) {
         self.state.lift_cut(vendor);
     }

@@ -1,8 +1,8 @@
 //! The entry of one accepted request: open from acceptance, closed exactly once.
 //!
 //! - A place for the row is taken before the request is accepted, so no row is ever dropped.
-//! - An entry that is dropped without being closed is closed by the drop: as abandoned if the client
-//!   left, as failed if the gateway stopped or has a bug.
+//! - An entry that is dropped without being closed is closed by the drop: as abandoned if the
+//!   client left, as failed if the gateway stopped or has a bug.
 //! - A request never waits for a write.
 
 use crate::access_log;
@@ -26,7 +26,7 @@ pub(crate) struct Entry {
     /// When it was opened, by the monotonic clock: how old it is does not depend on steps of the
     /// wall clock.
     opened: Moment,
-    /// Whether its end is a line in the log.
+    /// True if its end is a line in the log.
     pub(crate) is_logged: bool,
     pub(crate) row: Row,
 }

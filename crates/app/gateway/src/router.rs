@@ -87,8 +87,8 @@ async fn answer(state: Arc<State>, request: Request<Incoming>, context: RequestC
     }
 }
 
-/// Whether a path of OpenAI's that is not served is only wrongly written. Below `/v1/chat` there is
-/// nothing but `completions`.
+/// Returns whether a path of OpenAI's that is not served is only wrongly written. Below `/v1/chat`
+/// there is nothing but `completions`.
 fn is_misspelt(path: &str) -> bool {
     let is_below = |top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     paths::rebuilt(path).is_some() || (is_below("/v1/chat") && !is_below("/v1/chat/completions"))

@@ -1,8 +1,9 @@
-//! What a request sees of the world: routes, vendors, keys, prices, compiled once and never changed.
+//! What a request sees of the world: routes, vendors, keys, prices, compiled once and never
+//! changed.
 //!
-//! Rules: a request keeps the snapshot it began with; [`Snapshot::compile`] reports every problem at once, each with the
-//! place in the configuration; what changes while the process runs (breakers, limits, cuts) is not here but in `live`,
-//! so that a reload loses none of it.
+//! Rules: a request keeps the snapshot it began with; [`Snapshot::compile`] reports every problem
+//! at once, each with the place in the configuration; what changes while the process runs
+//! (breakers, limits, cuts) is not here but in `live`, so that a reload loses none of it.
 
 mod callers;
 
@@ -49,11 +50,13 @@ pub struct Snapshot {
 pub(crate) struct Vendor {
     /// Its name in the configuration.
     name: VendorName,
-    /// Who refuses when this vendor refuses a region: all entries with the same name are cut together, because another key
-    /// or another host of a vendor that refused us would be a way around its border.
+    /// Who refuses when this vendor refuses a region: all entries with the same name are cut
+    /// together, because another key or another host of a vendor that refused us would be a way
+    /// around its border.
     pub(crate) border: VendorName,
     pub(crate) profile: Arc<Profile>,
-    /// Whether it bills abroad: the host that was chosen stands in another place than the profile's first.
+    /// True if it bills abroad: the host that was chosen stands in another place than the profile's
+    /// first.
     abroad: bool,
     pub(crate) chat: Option<banjia_upstream::Endpoint>,
     pub(crate) embeddings: Option<banjia_upstream::Endpoint>,
@@ -76,7 +79,7 @@ impl Vendor {
         }
     }
 
-    /// What a model costs where this vendor bills. `None` if the profile does not say.
+    /// The price of a model where this vendor bills. `None` if the profile does not say.
     pub(crate) fn price(&self, model: &str) -> Option<Price> {
         let facts = self.profile.model(model)?;
         let abroad = facts.price_abroad.as_ref().filter(|_| self.abroad);
@@ -141,7 +144,8 @@ impl Snapshot {
         Ok(Self { serve, vendors, routes, keys, accounts, border, capture, warnings: check.warnings })
     }
 
-    /// Under which name each vendor is cut when it refuses our region: several may stand behind one border.
+    /// Under which name each vendor is cut when it refuses our region: several may stand behind one
+    /// border.
     pub fn borders(&self) -> BTreeMap<VendorName, VendorName> {
         self.vendors.iter().map(|vendor| (vendor.name.clone(), vendor.border.clone())).collect()
     }
@@ -157,8 +161,9 @@ impl Snapshot {
         with_one.map(|vendor| (&vendor.name, &vendor.border))
     }
 
-    /// For each vendor whose list is known, whether it serves all accounts: true or false, and not in it where the records do
-    /// not tell. Records alone are judged, as if everybody called from where they reside; a request is judged by its address too.
+    /// For each vendor whose list is known, whether it serves all accounts: true or false, and not
+    /// in it where the records do not tell. Records alone are judged, as if everybody called from
+    /// where they reside; a request is judged by its address too.
     pub fn served(&self, at: Timestamp) -> BTreeMap<VendorName, bool> {
         let of = |vendor: &Arc<Vendor>| {
             let list = vendor.serves.as_ref()?;
@@ -182,7 +187,8 @@ impl Snapshot {
         found
     }
 
-    /// What is allowed but worth saying: models that are switched off soon, models that no profile knows.
+    /// What is allowed but worth saying: models that are switched off soon, models that no profile
+    /// knows.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
@@ -283,7 +289,8 @@ impl Check {
         }
     }
 
-    /// One entry per configured vendor, so that indexes agree; none where something is wrong (and reported).
+    /// One entry per configured vendor, so that indexes agree; none where something is wrong (and
+    /// reported).
     fn vendors(&mut self, configs: &[VendorConfig], profiles: &Profiles) -> Vec<Option<Vendor>> {
         for (i, config) in configs.iter().enumerate() {
             if configs[..i].iter().any(|other| other.name == config.name) {
@@ -438,7 +445,7 @@ impl Check {
     }
 }
 
-/// What to say about a model that its vendor's profile does not have.
+/// The warning about a model that its vendor's profile does not have.
 fn unknown_model(model: &str, profile: &Profile) -> (String, String) {
     let known = profile.models().map(|facts| facts.name.text());
     let hint = near(model, known).map_or_else(String::new, |near| format!("did you mean {near}?"));

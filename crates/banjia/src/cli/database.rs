@@ -1,4 +1,5 @@
-//! Which database a command means: `--store`, else the one that a configuration file names, else the default.
+//! Which database a command means: `--store`, else the one that a configuration file names, else
+//! the default.
 
 use super::runtime;
 use crate::clock;
@@ -119,7 +120,7 @@ impl Database {
         loaded.context("there is no configuration that says how targets are asked; name it with --config")
     }
 
-    /// Whether the caller named a database, or a file that names one.
+    /// Returns whether the caller named a database, or a file that names one.
     pub(super) fn is_named(&self) -> bool {
         self.store.is_some() || self.config.is_some()
     }
@@ -135,9 +136,10 @@ impl Database {
         }
     }
 
-    /// Opens the database, does `work` with it and closes it. One that the configuration names is made when it is not there;
-    /// another is not, since a misspelt name would look like a database in which nothing ever happened. Who is to hear of
-    /// what happens listens from the first command on.
+    /// Opens the database, does `work` with it and closes it. One that the configuration names is
+    /// made when it is not there; another is not, since a misspelt name would look like a database
+    /// in which nothing ever happened. Who is to hear of what happens listens from the first
+    /// command on.
     ///
     /// # Errors
     /// No such database, one that cannot be opened, or what `work` met.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// Arguments of `banjia completions`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Completions {
-    /// The shell.
+    /// The shell that the completions are for.
     #[arg(value_enum)]
     shell: clap_complete::Shell,
 }

@@ -1,7 +1,7 @@
 //! `banjia replay`: recorded requests, asked again.
 //!
-//! Rules: what is asked goes through the gateway's side requests, with all their bounds; every question is accounted for at the end; a run
-//! that was ended by whatever is simply run again.
+//! Rules: what is asked goes through the gateway's side requests, with all their bounds; every
+//! question is accounted for at the end; a run that was ended by whatever is simply run again.
 
 use super::captures::moment;
 use super::database::Database;
@@ -36,13 +36,15 @@ pub(super) struct Args {
     /// Who is asked, one of the route's targets. The answers are captures of the replay leg.
     #[arg(long, value_name = "VENDOR/MODEL", required_unless_present = "repeats")]
     target: Option<Target>,
-    /// How often whoever answered a request is asked the same again, to know its noise. The answers are captures of the repeat leg.
+    /// How often whoever answered a request is asked the same again, to know its noise. The answers
+    /// are captures of the repeat leg.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=REPEATS_MAX))]
     repeats: Option<u32>,
     /// Only requests that this target answered.
     #[arg(long, value_name = "VENDOR/MODEL")]
     source: Option<Target>,
-    /// Requests since then: a date (2026-11-26), a moment (2026-11-26T08:00:00Z) or a span (30d, 12h).
+    /// Requests since then: a date (2026-11-26), a moment (2026-11-26T08:00:00Z) or a span (30d,
+    /// 12h).
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     since: Option<Timestamp>,
     /// Requests before then.
@@ -150,7 +152,8 @@ fn check_target(
     }
 }
 
-/// Asks until the end, or until somebody interrupts: once to let those under way end, twice to leave at once.
+/// Asks until the end, or until somebody interrupts: once to let those under way end, twice to
+/// leave at once.
 async fn ask(
     args: &Args,
     (replay, plan): (&ReplayJob, &Plan),

@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the configuration has, and which vendors are cut.
+/// The contents of the configuration, and the vendors that are cut.
 fn vendors(database: &Database, cuts: &[Cut], printer: &mut Printer) -> anyhow::Result<()> {
     let Some(loaded) = database.loaded()? else {
         printer.line("There is no configuration here; name it with --config.");

@@ -1,4 +1,5 @@
-//! `banjia survey`: what is used, from captures and the ledger, and the share of the source's own figures that was seen.
+//! `banjia survey`: what is used, from captures and the ledger, and the share of the source's own
+//! figures that was seen.
 
 use super::database::Database;
 use super::{Printer, input, table};
@@ -22,7 +23,7 @@ const PROBLEMS_MAX: usize = 20;
 /// Lines of a list that are shown; the rest are in the JSON.
 const SHOWN: usize = 12;
 
-/// How requests are recorded, for whoever has none yet.
+/// The way to record requests, for people who have none yet.
 const RECORDING: &str = "\n\nTo record requests from now on, write this into the configuration; a running gateway takes it \
                          up by itself:\n\n[capture]\nshare = 1.0";
 
@@ -67,12 +68,13 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 impl Sources {
-    /// Whether anything was named.
+    /// Returns whether anything was named.
     pub(super) fn is_named(&self) -> bool {
         !self.captures.is_empty() || self.database.is_named()
     }
 
-    /// Hands over every row and then every capture. The database is read when it is named, or when nothing is.
+    /// Hands over every row and then every capture. The database is read when it is named, or when
+    /// nothing is.
     pub(super) fn each(&self, mut row: impl FnMut(&Row), mut capture: impl FnMut(&Capture)) -> anyhow::Result<()> {
         if self.database.is_named() || self.captures.is_empty() {
             let path = self.database.path()?;

@@ -26,7 +26,8 @@ pub(crate) struct Made {
     pub(crate) used: Vec<String>,
 }
 
-/// Builds a configuration from `profiles` and the environment `lookup`; `make_key` gives a new key's text.
+/// Builds a configuration from `profiles` and the environment `lookup`; `make_key` gives a new
+/// key's text.
 pub(crate) fn make(
     profiles: &Profiles,
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -70,7 +71,7 @@ pub(crate) fn make(
     Made { config, new_key, used }
 }
 
-/// Whether the beginning of a family's names is a model's name by itself: `qwen3-max`, not
+/// Returns whether the beginning of a family's names is a model's name by itself: `qwen3-max`, not
 /// `doubao-seed-`.
 fn is_whole(start: &str) -> bool {
     start.ends_with(|last: char| last.is_alphanumeric())

@@ -50,7 +50,7 @@ pub(crate) fn read<T>(
     (None, findings.sorted())
 }
 
-/// Whether a problem is only that a key is missing which was blanked.
+/// Returns whether a problem is only that a key is missing which was blanked.
 fn follows(problem: &Problem, blanked: &[String]) -> bool {
     blanked.iter().any(|key| {
         problem.message == format!("missing field `{key}`") || problem.message.ends_with(&format!(" has no {key}"))

@@ -1,4 +1,4 @@
-//! What to say of a value or a line that cannot be read: what it should be, and how to write it.
+//! Messages about a value or a line that cannot be read: what it should be, and how to write it.
 //!
 //! - The parser's and serde's sentences speak of types of this program. These speak of the file.
 //! - A hint may hold a number or a host of the file, which is then masked like all else.
@@ -37,8 +37,8 @@ pub(crate) fn other_format(shown: &str, text: &str) -> Option<Finding> {
     Some(Finding::problem(Some(start..start + first.len()), message).hint(hint))
 }
 
-/// Whether a text's lines are `name:` and `name: value`, and none has an equals sign before a
-/// colon.
+/// Returns whether a text's lines are `name:` and `name: value`, and none has an equals sign before
+/// a colon.
 fn is_yaml(text: &str) -> bool {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let (mut pairs, mut others) = (0_usize, 0_usize);

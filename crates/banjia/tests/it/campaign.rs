@@ -1,4 +1,5 @@
-//! Notices by their commands, to a mail server on this machine: who gets one, who does not, and what comes back.
+//! Notices by their commands, to a mail server on this machine: who gets one, who does not, and
+//! what comes back.
 
 use crate::border::{complains, policy, says, settings};
 use crate::process::sandbox;
@@ -7,7 +8,8 @@ use banjia_control::sink::Sink;
 use serde_json::Value;
 use std::path::Path;
 
-/// A folder with three requests of one affected account, a policy in force whose block is over, and a mail server.
+/// A folder with three requests of one affected account, a policy in force whose block is over, and
+/// a mail server.
 async fn affected(folder: &Path) -> Sink {
     let sink = Sink::start().await.unwrap();
     let (_sandbox, vendors) = sandbox(folder, &[]);
@@ -99,7 +101,7 @@ async fn a_folder_of_mails_that_came_back_is_recorded_once_and_left_as_it_is() {
     let _sink = affected(folder).await;
     new(folder, "july", &[]);
     says(folder, &["campaign", "run", "july"]);
-    // One policy and step tells an account once, so the other campaign is of another policy.
+    // One policy and step notifies an account once, so the other campaign is of another policy.
     let text = std::fs::read_to_string(folder.join("policy.toml")).unwrap();
     std::fs::write(folder.join("other.toml"), text.replace("id = \"openai-2024\"", "id = \"other\"")).unwrap();
     says(folder, &["border", "activate", "other.toml", "--yes"]);

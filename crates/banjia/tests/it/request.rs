@@ -1,4 +1,4 @@
-//! What is said of single requests: a line of the log for each, and `banjia request`.
+//! Reports of single requests: a line of the log for each, and `banjia request`.
 
 use crate::process::{Got, Running, ask, banjia, chat, run, sandbox};
 use crate::serve::{config, serve};

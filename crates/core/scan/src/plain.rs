@@ -83,7 +83,7 @@ fn end(path: &str) -> String {
     name.rsplit_once('.').map_or(String::new(), |(_, end)| end.to_ascii_lowercase())
 }
 
-/// Whether a file may hold text, by its name.
+/// Returns whether a file may hold text, by its name.
 pub(crate) fn may_be_text(path: &str) -> bool {
     !BINARY.contains(&end(path).as_str())
 }

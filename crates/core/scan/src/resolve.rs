@@ -16,7 +16,8 @@ use std::collections::HashMap;
 
 pub(crate) use value::{GAP, Named, is_environment};
 
-/// Inner expressions were looked at before outer ones, so chains are not walked again; only odd code comes here.
+/// Inner expressions were looked at before outer ones, so chains are not walked again; only odd
+/// code comes here.
 const DEPTH_MAX: u32 = 100;
 
 /// What an expression is.
@@ -34,7 +35,7 @@ pub(crate) enum Thing {
         sdk: usize,
         /// The path.
         path: String,
-        /// Whether every step was seen.
+        /// True if every step was seen.
         is_sure: bool,
     },
     /// A class of this file.
@@ -231,7 +232,8 @@ impl<'u> Resolver<'u> {
         self.rules.sdk_of(language, &inner).filter(|sdk| self.is_believed(*sdk)).map(Thing::Module)
     }
 
-    /// Whether a module with a common name is this SDK, judged by what the file imports from it.
+    /// Returns whether a module with a common name is this SDK, judged by what the file imports
+    /// from it.
     fn is_believed(&self, sdk: usize) -> bool {
         let sdk = &self.rules.sdks[sdk];
         let takes = |symbol: &Option<String>| symbol.as_ref().is_some_and(|symbol| sdk.needs.contains(symbol));

@@ -81,7 +81,7 @@ pub struct Decoder {
     framer: Framer,
     /// The mending of chunks; none when they are forwarded as they are.
     regular: Option<Regular>,
-    /// What a stream that is forwarded as it is may need when it turns out to be irregular.
+    /// Notes that a forwarded stream needs if it turns out to be irregular.
     notes: Notes,
     identity: Identity,
     /// The tool calls of each choice of a stream that is forwarded as it is.
@@ -180,7 +180,8 @@ impl Decoder {
         }
     }
 
-    /// Whether a chunk may go as it is without being read: more text of an answer that has begun.
+    /// Returns whether a chunk may go as it is without being read: more text of an answer that has
+    /// begun.
     fn is_plain(&self, data: &[u8]) -> bool {
         self.progress.content
             && peek::is_plain(data, self.watched.get(&0).is_some_and(|watched| !watched.0.is_empty()))
@@ -239,8 +240,8 @@ impl Decoder {
         }
     }
 
-    /// Whether every SDK understands the tool calls in a chunk that would be forwarded as it is. If
-    /// not, none of them is taken for seen.
+    /// Returns whether every SDK understands the tool calls in a chunk that would be forwarded as
+    /// it is. If not, none of them is taken for seen.
     fn understands_calls(&mut self, chunk: &Value) -> bool {
         let choices = chunk.get("choices").and_then(Value::as_array).into_iter().flatten();
         let mut watched = None;

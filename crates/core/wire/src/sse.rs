@@ -34,11 +34,11 @@ pub struct RawEvent {
     /// A status told in a comment (`:HTTP_STATUS/400`), as some vendors do in a stream that began
     /// with 200.
     pub status: Option<u16>,
-    /// Whether it has no named field: only comments and empty lines.
+    /// True if it has no named field: only comments and empty lines.
     pub is_comment: bool,
-    /// Whether it has an `id` or a `retry`, which readers of streams remember.
+    /// True if it has an `id` or a `retry`, which readers of streams remember.
     pub has_extras: bool,
-    /// Whether a byte order mark stands before it.
+    /// True if a byte order mark stands before it.
     pub has_mark: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What people granted to accounts: exemptions, the appeals that may lead to them, and to be left
+//! Decisions about accounts: exemptions, the appeals that may lead to them, and to be left
 //! alone with notices.
 //!
 //! Rules: an exemption has an owner and an end, is never deleted, and ends early by a person's act;
@@ -24,7 +24,7 @@ pub struct Appeal {
     pub said: String,
     /// When it came.
     pub opened_at: Timestamp,
-    /// Whether it was granted, what was answered and when; none while it is open.
+    /// True if it was granted, what was answered and when; none while it is open.
     pub answer: Option<(bool, String, Timestamp)>,
 }
 

@@ -52,8 +52,8 @@ pub struct WriterConfig {
     pub batch_rows_max: usize,
     /// A row waits at most this long for company.
     pub batch_wait_ms: u64,
-    /// How often a quiet writer notes that it is alive; a gap begins at most this long before the
-    /// kill.
+    /// Interval at which a quiet writer notes that it is alive; a gap begins at most this long
+    /// before the kill.
     pub heartbeat_ms: u64,
 }
 

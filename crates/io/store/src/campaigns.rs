@@ -32,7 +32,7 @@ pub struct Campaign {
     /// What demands that everybody is told, those who have unsubscribed as well. None: those are
     /// not told.
     pub mandatory: Option<String>,
-    /// Whether notices go out.
+    /// True if notices go out.
     pub is_running: bool,
     /// When it was made.
     pub created_at: Timestamp,
@@ -144,7 +144,7 @@ pub struct NoticeRef<'a> {
     pub step: Step,
 }
 
-/// Whether a runner may send a notice.
+/// True if a runner may send a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// It is written down, and this runner sends it.

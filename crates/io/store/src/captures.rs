@@ -42,7 +42,7 @@ pub struct Capture {
     pub target: Target,
     /// `chat` or `embeddings`.
     pub endpoint: String,
-    /// Whether a stream was asked for. The answer is whole here in any case.
+    /// True if a stream was asked for. The answer is whole here in any case.
     #[serde(default)]
     pub stream: bool,
     /// The client's program, from its `user-agent`.

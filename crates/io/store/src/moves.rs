@@ -49,9 +49,9 @@ pub struct MoveEventRow {
 /// A move that is to be created.
 #[derive(Clone, Copy, Debug)]
 pub struct NewMove<'a> {
-    /// Its name.
+    /// The name of the move.
     pub id: &'a str,
-    /// Its text.
+    /// The text of the move, as a person wrote it.
     pub text: &'a str,
     /// Its first event.
     pub first: &'a Value,
@@ -60,7 +60,7 @@ pub struct NewMove<'a> {
     pub checked_at: i64,
 }
 
-/// What became of a move that was to be created.
+/// The result of [`Store::create_move`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoveCreation {
     /// It was created.

@@ -86,8 +86,8 @@ impl Store {
         Ok(found.into_iter().map(watched).collect())
     }
 
-    /// What targets cost on a route in a period, on every leg or only on those that no caller saw,
-    /// in each currency.
+    /// Returns the cost of targets on a route in a period, on every leg or only on those that no
+    /// caller saw, in each currency.
     pub async fn spent(
         &self,
         route: &RouteName,

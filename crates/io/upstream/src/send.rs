@@ -91,7 +91,7 @@ pub struct Call<'a> {
     pub method: Method,
     /// JSON, or nothing.
     pub body: Bytes,
-    /// Whether an event stream is asked for.
+    /// True if an event stream is asked for.
     pub stream: bool,
     /// Sent as `x-request-id`, to find this request in a vendor's logs.
     pub request_id: Option<&'a HeaderValue>,

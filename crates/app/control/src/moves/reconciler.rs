@@ -47,7 +47,7 @@ pub struct MoveReconciler {
 /// What one look came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticked {
-    /// Whether this process looked; another one does otherwise.
+    /// True if this process looked; another one does otherwise.
     pub is_ours: bool,
     /// Events that were added.
     pub events: u64,
@@ -62,7 +62,8 @@ impl std::fmt::Debug for MoveReconciler {
 }
 
 impl MoveReconciler {
-    /// `holder` must be new for each process. Without the key of the captures there are no verdicts of parity.
+    /// `holder` must be new for each process. Without the key of the captures there are no verdicts
+    /// of parity.
     pub fn new(store: Store, holder: String, key: Option<EncryptionKey>, on_page: OnPage) -> Self {
         Self {
             known: KnownMoves::new(store.clone()),
@@ -77,7 +78,8 @@ impl MoveReconciler {
         }
     }
 
-    /// Says under which name each vendor of the configuration is cut: several may stand behind one border.
+    /// Says under which name each vendor of the configuration is cut: several may stand behind one
+    /// border.
     pub fn set_borders(&mut self, borders: BTreeMap<VendorName, VendorName>) {
         self.borders = borders;
     }
@@ -88,7 +90,8 @@ impl MoveReconciler {
         self.on_step = Some(on_step);
     }
 
-    /// Looks at every move once. A move that cannot be looked at is told in the log and keeps no other one waiting.
+    /// Looks at every move once. A move that cannot be looked at is told in the log and keeps no
+    /// other one waiting.
     ///
     /// # Errors
     /// The database.

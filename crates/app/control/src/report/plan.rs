@@ -1,7 +1,7 @@
 //! The plan as a page: Markdown, or HTML that stands alone.
 //!
-//! Rules: both are made of the same blocks, so they say the same; every text from outside is escaped; an unknown figure is
-//! said to be unknown; the page loads nothing from anywhere.
+//! Rules: both are made of the same blocks, so they say the same; every text from outside is
+//! escaped; an unknown figure is said to be unknown; the page loads nothing from anywhere.
 
 mod move_text;
 mod words;
@@ -175,7 +175,7 @@ fn capacity(plan: &Plan, words: Words) -> Vec<Block> {
 /// The days of a month of costs.
 const MONTH_DAYS: i128 = 30;
 
-/// What the traffic of a survey costs in a month, if it goes on as it was seen.
+/// The cost of a survey's traffic in a month, if it goes on as it was seen.
 fn a_month(cost: &Cost, span_days: u64, words: Words) -> String {
     let days = i128::from(span_days.max(1));
     let month = |money: Money| cents((i128::from(money.micros) * MONTH_DAYS).div_euclid(days), money.currency);

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-/// Base64 in a text of at least this many characters is data, whatever it begins with.
+/// Base64 in a text of at least this many characters is data, also without a known beginning.
 const RUN_LEN_MIN: usize = 4 * 1024;
 /// Base64 where a part holds a file is data from this length on.
 const MEMBER_LEN_MIN: usize = 64;
@@ -106,12 +106,12 @@ fn word(kind: &str, data: &str) -> String {
     word
 }
 
-/// Whether a text is nothing but the word for data.
+/// Returns whether a text is nothing but the word for data.
 fn is_word(text: &str) -> bool {
     text.starts_with(WORD) && text.ends_with(']') && text.contains(DIGEST)
 }
 
-/// Whether a recorded request lacks an image, a sound or another file that it had.
+/// Returns whether a recorded request lacks an image, a sound or another file that it had.
 pub(crate) fn lacks_data(request: &Value) -> bool {
     match request {
         Value::String(text) => is_word(text) || (text.contains(WORD) && WORDS.is_match(text)),

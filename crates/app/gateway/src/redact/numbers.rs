@@ -1,7 +1,8 @@
-//! Whether digits are what their form suggests: a card, a resident's number, a telephone number.
+//! Checks whether digits are what their form suggests: a card, a resident's number, a telephone
+//! number.
 
-/// Whether no letter or digit touches the match, and it is no part of a decimal number: a longer
-/// number is something else.
+/// Returns whether no letter or digit touches the match, and it is no part of a decimal number: a
+/// longer number is something else.
 pub(super) fn stands_alone(whole: &str, part: std::ops::Range<usize>) -> bool {
     let mut before = whole.get(..part.start).unwrap_or_default().chars().rev();
     let mut after = whole.get(part.end..).unwrap_or_default().chars();
@@ -13,8 +14,8 @@ pub(super) fn stands_alone(whole: &str, part: std::ops::Range<usize>) -> bool {
     !touches(left.0) && !touches(right.0) && !is_fraction(left) && !is_fraction(right)
 }
 
-/// Whether the check character of a resident identity number is right (GB 11643-1999, ISO 7064 MOD
-/// 11-2).
+/// Returns whether the check character of a resident identity number is right (GB 11643-1999, ISO
+/// 7064 MOD 11-2).
 pub(super) fn is_resident(text: &str) -> bool {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     const CHECKS: &[u8; 11] = b"10X98765432";
@@ -25,7 +26,7 @@ pub(super) fn is_resident(text: &str) -> bool {
     (1..=12).contains(&month) && last.to_ascii_uppercase() == CHECKS[(sum % 11) as usize]
 }
 
-/// Whether the check digit of a card number is right (ISO/IEC 7812, Luhn).
+/// Returns whether the check digit of a card number is right (ISO/IEC 7812, Luhn).
 pub(super) fn is_card(text: &str) -> bool {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
     let luhn = digits.iter().rev().enumerate().map(|(place, &digit)| match place % 2 {
@@ -37,8 +38,8 @@ pub(super) fn is_card(text: &str) -> bool {
     digits.len() >= 13 && digits.iter().any(|digit| *digit != digits[0]) && luhn.sum::<u32>().is_multiple_of(10)
 }
 
-/// Whether a match may be a telephone number. In the international form an amount looks alike:
-/// `+100 000 000`.
+/// Returns whether a match may be a telephone number. In the international form an amount looks
+/// alike: `+100 000 000`.
 pub(super) fn is_phone(text: &str) -> bool {
     if !text.starts_with('+') {
         return true;

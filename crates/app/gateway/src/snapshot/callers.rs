@@ -13,8 +13,9 @@ use banjia_types::{AccountId, Place, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Whether a vendor with this list serves all of these accounts, calling from where they reside. None when no account is refused
-/// and of one the residence is unknown, or when there is none.
+/// Returns whether a vendor with this list serves all of these accounts, calling from where they
+/// reside. None when no account is refused and of one the residence is unknown, or when there is
+/// none.
 pub(super) fn serves_all<'a>(
     list: &Policy,
     accounts: impl Iterator<Item = &'a Arc<AccountFacts>>,
@@ -32,8 +33,8 @@ pub(super) fn serves_all<'a>(
     verdict.flatten()
 }
 
-/// Whether a vendor with this list serves an account that calls from where it resides. `None` if
-/// its record does not say where.
+/// Returns whether a vendor with this list serves an account that calls from where it resides.
+/// `None` if its record does not say where.
 pub(super) fn serves_at_home(list: &Policy, account: &Arc<AccountFacts>, at: Timestamp) -> Option<bool> {
     let residence = account.residence.as_ref()?;
     let network = NetworkFact {
@@ -177,7 +178,8 @@ impl Check {
     }
 }
 
-/// Whether a text looks like an address that mail can go to. The mail's own library has the last word.
+/// Returns whether a text looks like an address that mail can go to. The mail's own library has the
+/// last word.
 fn is_address(text: &str) -> bool {
     let is_clean = !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>,;".contains(c));
     is_clean && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))

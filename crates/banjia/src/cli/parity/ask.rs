@@ -1,7 +1,8 @@
 //! What a comparison asks somebody for: vectors of the answers, and a judge.
 //!
-//! Rules: asked goes through the gateway's side requests, with all their bounds, and in the name of the account whose request it is and as from
-//! where its end user called; nothing of it is kept, so the same files may give another verdict on these two axes.
+//! Rules: asked goes through the gateway's side requests, with all their bounds, and in the name of
+//! the account whose request it is and as from where its end user called; nothing of it is kept, so
+//! the same files may give another verdict on these two axes.
 
 use super::super::database::Database;
 use super::super::{LogChoice, Printer};
@@ -21,7 +22,8 @@ pub(super) struct ComparisonArgs {
     /// Compare meanings by the embeddings of this route's first target.
     #[arg(long, value_name = "ROUTE")]
     embed: Option<RouteName>,
-    /// Let this route's first target say which answers are better, asked in both orders. It must be neither side.
+    /// Let this route's first target say which answers are better, asked in both orders. It must be
+    /// neither side.
     #[arg(long, value_name = "ROUTE")]
     judge: Option<RouteName>,
     #[command(flatten)]

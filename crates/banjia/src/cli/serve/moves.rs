@@ -2,8 +2,10 @@
 //!
 //! - One process at a time looks at the moves of a database. It holds a lease.
 //! - A move that does not fit its route is logged and changes nothing. No other move waits for it.
-//! - A source's end date is part of what the gateway is told, so it applies even if no look follows.
-//! - A vendor that refused another process of ours, for example a replay, is cut here within one look.
+//! - A source's end date is part of what the gateway is told, so it applies even if no look
+//!   follows.
+//! - A vendor that refused another process of ours, for example a replay, is cut here within one
+//!   look.
 
 use crate::clock;
 use crate::compose::Running;

@@ -75,7 +75,7 @@ pub struct OwnersTest {
 }
 
 impl OwnersTest {
-    /// Whether the record shows so much; none when there is no record.
+    /// Returns whether the record shows so much; none when there is no record.
     pub(crate) fn holds(&self, facts: &Facts, list: &List) -> Option<bool> {
         let owners = &facts.account.as_ref()?.owners.as_ref()?.value;
         let part = match &self.places {
@@ -105,8 +105,8 @@ impl When {
             && (!self.unknown || FactKind::ALL.iter().all(|kind| facts.provenance(*kind).is_none()))
     }
 
-    /// Whether every caller that `other` means is meant by this one too, as far as the text alone
-    /// can tell.
+    /// Returns whether every caller that `other` means is meant by this one too, as far as the text
+    /// alone can tell.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         fn wider<T: PartialEq>(mine: &T, theirs: &T, is_open: bool) -> bool {
             is_open || mine == theirs
@@ -122,7 +122,7 @@ impl When {
 }
 
 impl Rule {
-    /// Whether it is in force.
+    /// Returns whether it is in force.
     pub(crate) fn is_on(&self, at: Timestamp) -> bool {
         self.from.is_none_or(|from| at >= from) && self.until.is_none_or(|until| at < until)
     }

@@ -30,7 +30,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Whether `answer` may be checked.
+    /// Returns whether `answer` may be checked.
     pub(super) fn allow(&self, answer: &Value) -> Result<(), Why> {
         if self.fan_out < 2 {
             return Ok(());

@@ -35,7 +35,8 @@ pub(super) struct Regular {
     usage: Option<Value>,
 }
 
-/// What every chunk of a stream repeats: the first that the vendor said, or the identity.
+/// The members that every chunk of a stream repeats: the first that the vendor said, or the
+/// identity.
 #[derive(Debug)]
 struct Envelope {
     identity: Identity,
@@ -86,8 +87,8 @@ impl Regular {
         regular
     }
 
-    /// Whether a chunk that is plain is regular too: nothing in it is missing and nothing is to be
-    /// taken out.
+    /// Returns whether a chunk that is plain is regular too: nothing in it is missing and nothing
+    /// is to be taken out.
     pub(super) fn is_plain(&self, data: &[u8]) -> bool {
         const WANTED: [&[u8]; 6] = [b"id", b"object", b"created", b"model", b"index", b"finish_reason"];
         let goes_on = self.choices.get(&0).is_some_and(|choice| choice.role_given && !choice.finished);

@@ -3,7 +3,7 @@
 use banjia_types::{RequestId, Timestamp};
 use serde_json::Value;
 
-/// What an answer gets in place of an id or a time that its vendor does not give. The core has
+/// The id and the time of an answer whose vendor gives none. The core has
 /// neither chance nor clock, so its caller says them.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
@@ -25,7 +25,7 @@ impl Identity {
     }
 }
 
-/// Returns whether a member `created` tells a time. Some vendors send zero.
+/// Returns whether a member `created` is a time. Some vendors send zero.
 pub(super) fn is_time(value: &Value) -> bool {
     value.as_u64().is_some_and(|seconds| seconds != 0)
 }

@@ -47,7 +47,7 @@ pub(super) fn look(profile: &Profile, chunk: &Value) -> Result<Seen, VendorError
     Ok(seen)
 }
 
-/// Whether a client would miss this delta.
+/// Returns whether a client would miss this delta.
 pub(super) fn has_content(delta: &Map<String, Value>) -> bool {
     ["content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call", "audio"].iter().any(
         |name| match delta.get(*name) {
@@ -60,10 +60,10 @@ pub(super) fn has_content(delta: &Map<String, Value>) -> bool {
     )
 }
 
-/// Whether these bytes are one JSON object with choices that only go on: no finish reason, no
-/// usage, no error, no second choice and no second tool call. A member of another name never makes
-/// a chunk special here. A piece of a tool call is plain if it has an index and arguments, neither
-/// id nor name, and the call has begun (`has_call`).
+/// Returns whether these bytes are one JSON object with choices that only go on: no finish reason,
+/// no usage, no error, no second choice and no second tool call. A member of another name never
+/// makes a chunk special here. A piece of a tool call is plain if it has an index and arguments,
+/// neither id nor name, and the call has begun (`has_call`).
 pub(super) fn is_plain(data: &[u8], has_call: bool) -> bool {
     let (mut has_choices, mut in_call, mut has_name) = (false, false, false);
     let (mut ids, mut indexes) = (0, 0);
@@ -113,8 +113,8 @@ struct Function<'a> {
     arguments: Option<Cow<'a, str>>,
 }
 
-/// Whether each of these calls has an id of its own, a name and arguments. Calls of other kinds
-/// than functions are the vendor's own matter.
+/// Returns whether each of these calls has an id of its own, a name and arguments. Calls of other
+/// kinds than functions are the vendor's own matter.
 pub(super) fn are_regular(calls: &[WholeCall<'_>]) -> bool {
     let is_said = |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
     calls.iter().enumerate().all(|(place, call)| {
@@ -130,7 +130,7 @@ pub(super) fn are_regular(calls: &[WholeCall<'_>]) -> bool {
 pub(super) struct WatchedCalls(pub(super) Vec<(String, String)>);
 
 impl WatchedCalls {
-    /// Whether every SDK understands these pieces, which are then taken for seen.
+    /// Returns whether every SDK understands these pieces, which are then taken for seen.
     pub(super) fn understands(&mut self, pieces: &[Value]) -> bool {
         pieces.iter().all(|piece| self.understands_piece(piece))
     }

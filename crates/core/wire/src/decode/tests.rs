@@ -40,7 +40,7 @@ fn ends(frames: &[Frame]) -> usize {
     frames.iter().filter(|frame| matches!(frame.kind, FrameKind::Done | FrameKind::Error(_))).count()
 }
 
-/// What an answer without an id and a time gets.
+/// The identity of every answer in these tests.
 const IDENTITY: Identity = Identity { request: RequestId(Uuid::from_u128(7)), created: Timestamp(1_720_483_200_123) };
 const CHUNK: &str = r#"{"id":"i","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}"#;
 

@@ -24,7 +24,7 @@ const CALLS_MAX: usize = 1024;
 /// Arguments of a call that has none.
 const NO_ARGUMENTS: &str = "{}";
 
-/// What the calls of one choice are named by.
+/// The parts of which the ids and names of one choice's calls are made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Naming<'a> {
     /// Tools that went by another name: (name sent, client's name).
@@ -67,11 +67,11 @@ struct Call {
     /// The first piece, as long as it waits for the rest of the name.
     held: Option<Map<String, Value>>,
     has_arguments: bool,
-    /// Whether its first arguments were whole, so that what follows is another call.
+    /// True if its first arguments were whole, so that what follows is another call.
     is_whole: bool,
 }
 
-/// What one piece says.
+/// One piece of a call, taken apart.
 struct Piece {
     members: Map<String, Value>,
     id: String,
@@ -101,7 +101,7 @@ impl Calls {
         Ok(out)
     }
 
-    /// What is left to say of the calls when their choice ends.
+    /// Returns the pieces that are still to be sent when the choice ends.
     pub(super) fn finish(&mut self, reason: &str, naming: &Naming<'_>) -> Result<Vec<Value>, VendorError> {
         let arguments = if reason == "length" { "" } else { NO_ARGUMENTS };
         let mut out = Vec::new();
@@ -275,7 +275,7 @@ fn text_of(value: Option<Value>) -> String {
     }
 }
 
-/// A name grows by pieces, or is said again from its beginning.
+/// Joins a further piece of a name, or the whole name once more.
 fn join_name(name: &mut String, piece: &str) {
     if piece.starts_with(name.as_str()) {
         piece.clone_into(name);
@@ -284,8 +284,8 @@ fn join_name(name: &mut String, piece: &str) {
     }
 }
 
-/// Whether a call, or a piece of one, is no function's: what a vendor's own kinds hold is not known
-/// here, so they stay as they are.
+/// Returns whether a call, or a piece of one, is no function's: what a vendor's own kinds hold is
+/// not known here, so they stay as they are.
 fn is_of_another_kind(call: &Map<String, Value>) -> bool {
     let kind = call.get("type").and_then(Value::as_str).unwrap_or_default();
     call.contains_key("custom") || !matches!(kind, "" | "function")

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use uuid::Uuid;
 
-/// What an answer without an id and a time gets.
+/// The identity of every answer in these tests.
 const IDENTITY: Identity = Identity { request: RequestId(Uuid::from_u128(7)), created: Timestamp(1_720_483_200_123) };
 
 #[derive(Deserialize, Default)]
