@@ -508,7 +508,7 @@ impl Drive {
         row.class = self.failures.final_failure.as_ref().and_then(|failure| failure.class);
         row.status = match (outcome, &self.failures.final_failure) {
             (Outcome::Refused, Some(failure)) if self.head != HeadState::Sent => failure.status.as_u16(),
-            (Outcome::Abandoned, _) if !self.summary.has_content => 0,
+            (Outcome::Abandoned, _) if !self.summary.has_content && self.head != HeadState::Sent => 0,
             _ => 200,
         };
         row.reason = self.summary.reason().map(Cow::Borrowed);

@@ -77,6 +77,22 @@ async fn an_error_after_the_head_is_an_event() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_after_the_head_saw_200() {
+    let (rig, _vendor) = rig(200, STREAM).await;
+    let (status, mut body) = rig.open(&hello("late", true)).await;
+    assert_eq!(status, 200);
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    let row = loop {
+        if let Some(row) = rig.rows().await.pop() {
+            break row;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((row.outcome, row.status), (Outcome::Abandoned, 200));
+}
+
+#[tokio::test]
 async fn another_target_still_answers_after_the_head() {
     let (first, vendor) = rig(500, "{}").await;
     first.reload(|config| {
